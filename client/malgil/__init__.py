@@ -1,0 +1,31 @@
+"""Ask a Malgil server, over gRPC or HTTP, blocking or with asyncio.
+
+    from malgil import SearchClient
+
+    with SearchClient("localhost:8001") as client:
+        for hit in client.search("돈 보내기", top_k=3):
+            print(hit.score, hit.path)
+"""
+
+from malgil._async_client import AsyncSearchClient
+from malgil._client import SearchClient
+from malgil._errors import BadRequest, DeadlineExceeded, MalgilError, Overloaded, ServerError, Unavailable
+from malgil._results import Hit, SearchResult
+
+__all__ = [
+    "AsyncSearchClient",
+    "BadRequest",
+    "DeadlineExceeded",
+    "Hit",
+    "MalgilError",
+    "Overloaded",
+    "SearchClient",
+    "SearchResult",
+    "ServerError",
+    "Unavailable",
+]
+
+# Users see `malgil.SearchClient` in tracebacks and reprs, not the private module it happens to live in.
+for _name in __all__:
+    globals()[_name].__module__ = "malgil"
+del _name

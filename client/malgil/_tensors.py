@@ -1,0 +1,91 @@
+"""Arguments to tensors and tensors to results: pure, and the same for every protocol.
+
+Tensors are a dict of name to array, each with a leading batch dimension of 1: the server does the batching, so
+a client that batches would only make its fast queries wait for its slow ones. BYTES are object arrays of bytes.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from malgil._errors import BadRequest, ServerError
+from malgil._results import Hit, SearchResult
+
+Tensors: TypeAlias = dict[str, NDArray[Any]]
+
+
+def search_inputs(query: str, top_k: int | None, surface: str | None, min_score: float | None) -> Tensors:
+    """The inputs of one search; what is None is left out, so that the server's own default holds.
+
+    Raises TypeError for a wrong type; BadRequest where a value cannot be written as its tensor at all.
+    """
+    tensors = {"query": _text("query", query)}
+    if top_k is not None:
+        tensors["top_k"] = _int32("top_k", top_k)
+    if surface is not None:
+        tensors["surface"] = _text("surface", surface)
+    if min_score is not None:
+        tensors["min_score"] = _float32("min_score", min_score)
+    return tensors
+
+
+def embed_inputs(text: str, kind: str) -> Tensors:
+    """The inputs of one embedding. The default kind is not sent: Triton batches only requests of equal inputs."""
+    tensors = {"text": _text("text", text)}
+    kind_tensor = _text("kind", kind)
+    return tensors if kind == "query" else tensors | {"kind": kind_tensor}
+
+
+def read_search(outputs: Tensors) -> SearchResult:
+    """The result in a search's outputs, without the padding columns (id -1)."""
+    columns = [_row(outputs, name) for name in ("id", "name", "path", "score", "phrase")]
+    hits = tuple(
+        Hit(int(id_), _str(name), _str(path), float(score), _str(phrase))
+        for id_, name, path, score, phrase in zip(*columns, strict=True)
+        if id_ != -1
+    )
+    return SearchResult(hits, int(_row(outputs, "generation")[0]))
+
+
+def read_embedding(outputs: Tensors) -> NDArray[np.float32]:
+    """The vector, float32 [D], in an embedding's outputs."""
+    return _row(outputs, "embedding").astype(np.float32)  # a copy: what came off the wire is read-only
+
+
+def _row(outputs: Tensors, name: str) -> NDArray[Any]:
+    if name not in outputs:
+        raise ServerError(f"the answer lacks {name!r}; is this a Malgil server?")
+    return outputs[name].reshape(-1)
+
+
+def _str(value: bytes) -> str:
+    return value.decode("utf-8", errors="replace")
+
+
+def _text(field: str, value: str) -> NDArray[np.object_]:
+    if not isinstance(value, str):
+        raise TypeError(f"{field} must be str, not {type(value).__name__}")
+    try:
+        return np.array([[value.encode("utf-8")]], dtype=np.object_)
+    except UnicodeEncodeError as error:  # a lone surrogate, such as half an emoji
+        raise BadRequest(f"{field}: cannot be written as UTF-8 (at character {error.start})") from None
+
+
+def _int32(field: str, value: int) -> NDArray[np.int32]:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{field} must be int, not {type(value).__name__}")
+    number = operator.index(value)
+    if not -(2**31) <= number < 2**31:
+        raise BadRequest(f"{field}: {number} does not fit in 32 bits")
+    return np.array([[number]], dtype=np.int32)
+
+
+def _float32(field: str, value: float) -> NDArray[np.float32]:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{field} must be float, not {type(value).__name__}")
+    with np.errstate(over="ignore"):  # beyond float32 is infinity, which the server will judge
+        return np.array([[value]]).astype(np.float32)

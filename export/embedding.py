@@ -1,0 +1,56 @@
+"""Embedding a catalogue's texts: through the running server, or offline through onnxruntime. Same vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from tokenization import Tokenization
+
+from export import parity
+from export.generations import Embed, Vectors
+
+# Phrases are queries of their own (Query → Query′), so they take the query prompt; passage prompts are for documents.
+KIND = "query"
+BATCH = 64  # the encoder's max_batch_size
+
+Advance = Callable[[int, int], None]  # called with (texts done, texts in all)
+
+
+def offline(repository: Path, advance: Advance = lambda done, total: None) -> Embed:
+    """Embed in this process with the exported files.
+
+    Raises:
+        FileNotFoundError: the encoder was not exported yet.
+    """
+    tokenization = Tokenization.load(repository / "tokenizer" / "1")
+    run = parity.onnx_runner(str(repository / "encoder" / "1" / "model.onnx"))
+
+    def embed(batch: Sequence[str]) -> Vectors:
+        return run(tokenization.encode(batch, [KIND] * len(batch)))
+
+    return _in_batches(embed, advance)
+
+
+def online(url: str, advance: Advance = lambda done, total: None) -> Embed:
+    """Embed through the `embed` ensemble of a running server, "HOST:PORT" of its gRPC.
+
+    Raises, when called:
+        malgil.MalgilError: the server does not answer, or refuses a text.
+    """
+    import malgil
+
+    client = malgil.SearchClient(url, timeout=60)
+    return _in_batches(lambda batch: client.embed(list(batch), kind=KIND), advance)
+
+
+def _in_batches(embed: Embed, advance: Advance) -> Embed:
+    def whole(texts: Sequence[str]) -> Vectors:
+        parts = []
+        for start in range(0, len(texts), BATCH):
+            parts.append(embed(texts[start : start + BATCH]))
+            advance(min(start + BATCH, len(texts)), len(texts))
+        return np.concatenate(parts)
+
+    return whole

@@ -1,0 +1,137 @@
+"""Writing index generations: immutable, checksummed, published by an atomic rename. `generation.py` reads them.
+
+The order on disk (a crash between any two steps leaves the old generation serving, whole):
+files of the generation, fsync each → its folder under a temporary name, fsync → rename to its number, fsync the
+parent → CURRENT under a temporary name, fsync → rename over CURRENT, fsync the parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import generation as reader
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load_file, save_file
+
+from export.catalog import Service
+from export.encoder import sha256
+
+Vectors = npt.NDArray[np.float32]
+Embed = Callable[[Sequence[str]], Vectors]
+
+
+def publish(
+    services: Sequence[Service],
+    index: Path,
+    encoder: Mapping[str, Any],
+    embed: Embed,
+    default_threshold: float | None = None,
+) -> int:
+    """Write a generation and make it the one that serves.
+
+    Args:
+        services: a validated catalogue.
+        index: the index folder; made if there is none.
+        encoder: metadata of the encoder that embeds (`encoder.json`).
+        embed: texts → float32 [texts, D]; called with the texts that the current generation has no vectors for.
+        default_threshold: for services without a threshold of their own.
+
+    Returns:
+        The new generation's number.
+    """
+    ordered = sorted(services, key=lambda service: (not service.open, service.id))
+    texts = [text for service in ordered for text in service.texts]
+    owners = np.repeat(np.arange(len(ordered), dtype=np.int32), [len(service.texts) for service in ordered])
+    with _locked(index):
+        vectors = _embedded(texts, _known(index, encoder["fingerprint"]), embed)
+        number = _next(index)
+        temporary = index / "generations" / f".{number:06d}.tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        save_file({"vectors": vectors, "service": owners}, temporary / "vectors.safetensors")
+        lines = (json.dumps(service.as_dict(), ensure_ascii=False) + "\n" for service in ordered)
+        (temporary / "services.jsonl").write_text("".join(lines), encoding="utf-8")
+        manifest = {
+            "format": reader.FORMAT,
+            "generation": number,
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "encoder": {key: encoder[key] for key in ("name", "fingerprint", "dimension")},
+            "services": len(ordered),
+            "open_services": sum(service.open for service in ordered),
+            "phrases": len(texts),
+            "default_threshold": default_threshold,
+            "files": {name: sha256(temporary / name) for name in ("vectors.safetensors", "services.jsonl")},
+        }
+        (temporary / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+        for path in (*temporary.iterdir(), temporary):
+            _sync(path)
+        temporary.rename(reader.folder_of(index, number))
+        _sync(index / "generations")
+        point_at(index, number)
+    return number
+
+
+def point_at(index: Path, number: int) -> None:
+    """Make a generation the one that serves."""
+    temporary = index / f".CURRENT.{os.getpid()}.tmp"
+    temporary.write_text(f"{number:06d}\n", encoding="ascii")
+    _sync(temporary)
+    temporary.replace(index / "CURRENT")
+    _sync(index)
+
+
+def _known(index: Path, fingerprint: str) -> dict[str, Vectors]:
+    """Vectors of the current generation by text, if the same encoder made them and they are undamaged."""
+    try:
+        number = reader.current(index)
+        if number is None:
+            return {}
+        folder = reader.folder_of(index, number)
+        if reader.read_manifest(folder)["encoder"]["fingerprint"] != fingerprint:
+            return {}
+        services = map(json.loads, (folder / "services.jsonl").read_bytes().splitlines())
+        texts = [text for service in services for text in (service["name"], *service["phrases"])]
+        return dict(zip(texts, load_file(folder / "vectors.safetensors")["vectors"], strict=True))
+    except reader.GenerationError:
+        return {}
+
+
+def _embedded(texts: Sequence[str], known: Mapping[str, Vectors], embed: Embed) -> Vectors:
+    """Unit vectors [texts, D]; only texts that are not known are embedded, each once."""
+    new = [text for text in dict.fromkeys(texts) if text not in known]
+    vectors = dict(known)
+    if new:
+        fresh = np.asarray(embed(new), dtype=np.float32)
+        vectors.update(zip(new, fresh / np.linalg.norm(fresh, axis=1, keepdims=True), strict=True))
+    return np.stack([vectors[text] for text in texts])
+
+
+def _next(index: Path) -> int:
+    numbers = [int(p.name) for p in (index / "generations").glob("[0-9]*") if p.name.isdigit()]
+    return max(numbers, default=0) + 1
+
+
+@contextlib.contextmanager
+def _locked(index: Path) -> Iterator[None]:
+    """One publisher at a time; the lock goes with the process that holds it."""
+    (index / "generations").mkdir(parents=True, exist_ok=True)
+    with (index / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,136 @@
+"""The packed graph of BERT, RoBERTa / XLM-R and ELECTRA encoders, from their PyTorch weights.
+
+Linear layers, layer norms and feed-forward run on the packed tokens [T, H]; only attention gathers queries, keys and
+values into the grid [B, L, ·] with a mask and scatters back. Standard ONNX operators alone.
+Attention(Q, K, V) = softmax(Q·Kᵀ / √d)·V after Vaswani et al. 2017; the layers are those of Devlin et al. 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+
+from export.graph import Array, Graph, Layout, lay_out, pool
+
+FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
+ACTIVATIONS = ("gelu", "relu")
+MASKED = -10_000.0  # exp of it is 0 in float32, and it fits float16
+
+
+def fits(config: Any) -> bool:
+    """Whether the model of this Hugging Face config gets the packed graph."""
+    return (
+        config.model_type in FAMILIES
+        and config.hidden_act in ACTIVATIONS
+        and getattr(config, "position_embedding_type", "absolute") in (None, "absolute")
+        and not getattr(config, "is_decoder", False)
+    )
+
+
+def first_position(config: Any) -> int:
+    """The position id of a text's first token: RoBERTa counts from its padding id + 1, BERT from 0."""
+    return config.pad_token_id + 1 if config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
+
+
+def build(
+    model: Any, pooling: str, normalize: bool, progress: Callable[[str], None] = lambda _: None
+) -> onnx.ModelProto:
+    """The packed graph of a Hugging Face encoder.
+
+    Args:
+        model: a `transformers` model for which `fits(model.config)` holds, with float32 weights.
+        pooling: mean, cls or max.
+        normalize: whether embeddings are divided by their Euclidean length.
+        progress: told which part is being built.
+
+    Returns:
+        An ONNX model: input_ids int64 [T], lengths int32 [B, 1] → embedding float32 [B, hidden_size].
+    """
+    config = model.config
+    weights: dict[str, Array] = {k: v.detach().float().numpy() for k, v in model.state_dict().items()}
+    g = Graph()
+    offset = first_position(config)
+    layout = lay_out(g, config.vocab_size, config.max_position_embeddings - offset)
+    builder = _Builder(g, weights, config, layout)
+    progress("embeddings")
+    states = builder.embeddings(offset)
+    for i in range(config.num_hidden_layers):
+        progress(f"layer {i + 1} of {config.num_hidden_layers}")
+        states = builder.layer(states, f"encoder.layer.{i}")
+    grid = g.op("Gather", states, layout.cells)  # [B, L, H]
+    return g.model(pool(g, grid, layout, pooling, normalize), config.hidden_size)
+
+
+class _Builder:
+    def __init__(self, g: Graph, weights: dict[str, Array], config: Any, layout: Layout) -> None:
+        self.g, self.weights, self.config, self.layout = g, weights, config, layout
+        shown = g.op("Unsqueeze", layout.real, g.constant([1, 2]))  # [B, 1, 1, L]
+        self.bias = g.op("Where", shown, g.constant(0.0, np.float32), g.constant(MASKED, np.float32))
+        shape = g.op("Shape", layout.real)
+        split = g.constant([3, config.num_attention_heads, config.hidden_size // config.num_attention_heads])
+        self.split_shape = g.op("Concat", shape, split, axis=0)
+
+    def linear(self, x: str, name: str) -> str:
+        return self.gemm(x, name, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+
+    def gemm(self, x: str, name: str, weight: Array, bias: Array) -> str:
+        # Gemm wants PyTorch's [out, in] transposed; stored so once, here.
+        w, b = self.g.weight(f"{name}.weight", weight.T), self.g.weight(f"{name}.bias", bias)
+        return str(self.g.op("Gemm", x, w, b))
+
+    def norm(self, x: str, name: str) -> str:
+        scale = self.g.weight(f"{name}.weight", self.weights[f"{name}.weight"])
+        bias = self.g.weight(f"{name}.bias", self.weights[f"{name}.bias"])
+        epsilon = self.config.layer_norm_eps
+        return str(self.g.op("LayerNormalization", x, scale, bias, axis=-1, epsilon=epsilon))
+
+    def embeddings(self, offset: int) -> str:
+        g, w = self.g, self.weights
+        words = g.weight("embeddings.words", w["embeddings.word_embeddings.weight"])
+        # Every token is of type 0, so its row is added to the positions once, here.
+        table = w["embeddings.position_embeddings.weight"][offset:]
+        table = table + w["embeddings.token_type_embeddings.weight"][0]
+        positions = g.weight("embeddings.positions", table)
+        ids = g.op("Gather", g.op("Reshape", self.layout.grid, g.constant([-1])), self.layout.rows)
+        position = g.op("Mod", self.layout.rows, self.layout.length)
+        position = g.op("Min", position, g.constant(len(table) - 1))
+        states = g.op("Add", g.op("Gather", words, ids), g.op("Gather", positions, position))
+        states = self.norm(states, "embeddings.LayerNorm")
+        return self.linear(states, "embeddings_project") if "embeddings_project.weight" in w else states
+
+    def layer(self, x: str, name: str) -> str:
+        g = self.g
+        attended = self.linear(self.attention(x, f"{name}.attention.self"), f"{name}.attention.output.dense")
+        x = self.norm(g.op("Add", attended, x), f"{name}.attention.output.LayerNorm")
+        inner = self.activation(self.linear(x, f"{name}.intermediate.dense"))
+        return self.norm(g.op("Add", self.linear(inner, f"{name}.output.dense"), x), f"{name}.output.LayerNorm")
+
+    def attention(self, x: str, name: str) -> str:
+        g, w, heads = self.g, self.weights, self.config.num_attention_heads
+        scale = (self.config.hidden_size // heads) ** -0.5  # into the query's weights: one pass less at run time
+        parts = [(f"{name}.query", scale), (f"{name}.key", 1.0), (f"{name}.value", 1.0)]
+        weight = np.concatenate([w[f"{p}.weight"] * np.float32(s) for p, s in parts])
+        bias = np.concatenate([w[f"{p}.bias"] * np.float32(s) for p, s in parts])
+        qkv = g.op("Gather", self.gemm(x, name, weight, bias), self.layout.cells)  # [B, L, 3H]
+        qkv = g.op("Reshape", qkv, self.split_shape)  # [B, L, 3, heads, d]
+        q, k, v = (g.op("Gather", qkv, g.constant(i), axis=2) for i in range(3))
+        q = g.op("Transpose", q, perm=[0, 2, 1, 3])
+        k = g.op("Transpose", k, perm=[0, 2, 3, 1])
+        v = g.op("Transpose", v, perm=[0, 2, 1, 3])
+        scores = g.op("Softmax", g.op("Add", g.op("MatMul", q, k), self.bias), axis=-1)
+        mixed = g.op("Transpose", g.op("MatMul", scores, v), perm=[0, 2, 1, 3])  # [B, L, heads, d]
+        flat = g.op("Reshape", mixed, g.constant([-1, self.config.hidden_size]))
+        return str(g.op("Gather", flat, self.layout.rows))
+
+    def activation(self, x: str) -> str:
+        g = self.g
+        if self.config.hidden_act == "relu":
+            return str(g.op("Relu", x))
+        # GELU(x) = x·½(1 + erf(x/√2)), Hendrycks & Gimpel 2016; onnxruntime fuses this form.
+        erf = g.op("Erf", g.op("Div", x, g.constant(np.sqrt(2.0), np.float32)))
+        one_plus = g.op("Mul", x, g.op("Add", erf, g.constant(1.0, np.float32)))
+        return str(g.op("Mul", one_plus, g.constant(0.5, np.float32)))

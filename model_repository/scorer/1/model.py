@@ -1,0 +1,116 @@
+"""Triton adapter of the scorer: see scoring.py, generation.py, live.py and tensors.py for what it does."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from generation import Generation
+from live import LiveIndex, Serving
+from scoring import CpuScorer, Scorer, Want, unit
+from tensors import check_embeddings, lay_out, parse_query, parse_wants
+
+
+class TritonPythonModel:
+    """query and embedding (and options) → hits."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Choose the device and load the generation that is current."""
+        config = json.loads(args["model_config"])
+        parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
+        folder = Path(args["model_repository"])
+        self.device = _choose_device(parameters["device"], args["model_instance_device_id"])
+        self.live = LiveIndex(
+            folder / parameters["index"], folder / parameters["encoder"], self._make_scorer, _log
+        )
+        _log("info", f"scoring on {self.device}")
+        self.live.start()
+
+    def finalize(self) -> None:
+        """Stop following the index."""
+        self.live.stop()
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Rank the queries of all requests in one product; a bad request fails alone."""
+        serving = self.live.serving
+        if serving is None:
+            return [_error(self.live.why_not, pb_utils.TritonError.UNAVAILABLE) for _ in requests]
+        responses: list[Any] = [None] * len(requests)
+        embeddings, wants, spans = [], [], []
+        for i, request in enumerate(requests):
+            try:
+                embedding, own = self._read(request, serving)
+            except ValueError as error:
+                responses[i] = _error(str(error), pb_utils.TritonError.INVALID_ARG)
+                continue
+            spans.append((i, len(wants), len(wants) + len(own)))
+            embeddings.append(embedding)
+            wants += own
+        ranked = serving.scorer.rank(self._join(embeddings), wants) if wants else []
+        for i, start, stop in spans:
+            outputs = lay_out(serving.generation, ranked[start:stop], wants[start:stop])
+            responses[i] = pb_utils.InferenceResponse([pb_utils.Tensor(k, v) for k, v in outputs.items()])
+        return responses
+
+    def _read(self, request: Any, serving: Serving) -> tuple[Any, list[Want]]:
+        for raw in _elements(request, "query") or []:
+            parse_query(raw)
+        tensor = pb_utils.get_input_tensor_by_name(request, "embedding")
+        if self.device == "cpu":
+            embedding = tensor.as_numpy()
+            check_embeddings(embedding, serving.generation.dimension)
+        else:
+            import torch
+
+            embedding = torch.from_dlpack(tensor.to_dlpack())
+            check_embeddings(embedding.cpu().numpy(), serving.generation.dimension)
+        options = (_elements(request, name) for name in ("top_k", "surface", "min_score"))
+        return embedding, parse_wants(len(embedding), *options, known_surfaces=serving.generation.surfaces)
+
+    def _join(self, embeddings: list[Any]) -> Any:
+        if self.device == "cpu":
+            return unit(np.concatenate(embeddings))
+        import torch
+
+        return torch.nn.functional.normalize(torch.cat([e.to(self.device) for e in embeddings]))
+
+    def _make_scorer(self, generation: Generation) -> Scorer:
+        if self.device == "cpu":
+            return CpuScorer(generation)
+        from scoring_cuda import CudaScorer
+
+        return CudaScorer(generation, self.device)
+
+
+def _choose_device(wanted: str, device_id: str) -> str:
+    """Cpu or cuda:N; torch is imported only where there is a GPU."""
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"parameter device is {wanted!r}: it must be auto, cpu or cuda")
+    has_gpu = Path("/dev/nvidiactl").exists() and importlib.util.find_spec("torch") is not None
+    if wanted == "cpu" or (wanted == "auto" and not has_gpu):
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return f"cuda:{device_id}"
+    if wanted == "cuda":
+        raise ValueError("parameter device is cuda, and torch finds no GPU")
+    return "cpu"
+
+
+def _elements(request: Any, name: str) -> list[Any] | None:
+    tensor = pb_utils.get_input_tensor_by_name(request, name)
+    return None if tensor is None else tensor.as_numpy().ravel().tolist()
+
+
+def _error(sentence: str, status: int) -> Any:
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(sentence, status))
+
+
+def _log(level: str, sentence: str) -> None:
+    log = pb_utils.Logger.log_error if level == "error" else pb_utils.Logger.log_info
+    log(f"scorer: {sentence}")

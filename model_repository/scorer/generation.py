@@ -1,0 +1,158 @@
+"""Reading index generations. Pure: no Triton here. `export/generations.py` writes what this reads.
+
+    index/CURRENT                          the number of the generation that serves
+    index/generations/000042/
+        manifest.json                      counts, the encoder's fingerprint, checksums of the other two
+        vectors.safetensors                vectors float32 [P, D], unit rows; service int32 [P]: row → line of services
+        services.jsonl                     the catalogue's services, open ones first, then by id
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+
+FORMAT = 1
+Objects = npt.NDArray[np.object_]
+
+
+class GenerationError(ValueError):
+    """A generation that must not serve; the text says why."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One index generation in memory: S open services with P phrases, grouped by service.
+
+    Arrays named `*_padded` have one more element at the end, which an index of -1 finds: the padding of an answer.
+    """
+
+    number: int
+    matrix: npt.NDArray[np.float32]  # [P, D], unit rows
+    service_of_row: npt.NDArray[np.int32]  # [P], ascending
+    ids_padded: npt.NDArray[np.int64]  # [S + 1]
+    names_padded: Objects  # [S + 1] bytes
+    paths_padded: Objects  # [S + 1] bytes
+    phrases_padded: Objects  # [P + 1] bytes
+    thresholds: npt.NDArray[np.float32]  # [S], -inf where there is none
+    surfaces: dict[str, npt.NDArray[np.bool_]]  # surface → [S]: shown there
+
+    @property
+    def dimension(self) -> int:
+        """D."""
+        return int(self.matrix.shape[1])
+
+
+def folder_of(index: Path, number: int) -> Path:
+    """Where a generation lies."""
+    return index / "generations" / f"{number:06d}"
+
+
+def current(index: Path) -> int | None:
+    """The number of the generation that serves, None before the first publish.
+
+    Raises:
+        GenerationError: CURRENT is not a number.
+    """
+    try:
+        text = (index / "CURRENT").read_text(encoding="ascii", errors="replace").strip()
+    except FileNotFoundError:
+        return None
+    if not text.isdigit():
+        raise GenerationError(f"{index / 'CURRENT'} holds {text[:40]!r}: it must be a generation's number")
+    return int(text)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a generation, with the checksums of its files verified.
+
+    Raises:
+        GenerationError: a file is missing, damaged or of another format.
+    """
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        if manifest["format"] != FORMAT:
+            raise GenerationError(f"{folder}: format {manifest['format']}, this reads {FORMAT}")
+        for name, expected in manifest["files"].items():
+            with (folder / name).open("rb") as stream:
+                if hashlib.file_digest(stream, "sha256").hexdigest() != expected:
+                    raise GenerationError(f"{folder / name}: its checksum is not the manifest's")
+    except FileNotFoundError as error:
+        raise GenerationError(f"{error.filename} is missing") from None
+    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise GenerationError(f"{folder / 'manifest.json'} is damaged: {error!r}") from None
+    return dict(manifest)
+
+
+def load(folder: Path, fingerprint: str | None = None) -> Generation:
+    """Read one generation's open services into memory.
+
+    Args:
+        folder: of the generation.
+        fingerprint: of the encoder that serves; None accepts any.
+
+    Raises:
+        GenerationError: damaged, or made by another encoder.
+    """
+    manifest = read_manifest(folder)
+    made_by = manifest.get("encoder", {}).get("fingerprint")
+    if fingerprint is not None and made_by != fingerprint:
+        raise GenerationError(
+            f"{folder} was made by encoder {str(made_by)[:12]}, the one that serves is {fingerprint[:12]}: "
+            "publish the catalogue again"
+        )
+    try:
+        lines = (folder / "services.jsonl").read_bytes().splitlines()
+        services = [service for service in map(json.loads, lines) if service["open"]]
+        with safe_open(folder / "vectors.safetensors", framework="numpy") as file:
+            service_of_row = file.get_tensor("service")
+            rows = int(np.searchsorted(service_of_row, len(services)))
+            matrix = np.ascontiguousarray(file.get_slice("vectors")[:rows])
+        return _assemble(int(manifest["generation"]), manifest, services, service_of_row[:rows], matrix)
+    except GenerationError as error:
+        raise GenerationError(f"{folder}: {error}") from None
+    except (KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise GenerationError(f"{folder} is damaged: {error!r}") from None
+
+
+def _assemble(
+    number: int,
+    manifest: dict[str, Any],
+    services: list[dict[str, Any]],
+    service_of_row: npt.NDArray[np.int32],
+    matrix: npt.NDArray[np.float32],
+) -> Generation:
+    phrases = [phrase for service in services for phrase in (service["name"], *service["phrases"])]
+    owners = np.repeat(np.arange(len(services)), [1 + len(service["phrases"]) for service in services])
+    if not np.array_equal(owners, service_of_row):
+        raise GenerationError("vectors and services do not belong together")
+    length = np.sqrt(np.einsum("pd,pd->p", matrix, matrix))
+    if not np.all(np.abs(length - 1) < 1e-3):
+        raise GenerationError(f"row {int(np.argmax(~(np.abs(length - 1) < 1e-3)))} is not a unit vector")
+    default = manifest.get("default_threshold")
+    thresholds = [service["threshold"] if service["threshold"] is not None else default for service in services]
+    surfaces = {surface for service in services for surface in service["surfaces"]}
+    return Generation(
+        number=number,
+        matrix=matrix,
+        service_of_row=service_of_row,
+        ids_padded=np.array([service["id"] for service in services] + [-1], dtype=np.int64),
+        names_padded=_bytes([service["name"] for service in services]),
+        paths_padded=_bytes([service["path"] for service in services]),
+        phrases_padded=_bytes(phrases),
+        thresholds=np.array([-np.inf if t is None else t for t in thresholds], dtype=np.float32),
+        surfaces={s: np.array([s in service["surfaces"] for service in services], bool) for s in sorted(surfaces)},
+    )
+
+
+def _bytes(texts: list[str]) -> Objects:
+    array = np.empty(len(texts) + 1, dtype=np.object_)
+    array[:] = [text.encode() for text in texts] + [b""]
+    return array

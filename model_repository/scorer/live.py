@@ -1,0 +1,92 @@
+"""The generation that serves: follows index/CURRENT, loads off the serving thread, keeps the last good one."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from generation import Generation, GenerationError, current, folder_of, load
+from scoring import Scorer
+
+POLL_SECONDS = 0.5  # a publish serves within this and the time it takes to load
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What one batch is answered from."""
+
+    generation: Generation
+    scorer: Scorer
+
+
+class LiveIndex:
+    """Watches an index folder and holds what serves.
+
+    Args:
+        index: the folder with CURRENT.
+        encoder: the metadata file of the encoder that serves; generations of another are refused.
+        make_scorer: puts a generation on the device.
+        log: called with (level, sentence), level "info" or "error".
+    """
+
+    def __init__(
+        self,
+        index: Path,
+        encoder: Path,
+        make_scorer: Callable[[Generation], Scorer],
+        log: Callable[[str, str], None],
+    ) -> None:
+        self._index, self._encoder, self._make_scorer, self._log = index, encoder, make_scorer, log
+        self._serving: Serving | None = None
+        self._refused: tuple[int | None, str] | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="live-index", daemon=True)
+
+    @property
+    def serving(self) -> Serving | None:
+        """What serves now; take it once for a batch, so that every answer comes from one generation."""
+        return self._serving
+
+    @property
+    def why_not(self) -> str:
+        """Why nothing serves, in a sentence for the caller."""
+        if self._refused:
+            return f"no generation serves: {self._refused[1]}"
+        return "no catalogue is published: run `python -m export catalog publish FILE`"
+
+    def start(self) -> None:
+        """Load what is current, then follow it in the background."""
+        self.refresh()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following."""
+        self._stop.set()
+        self._thread.join()
+
+    def refresh(self) -> None:
+        """Load the current generation unless it serves already; a bad one is refused with one line in the log."""
+        number: int | None = None
+        try:
+            number = current(self._index)
+            if number is None or (self._serving and self._serving.generation.number == number):
+                return
+            if self._refused and self._refused[0] == number:
+                return
+            fingerprint = json.loads(self._encoder.read_text(encoding="utf-8"))["fingerprint"]
+            generation = load(folder_of(self._index, number), fingerprint)
+            self._serving = Serving(generation, self._make_scorer(generation))
+            self._refused = None
+            self._log("info", f"serving generation {number}: {len(generation.thresholds)} open services")
+        except (GenerationError, OSError, KeyError, ValueError) as error:
+            refused = (number, str(error))
+            if refused != self._refused:
+                self._refused = refused
+                self._log("error", f"generation {number} is refused: {error}")
+
+    def _watch(self) -> None:
+        while not self._stop.wait(POLL_SECONDS):
+            self.refresh()

@@ -1,0 +1,138 @@
+"""Exact ranking of services for a batch of query embeddings. Pure: no Triton here.
+
+A service scores as its best phrase: score(q, s) = max over the phrases p of s of cos(q, p). Scores are rounded to six
+decimals, so that equal phrases tie, whatever the order in which a matrix product adds; ties go to the smaller id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+DECIMALS = 6
+ROUNDING = 1e-6  # more than a float32 product of unit vectors and DECIMALS move a score
+BLOCK_ROWS = 512  # rows whose maximum is taken together; measured by `python -m benchmarks scoring`
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+class Index(Protocol):
+    """What ranking reads of a generation (see generation.Generation)."""
+
+    matrix: Floats
+    service_of_row: npt.NDArray[np.int32]
+    ids_padded: Ints
+    thresholds: Floats
+    surfaces: dict[str, npt.NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Want:
+    """What one query asks for."""
+
+    top_k: int = 10
+    surface: str | None = None
+    min_score: float | None = None
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The hits of one query, best first, at most `top_k`."""
+
+    services: Ints  # [n]: index of the service in the generation
+    rows: Ints  # [n]: index of the phrase that matched
+    scores: Floats  # [n]
+
+
+class Scorer(Protocol):
+    """Ranks on one device."""
+
+    def rank(self, embeddings: Any, wants: Sequence[Want]) -> list[Ranked]:
+        """Rank for each row of `embeddings`, float32 [B, D], unit length."""
+
+
+def unit(embeddings: Floats) -> Floats:
+    """Rows divided by their Euclidean length; a row of zeros stays so."""
+    length = np.sqrt(np.einsum("bd,bd->b", embeddings, embeddings))[:, np.newaxis]
+    return embeddings / np.maximum(length, np.float32(1e-12))
+
+
+class Floors:
+    """The least score that each service needs to be shown, by surface: its threshold, or +inf where not shown."""
+
+    def __init__(self, index: Index) -> None:
+        self._by_surface: dict[str | None, Floats] = {None: index.thresholds}
+        for surface, shown in index.surfaces.items():
+            self._by_surface[surface] = np.where(shown, index.thresholds, np.float32(np.inf))
+
+    def of(self, want: Want) -> Floats:
+        """float32 [S]."""
+        floor = self._by_surface[want.surface]
+        return floor if want.min_score is None else np.maximum(floor, np.float32(want.min_score))
+
+
+def select(rows: Ints, scores: Floats, index: Index, floor: Floats, top_k: int) -> Ranked:
+    """The best services among candidate rows.
+
+    Args:
+        rows: [n], candidate rows of the matrix.
+        scores: [n], their cosine with the query.
+        index: the generation.
+        floor: [S], the least score for each service.
+        top_k: at most so many.
+    """
+    services = index.service_of_row[rows].astype(np.int64)
+    rounded = np.round(scores.astype(np.float64), DECIMALS).astype(np.float32)
+    shown = rounded >= floor[services]
+    rows, services, rounded = rows[shown], services[shown], rounded[shown]
+    # Best first; among equals the smaller id, then the earlier phrase. A service's first row is then its best.
+    order = np.lexsort((rows, index.ids_padded[services], -rounded))
+    _, first = np.unique(services[order], return_index=True)
+    best = order[np.sort(first)[:top_k]]
+    return Ranked(services[best], rows[best], rounded[best])
+
+
+class CpuScorer:
+    """Exact top-k with NumPy: one matrix product, then only the blocks of rows that can hold a hit."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._floors = Floors(index)
+        self._starts = np.arange(0, max(len(index.matrix), 1), BLOCK_ROWS)
+        self._buffer: Floats = np.empty((0, len(index.matrix)), dtype=np.float32)
+
+    def rank(self, embeddings: Floats, wants: Sequence[Want]) -> list[Ranked]:
+        """Rank for each row of `embeddings`, float32 [B, D], unit length."""
+        if not len(self._index.matrix):
+            nothing = np.empty(0, dtype=np.int64)
+            return [Ranked(nothing, nothing, np.empty(0, dtype=np.float32)) for _ in wants]
+        if len(self._buffer) < len(embeddings):  # kept between batches: fresh pages cost more than the top-k
+            self._buffer = np.empty((len(embeddings), len(self._index.matrix)), dtype=np.float32)
+        scores = np.matmul(embeddings, self._index.matrix.T, out=self._buffer[: len(embeddings)])
+        maxima = np.maximum.reduceat(scores, self._starts, axis=1)  # [B, blocks]
+        return [self._rank_one(*one) for one in zip(scores, maxima, wants, strict=True)]
+
+    def _rank_one(self, scores: Floats, maxima: Floats, want: Want) -> Ranked:
+        """Look into the blocks with the highest maxima, and into more of them until nothing outside can be a hit."""
+        floor = self._floors.of(want)
+        count = min(want.top_k, len(maxima))
+        while True:
+            # At least `count` rows reach this bound, so that no row below it can be among the best `count` of all.
+            bound = np.partition(maxima, len(maxima) - count)[len(maxima) - count] - 2 * ROUNDING
+            everything = count == len(maxima)
+            blocks = np.flatnonzero(maxima >= bound)
+            rows = (blocks[:, np.newaxis] * BLOCK_ROWS + np.arange(BLOCK_ROWS)).ravel()
+            rows = rows[: np.searchsorted(rows, len(scores))]
+            if not everything:
+                rows = rows[scores[rows] >= bound]
+            ranked = select(rows, scores[rows], self._index, floor, want.top_k)
+            # Services share blocks, or do not reach their floors: then look further down.
+            full = len(ranked.scores) == want.top_k and ranked.scores[-1] >= bound + ROUNDING
+            if everything or full:
+                return ranked
+            count = min(4 * count, len(maxima))

@@ -1,0 +1,55 @@
+"""The same ranking with torch, on a GPU: the matrix stays there, and only candidates leave.
+
+The wide product runs in float16; its candidates, taken with the room that float16 needs, are scored again in float32
+and go through the same selection as on the CPU, so that both give the same answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from scoring import Floors, Index, Ranked, Want, select
+
+# |error| of a float16 product of unit vectors: 2⁻¹¹ for each factor and 2⁻¹¹ for the result, with room.
+HALF_ROUNDING = 2e-3
+
+
+class CudaScorer:
+    """Exact top-k with torch on `device`; tested on "cpu" for the same answers."""
+
+    def __init__(self, index: Index, device: str = "cuda") -> None:
+        self._index = index
+        self._floors = Floors(index)
+        self._device = torch.device(device)
+        self._matrix = torch.from_numpy(index.matrix).to(self._device)
+        self._half = self._matrix.half()
+        self._service_of_row = torch.from_numpy(index.service_of_row.astype(np.int64)).to(self._device)
+
+    def rank(self, embeddings: Any, wants: Sequence[Want]) -> list[Ranked]:
+        """Rank for each row of `embeddings`, float32 [B, D], unit length, a tensor on the device or an array."""
+        queries = torch.as_tensor(embeddings, device=self._device)
+        floors = [self._floors.of(want) for want in wants]
+        services = len(self._index.thresholds)
+        if services == 0:
+            nothing = np.empty(0, dtype=np.int64)
+            return [select(nothing, np.empty(0, np.float32), self._index, floor, 1) for floor in floors]
+        scores = (queries.half() @ self._half.T).float()  # [B, P]
+        floor = torch.from_numpy(np.stack(floors)).to(self._device)[:, self._service_of_row]
+        # The k-th best of the services that reach their floors for certain bounds the candidates from below.
+        certain = scores.masked_fill(scores < floor + HALF_ROUNDING, -torch.inf)
+        best = torch.full((len(wants), services), -torch.inf, device=self._device)
+        best.scatter_reduce_(1, self._service_of_row.expand_as(certain), certain, "amax")
+        top = best.topk(max(min(want.top_k, services) for want in wants), dim=1).values
+        kth = torch.tensor([[min(want.top_k, services) - 1] for want in wants], device=self._device)
+        bound = torch.maximum(top.gather(1, kth) - 2 * HALF_ROUNDING, floor - HALF_ROUNDING)
+        query, row = torch.nonzero(scores >= bound, as_tuple=True)
+        exact = (queries[query] * self._matrix[row]).sum(1)
+        where, rows, values = (t.cpu().numpy() for t in (query, row, exact))
+        ends = np.searchsorted(where, np.arange(len(wants) + 1))
+        return [
+            select(rows[a:b], values[a:b], self._index, floors[i], wants[i].top_k)
+            for i, (a, b) in enumerate(zip(ends[:-1], ends[1:], strict=True))
+        ]

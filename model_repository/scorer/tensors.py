@@ -1,0 +1,117 @@
+"""Reading a request's tensors and laying out its answer. Pure: no Triton here.
+
+Every ValueError's text is a sentence for the caller: the field, the value, the bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+from generation import Generation
+from scoring import Floats, Ranked, Want
+
+DEFAULT_TOP_K = 10
+MAX_TOP_K = 1000
+MAX_QUERY_BYTES = 8192
+
+
+def parse_query(raw: bytes) -> str:
+    """The query text.
+
+    Raises:
+        ValueError: blank, longer than 8 KiB, or not UTF-8.
+    """
+    if len(raw) > MAX_QUERY_BYTES:
+        raise ValueError(f"query is {len(raw)} bytes long: at most {MAX_QUERY_BYTES} are taken")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"query is not UTF-8: {error.reason} at byte {error.start}") from None
+    if not text.strip():
+        raise ValueError(f"query is blank: {len(raw)} bytes without a visible character; send at least one")
+    return text
+
+
+def parse_top_k(value: int) -> int:
+    """How many hits.
+
+    Raises:
+        ValueError: outside 1…1000.
+    """
+    if not 1 <= value <= MAX_TOP_K:
+        raise ValueError(f"top_k is {value}: it must be from 1 to {MAX_TOP_K}")
+    return value
+
+
+def parse_surface(raw: bytes, known: Collection[str]) -> str:
+    """The surface to show on.
+
+    Raises:
+        ValueError: no open service of the catalogue has it.
+    """
+    surface = raw[:64].decode("utf-8", "replace")
+    if surface not in known:
+        raise ValueError(f"surface is {surface!r}: the catalogue has {', '.join(known) or 'none'}")
+    return surface
+
+
+def parse_min_score(value: float) -> float:
+    """The least score of a hit.
+
+    Raises:
+        ValueError: outside -1…1, or not a number.
+    """
+    if not -1 <= value <= 1:
+        raise ValueError(f"min_score is {value:g}: it must be from -1 to 1")
+    return value
+
+
+def check_embeddings(embeddings: Floats, dimension: int) -> None:
+    """Whether embeddings [B, D] can be scored.
+
+    Raises:
+        ValueError: of another width than the index, or not finite.
+    """
+    if embeddings.shape[1] != dimension:
+        raise ValueError(f"embedding has {embeddings.shape[1]} numbers: this index takes {dimension}")
+    if not np.isfinite(embeddings).all():
+        raise ValueError("embedding holds a number that is not finite")
+
+
+def parse_wants(
+    batch: int,
+    top_k: Sequence[int] | None,
+    surface: Sequence[bytes] | None,
+    min_score: Sequence[float] | None,
+    known_surfaces: Collection[str],
+) -> list[Want]:
+    """What each of a request's `batch` queries asks for; None where the optional tensor is absent.
+
+    Raises:
+        ValueError: a value is out of its bounds.
+    """
+    ks = [DEFAULT_TOP_K] * batch if top_k is None else [parse_top_k(int(k)) for k in top_k]
+    surfaces = [None] * batch if surface is None else [parse_surface(s, known_surfaces) for s in surface]
+    scores = [None] * batch if min_score is None else [parse_min_score(float(s)) for s in min_score]
+    return [Want(*want) for want in zip(ks, surfaces, scores, strict=True)]
+
+
+def lay_out(generation: Generation, ranked: Sequence[Ranked], wants: Sequence[Want]) -> dict[str, Any]:
+    """The output tensors of one request: K columns, K the largest top_k, padded with -1, "" and -inf."""
+    columns = max(want.top_k for want in wants)
+    services = np.full((len(ranked), columns), -1, dtype=np.int64)
+    rows = np.full((len(ranked), columns), -1, dtype=np.int64)
+    scores = np.full((len(ranked), columns), -np.inf, dtype=np.float32)
+    for i, hits in enumerate(ranked):
+        n = len(hits.services)
+        services[i, :n], rows[i, :n], scores[i, :n] = hits.services, hits.rows, hits.scores
+    return {
+        "id": generation.ids_padded[services],
+        "name": generation.names_padded[services],
+        "path": generation.paths_padded[services],
+        "phrase": generation.phrases_padded[rows],
+        "score": scores,
+        "generation": np.full((len(ranked), 1), generation.number, dtype=np.int64),
+    }

@@ -1,0 +1,50 @@
+"""Triton adapter of the tokenizer: see tokenization.py for what it does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import triton_python_backend_utils as pb_utils
+from tokenization import Tokenization, pad, parse_kind, parse_text
+
+# Batches are short texts: handing them to a thread pool costs more than tokenizing them.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+class TritonPythonModel:
+    """text (and kind) → input_ids."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Load the exported tokenizer."""
+        self.tokenization = Tokenization.load(Path(args["model_repository"], args["model_version"]))
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Tokenize the texts of all requests in one call; a bad request fails alone."""
+        responses: list[Any] = [None] * len(requests)
+        texts: list[str] = []
+        kinds: list[str] = []
+        spans: list[tuple[int, int, int]] = []
+        for i, request in enumerate(requests):
+            try:
+                own_texts = [parse_text(raw) for raw in _elements(request, "text")]
+                own_kinds = [parse_kind(raw) for raw in _elements(request, "kind")] or ["query"] * len(own_texts)
+            except ValueError as error:
+                responses[i] = pb_utils.InferenceResponse(
+                    error=pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
+                )
+                continue
+            spans.append((i, len(texts), len(texts) + len(own_texts)))
+            texts += own_texts
+            kinds += own_kinds
+        rows = self.tokenization.encode(texts, kinds) if texts else []
+        for i, start, stop in spans:
+            output = pb_utils.Tensor("input_ids", pad(rows[start:stop]))
+            responses[i] = pb_utils.InferenceResponse([output])
+        return responses
+
+
+def _elements(request: Any, name: str) -> list[bytes]:
+    tensor = pb_utils.get_input_tensor_by_name(request, name)
+    return [] if tensor is None else tensor.as_numpy().ravel().tolist()

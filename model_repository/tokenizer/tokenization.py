@@ -1,0 +1,100 @@
+"""Text to token ids, as the exported encoder wants it. Pure: no Triton here."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+MAX_TEXT_BYTES = 8192
+KINDS = ("query", "passage")
+FIELD = "text (query in search)"  # errors name the field, and the ensembles call it by these names
+PADDING_ID = -1  # not a token of any vocabulary, so that a literal "<pad>" in a text stays a token
+
+
+class Tokenization:
+    """The tokenizer of one exported encoder, with its prompts and its window.
+
+    Args:
+        tokenizer: without padding or truncation of its own.
+        metadata: what `encoder.json` holds; `prompts` and `max_length` are read.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, metadata: Mapping[str, Any]) -> None:
+        self._tokenizer = tokenizer
+        self.prompts: dict[str, str] = metadata["prompts"]
+        self.max_length: int = metadata["max_length"]
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(self.max_length)
+
+    @classmethod
+    def load(cls, folder: Path) -> Tokenization:
+        """Read `tokenizer.json` and `encoder.json`, both written by `python -m export encoder`.
+
+        Raises:
+            FileNotFoundError: the encoder was not exported yet; the text says what to run.
+        """
+        try:
+            metadata = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+            tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            message = f"{error.filename} is missing: run `python -m export encoder` first"
+            raise FileNotFoundError(message) from None
+        return cls(tokenizer, metadata)
+
+    def encode(self, texts: Sequence[str], kinds: Sequence[str]) -> list[npt.NDArray[np.int64]]:
+        """Token ids of each text, special tokens included, at most `max_length` of them.
+
+        Returns:
+            One int64 array [length] for each text.
+        """
+        prompted = [
+            self.prompts[kind] + unicodedata.normalize("NFC", text)
+            for text, kind in zip(texts, kinds, strict=True)
+        ]
+        return [np.array(e.ids, dtype=np.int64) for e in self._tokenizer.encode_batch_fast(prompted)]
+
+
+def parse_text(raw: bytes) -> str:
+    """The text in one BYTES element.
+
+    Raises:
+        ValueError: blank, longer than 8 KiB, or not UTF-8; the text is a sentence for the caller.
+    """
+    if len(raw) > MAX_TEXT_BYTES:
+        raise ValueError(f"{FIELD} is {len(raw)} bytes long: at most {MAX_TEXT_BYTES} are taken")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{FIELD} is not UTF-8: {error.reason} at byte {error.start}") from None
+    if not text.strip():
+        raise ValueError(f"{FIELD} is blank: {len(raw)} bytes without a visible character; send at least one")
+    return text
+
+
+def parse_kind(raw: bytes) -> str:
+    """The kind in one BYTES element.
+
+    Raises:
+        ValueError: neither query nor passage; the text is a sentence for the caller.
+    """
+    kind = raw[:32].decode("utf-8", "replace")
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}: it must be one of {', '.join(KINDS)}")
+    return kind
+
+
+def pad(rows: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """Rows of ids as one int64 array [rows, longest], padded at the end with -1."""
+    if len(rows) == 1:
+        return rows[0][np.newaxis]
+    padded = np.full((len(rows), max(map(len, rows))), PADDING_ID, dtype=np.int64)
+    for target, row in zip(padded, rows, strict=True):
+        target[: len(row)] = row
+    return padded

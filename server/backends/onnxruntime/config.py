@@ -1,0 +1,134 @@
+"""What a config.pbtxt asks of the drop-in ONNX Runtime backend. Pure: no Triton, no onnxruntime here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+# The C++ backend's names, https://github.com/triton-inference-server/onnxruntime_backend
+PARAMETERS = (
+    "intra_op_thread_count",
+    "inter_op_thread_count",
+    "execution_mode",
+    "enable_mem_arena",
+    "enable_mem_pattern",
+)
+OPTIMIZATION = {0: "ORT_ENABLE_ALL", -1: "ORT_ENABLE_BASIC", 1: "ORT_ENABLE_EXTENDED", 2: "ORT_DISABLE_ALL"}
+TYPES = {"TYPE_INT64", "TYPE_INT32", "TYPE_FP32", "TYPE_FP16", "TYPE_FP64", "TYPE_BOOL", "TYPE_UINT8", "TYPE_INT8"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one model is to be run."""
+
+    inputs: tuple[str, ...]
+    ragged: frozenset[str]
+    shapes: dict[str, tuple[str, type]]  # batch_input: graph input → (source input, dtype)
+    outputs: tuple[str, ...]
+    optimization: str
+    intra_op_threads: int
+    inter_op_threads: int
+    execution_mode: int
+    memory_arena: bool
+    memory_pattern: bool
+
+
+def plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
+    """Read a model's config.
+
+    Raises:
+        ValueError: it asks for something that the C++ backend has and this drop-in has not; the text names it.
+    """
+    for feature in ("sequence_batching", "model_transaction_policy", "batch_output", "model_warmup"):
+        if config.get(feature) and config[feature] != {"decoupled": False}:
+            raise ValueError(f"{feature}: the drop-in onnxruntime backend has it not")
+    if instance_kind not in ("CPU", "KIND_CPU", "AUTO", "KIND_AUTO"):
+        raise ValueError(f"instance kind {instance_kind}: the drop-in onnxruntime backend runs on the CPU alone")
+    if config["max_batch_size"] < 1:
+        raise ValueError("max_batch_size 0: the drop-in onnxruntime backend only runs models that batch")
+    for tensor in (*config["input"], *config["output"]):
+        if tensor["data_type"] not in TYPES:
+            raise ValueError(f"{tensor['name']}: {tensor['data_type']} is not among {', '.join(sorted(TYPES))}")
+        for feature in ("is_shape_tensor", "optional", "reshape"):
+            if tensor.get(feature):
+                raise ValueError(f"{tensor['name']}: {feature}: the drop-in onnxruntime backend has it not")
+    inputs = tuple(tensor["name"] for tensor in config["input"])
+    shapes = dict(_batch_input(batch_input, inputs) for batch_input in config.get("batch_input", []))
+    parameters = {key: value["string_value"] for key, value in config.get("parameters", {}).items()}
+    for key in parameters:
+        if key not in PARAMETERS:
+            raise ValueError(f"parameter {key}: it must be one of {', '.join(PARAMETERS)}")
+    optimization = config.get("optimization", {})
+    if optimization.get("execution_accelerators"):
+        raise ValueError("execution_accelerators: the drop-in onnxruntime backend has it not")
+    level = int(optimization.get("graph", {}).get("level", 0))
+    if level not in OPTIMIZATION:
+        raise ValueError(f"optimization graph level {level}: it must be one of {', '.join(map(str, OPTIMIZATION))}")
+    return Plan(
+        inputs=inputs,
+        ragged=frozenset(tensor["name"] for tensor in config["input"] if tensor.get("allow_ragged_batch")),
+        shapes=shapes,
+        outputs=tuple(tensor["name"] for tensor in config["output"]),
+        optimization=OPTIMIZATION[level],
+        intra_op_threads=_whole(parameters, "intra_op_thread_count", 0, None),
+        inter_op_threads=_whole(parameters, "inter_op_thread_count", 0, None),
+        execution_mode=_whole(parameters, "execution_mode", 0, 1),
+        memory_arena=bool(_whole(parameters, "enable_mem_arena", 1, 1)),
+        memory_pattern=bool(_whole(parameters, "enable_mem_pattern", 1, 1)),
+    )
+
+
+def _batch_input(value: Mapping[str, Any], inputs: Sequence[str]) -> tuple[str, tuple[str, type]]:
+    if value["kind"] != "BATCH_ITEM_SHAPE":
+        raise ValueError(f"batch_input kind {value['kind']}: only BATCH_ITEM_SHAPE is there")
+    types = {"TYPE_INT32": np.int32, "TYPE_FP32": np.float32}
+    if value["data_type"] not in types:
+        raise ValueError(f"batch_input data_type {value['data_type']}: it must be TYPE_INT32 or TYPE_FP32")
+    (target,), (source,) = value["target_name"], value["source_input"]
+    if source not in inputs:
+        raise ValueError(f"batch_input source_input {source}: there is no such input")
+    return target, (source, types[value["data_type"]])
+
+
+def _whole(parameters: Mapping[str, str], key: str, default: int, most: int | None) -> int:
+    text = parameters.get(key, str(default))
+    text = {"true": "1", "false": "0"}.get(text.lower(), text)
+    if not text.isdigit() or (most is not None and int(text) > most):
+        raise ValueError(f"parameter {key} is {text!r}: it must be a whole number from 0 to {most or 'any'}")
+    return int(text)
+
+
+def check_graph(plan: Plan, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Whether config and graph agree on names.
+
+    Raises:
+        ValueError: they do not.
+    """
+    wanted = {*plan.inputs, *plan.shapes}
+    if wanted != set(inputs):
+        raise ValueError(f"the config's inputs are {sorted(wanted)}, the graph's {sorted(inputs)}")
+    missing = set(plan.outputs) - set(outputs)
+    if missing:
+        raise ValueError(f"output {sorted(missing)[0]}: the graph has {sorted(outputs)}")
+
+
+def join(plan: Plan, tensors: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """The graph's inputs for a batch of requests.
+
+    Ragged inputs [b, ...] are laid end to end as rank 1; the others are concatenated along the batch. One request
+    alone is passed on without a copy.
+    """
+    feed: dict[str, Array] = {}
+    for name in plan.inputs:
+        parts = [own[name].reshape(-1) if name in plan.ragged else own[name] for own in tensors]
+        feed[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    for target, (source, dtype) in plan.shapes.items():
+        items = [own[source].shape[1:] for own in tensors for _ in range(len(own[source]))]
+        feed[target] = np.array(items, dtype=dtype)
+    return feed

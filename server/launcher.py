@@ -1,0 +1,184 @@
+"""Starting a Triton, knowing when it really answers, and leaving nothing behind when it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import malgil
+
+from server import triton
+
+ROOT = Path(__file__).parent.parent
+REPOSITORY = ROOT / "model_repository"
+PROBE = "송금"  # what a readiness probe searches for
+START_SECONDS = 120.0
+STOP_SECONDS = 20.0
+
+
+class Server:
+    """A running tritonserver, with its stubs, scratch folder and shared memory.
+
+    Use as a context manager, or call `stop()`.
+
+    Args:
+        repository: the model repository.
+        ports: where to listen; `free_ports()` finds some.
+        host: the address to listen on.
+        log: where Triton's output goes; None shares this process's stderr.
+
+    Raises:
+        triton.SetupError: it cannot start as things are; the text says what to do.
+    """
+
+    def __init__(
+        self,
+        repository: Path = REPOSITORY,
+        ports: triton.Ports | None = None,
+        host: str = "127.0.0.1",
+        log: IO[bytes] | None = None,
+    ) -> None:
+        self.ports = ports or triton.Ports()
+        self.host = host
+        check_exported(repository)
+        check_free(host, self.ports)
+        self._scratch = Path(tempfile.mkdtemp(prefix="malgil-server-"))
+        self._shm_prefix = f"malgil_{os.getpid()}_{self.ports.grpc}_"
+        try:
+            home = triton.find_home(self._scratch)
+            self.process = subprocess.Popen(
+                triton.command(home, repository.resolve(), self.ports, host, self._shm_prefix),
+                env=home.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a group of its own: signals are forwarded, and no stub outlives it
+                preexec_fn=_end_with_parent,
+            )
+        except BaseException:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            raise
+
+    @property
+    def grpc_url(self) -> str:
+        """HOST:PORT of gRPC."""
+        return f"{self.host}:{self.ports.grpc}"
+
+    @property
+    def http_url(self) -> str:
+        """URL of HTTP."""
+        return f"http://{self.host}:{self.ports.http}"
+
+    @property
+    def metrics_url(self) -> str:
+        """URL of the metrics."""
+        return f"http://{self.host}:{self.ports.metrics}/metrics"
+
+    def wait_ready(self, timeout: float = START_SECONDS) -> int | None:
+        """Wait until a real search is answered.
+
+        Returns:
+            The generation that serves, or None where no catalogue is published and only `embed` answers.
+
+        Raises:
+            triton.SetupError: Triton ended, or did not answer in time.
+        """
+        deadline = time.monotonic() + timeout
+        with malgil.SearchClient(self.grpc_url, timeout=5, retries=0) as client:
+            while time.monotonic() < deadline:
+                if self.process.poll() is not None:
+                    raise triton.SetupError(
+                        f"tritonserver ended with {self.process.returncode} before it answered: see its log above"
+                    )
+                try:
+                    return client.search(PROBE, top_k=1).generation
+                except malgil.MalgilError:
+                    with contextlib.suppress(malgil.MalgilError):
+                        client.embed(PROBE)
+                        # Once more: the scorer may have come up between the two.
+                        with contextlib.suppress(malgil.MalgilError):
+                            return client.search(PROBE, top_k=1).generation
+                        return None
+                time.sleep(0.1)
+        raise triton.SetupError(f"tritonserver did not answer a search within {timeout:.0f} s")
+
+    def wait(self) -> int:
+        """Wait until Triton ends by itself; its exit code."""
+        return self.process.wait()
+
+    def stop(self) -> int:
+        """End Triton if it runs, and clear what it leaves; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOP_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # stubs that did not end with it
+        code = self.process.wait()
+        for region in Path("/dev/shm").glob(f"{self._shm_prefix}*"):
+            region.unlink(missing_ok=True)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        return code
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def check_exported(repository: Path) -> None:
+    """Whether the repository holds an encoder.
+
+    Raises:
+        triton.SetupError: it does not; the text says what to run.
+    """
+    for path in ("encoder/1/model.onnx", "tokenizer/1/tokenizer.json", "tokenizer/1/encoder.json"):
+        if not (repository / path).exists():
+            raise triton.SetupError(f"{repository / path} is missing: run `python -m export encoder` first")
+
+
+def free_ports() -> triton.Ports:
+    """Three ports that nothing listens on."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return triton.Ports(*(one.getsockname()[1] for one in sockets))
+
+
+def check_free(host: str, ports: triton.Ports) -> None:
+    """Whether Triton can listen.
+
+    Raises:
+        triton.SetupError: a port is taken.
+    """
+    for name in ("http", "grpc", "metrics"):
+        port = getattr(ports, name)
+        with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                one.bind((host, port))
+            except OSError as error:
+                raise triton.SetupError(
+                    f"{name} port {port} on {host}: {error.strerror}; give another with --{name}-port, "
+                    "or --free-ports"
+                ) from None
+
+
+def _end_with_parent() -> None:
+    """In the child: ask Linux to end it should the launcher be killed."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)

@@ -1,0 +1,95 @@
+"""Finding a tritonserver, and the backends, libraries and flags that it needs to load this repository."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+CONTAINER = Path("/opt/tritonserver")
+DROP_IN = Path(__file__).parent / "backends" / "onnxruntime"
+
+
+class SetupError(Exception):
+    """The server cannot start as things are; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where a server listens."""
+
+    http: int = 8000
+    grpc: int = 8001
+    metrics: int = 8002
+
+
+@dataclass(frozen=True)
+class Home:
+    """A tritonserver with its backends."""
+
+    binary: Path
+    backends: Path
+    environment: dict[str, str]
+
+
+def find_home(scratch: Path) -> Home:
+    """The container's Triton where there is one, else pip's, whose backends are put together in `scratch`.
+
+    Raises:
+        SetupError: there is neither.
+    """
+    if (CONTAINER / "bin" / "tritonserver").exists():
+        return Home(CONTAINER / "bin" / "tritonserver", CONTAINER / "backends", dict(os.environ))
+    spec = find_spec("pytriton")
+    if spec is None or not spec.submodule_search_locations:
+        raise SetupError("there is no tritonserver: run `make setup`, or install nvidia-pytriton==0.7.0 (--no-deps)")
+    package = Path(spec.submodule_search_locations[0])
+    triton = package / "tritonserver"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    stub = triton / "python_backend_stubs" / version / "triton_python_backend_stub"
+    if not stub.exists():
+        raise SetupError(f"pip's Triton has no Python backend for Python {version}: use 3.8 to 3.13")
+    backends = scratch / "backends"
+    python = backends / "python"
+    python.mkdir(parents=True)
+    for source in (*(triton / "backends" / "python").glob("*.*"), stub):
+        (python / source.name).symlink_to(source)
+    shutil.copytree(DROP_IN, backends / "onnxruntime", ignore=shutil.ignore_patterns("__pycache__"))
+    return Home(triton / "bin" / "tritonserver", backends, _environment(package.parent / "nvidia_pytriton.libs"))
+
+
+def _environment(libraries: Path) -> dict[str, str]:
+    """This process's environment, with which the stubs find libpython and this Python's packages."""
+    environment = dict(os.environ)
+    libpython = sysconfig.get_config_var("LIBDIR") if sysconfig.get_config_var("Py_ENABLE_SHARED") else None
+    paths = [str(libraries), libpython, environment.get("LD_LIBRARY_PATH")]
+    environment["LD_LIBRARY_PATH"] = ":".join(path for path in paths if path)
+    packages = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), environment.get("PYTHONPATH")]
+    environment["PYTHONPATH"] = ":".join(dict.fromkeys(path for path in packages if path))
+    environment["PYTHONUNBUFFERED"] = "1"
+    return environment
+
+
+def command(home: Home, repository: Path, ports: Ports, host: str, shm_prefix: str) -> list[str]:
+    """The command line that serves `repository`."""
+    return [
+        str(home.binary),
+        f"--model-repository={repository}",
+        f"--backend-directory={home.backends}",
+        # Models change by publishing an index or by a restart, never through the API: Triton's own guide advises it.
+        "--model-control-mode=none",
+        # The configs are complete; without this, each Python model is started twice.
+        "--disable-auto-complete-config",
+        f"--backend-config=python,shm-region-prefix-name={shm_prefix}",
+        f"--http-address={host}",
+        f"--http-port={ports.http}",
+        f"--grpc-address={host}",
+        f"--grpc-port={ports.grpc}",
+        f"--metrics-address={host}",
+        f"--metrics-port={ports.metrics}",
+        "--exit-timeout-secs=10",
+    ]
