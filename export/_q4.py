@@ -75,8 +75,8 @@ def dequantise(raw: NDArray[np.uint8]) -> NDArray[np.float32]:
 def parse(data: bytes) -> Q4Model:
     """Parses a whole file; its weights come back as float32, 4 bytes each (471 MB for multilingual-e5-small).
 
-    Raises ValueError if the magic, the version or the block size is another. A file cut short may raise anything
-    that numpy and struct do: compare checksums first.
+    Raises ValueError if the magic, the version or the block size is another. A file cut short may raise
+    anything that numpy and struct do: compare checksums first.
     """
     magic, version, hidden, layers, heads, ffn, vocab, positions, types, eps, block = struct.unpack_from(
         "<4sI7ifi", data

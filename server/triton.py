@@ -57,7 +57,7 @@ def find_home(scratch: Path) -> Home:
     python = backends / "python"
     python.mkdir(parents=True)
     for source in (*(triton / "backends" / "python").glob("*.*"), stub):
-        (python / source.name).symlink_to(source)
+        shutil.copy2(source, python)  # no links: Triton refuses a backend that lies outside its directory
     shutil.copytree(DROP_IN, backends / "onnxruntime", ignore=shutil.ignore_patterns("__pycache__"))
     return Home(triton / "bin" / "tritonserver", backends, _environment(package.parent / "nvidia_pytriton.libs"))
 

@@ -5,6 +5,8 @@
     with SearchClient("localhost:8001") as client:
         for hit in client.search("돈 보내기", top_k=3):
             print(hit.score, hit.path)
+
+Errors: see MalgilError and its subclasses.
 """
 
 from malgil._async_client import AsyncSearchClient

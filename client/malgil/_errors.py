@@ -7,7 +7,7 @@ MalgilError
  ├─ DeadlineExceeded  no answer within `timeout`; also a TimeoutError. Never retried.
  └─ ServerError       anything else the server failed at.
 
-Wrong types of arguments are a TypeError, a malformed `url` or `timeout` a ValueError: they never reach a server.
+Arguments of a wrong type are a TypeError, a malformed `url` or `timeout` a ValueError: no server is asked.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ class MalgilError(Exception):
     retryable: bool = False
 
 
-class BadRequest(MalgilError, ValueError):
+class BadRequest(MalgilError, ValueError):  # noqa: N818 - the names follow the status codes
     """The server refused an argument; the sentence names the field, the value and the bound."""
 
 
-class Overloaded(MalgilError):
+class Overloaded(MalgilError):  # noqa: N818
     """A queue on the server is full. Back off, then repeat."""
 
     retryable = True
 
 
-class Unavailable(MalgilError):
+class Unavailable(MalgilError):  # noqa: N818
     """No server to answer: unreachable, still loading, broken, or without a published catalogue."""
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
@@ -43,7 +43,7 @@ class Unavailable(MalgilError):
         self.retryable = retryable
 
 
-class DeadlineExceeded(MalgilError, TimeoutError):
+class DeadlineExceeded(MalgilError, TimeoutError):  # noqa: N818
     """No answer in time, be it in the network, in the server's queue or between retries."""
 
 
@@ -54,22 +54,19 @@ class ServerError(MalgilError):
 # Triton puts these before a model's sentence, once for each ensemble it passed through.
 _NOISE = re.compile(r"^(?:in ensemble '[^']*', |\[request id: [^\]]*\] )+")
 
-# gRPC's words for a connection that was never made, so that the request cannot have been sent.
-_NEVER_SENT = ("failed to connect", "errors resolving", "DNS resolution failed", "connections to all backends failing")
-
 
 def from_status(code: str, message: str) -> MalgilError:
     """The exception for a status (the names of gRPC, as "UNAVAILABLE") and the text that came with it.
 
     Triton has one code, UNAVAILABLE, for a full queue, an expired queue timeout and a server that cannot
-    answer: only its text tells them apart (as of 2.51).
+    answer: only its text tells them apart (as of 2.51). RESOURCE_EXHAUSTED is a proxy's rate limit.
     """
     message = _NOISE.sub("", message).strip() or code
     if code == "INVALID_ARGUMENT":
         return BadRequest(message)
     if code == "DEADLINE_EXCEEDED" or "Request timeout expired" in message:
         return DeadlineExceeded(message)
-    if "Exceeds maximum queue size" in message:
+    if code == "RESOURCE_EXHAUSTED" or "Exceeds maximum queue size" in message:
         return Overloaded(message)
     # NOT_FOUND: the server does not hold the model (yet). A dead Python stub answers INTERNAL for ever, while
     # the server goes on calling itself ready.
@@ -80,10 +77,5 @@ def from_status(code: str, message: str) -> MalgilError:
 
 def unreachable(target: str, reason: str) -> Unavailable:
     """The exception for a connection that could not be made; the request was not sent."""
-    # The last clause is the operating system's ("Connection refused"); before it stand the library's own layers.
+    # The last clause is the operating system's ("Connection refused"), after those of the library's layers.
     return Unavailable(f"cannot reach {target}: {reason.rsplit(': ', 1)[-1].rstrip(']')}", retryable=True)
-
-
-def never_sent(message: str) -> bool:
-    """Whether a gRPC UNAVAILABLE text tells of a connection that was never made."""
-    return message.startswith(_NEVER_SENT)

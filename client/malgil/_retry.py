@@ -39,7 +39,7 @@ class Backoff:
     def pause(self, attempt: int, error: MalgilError, left: float) -> float | None:
         """Seconds to wait before trying again after the 0-based `attempt`, or None: raise the error now.
 
-        An error that the remaining time cannot outlast is raised as it is: it says more than a deadline would.
+        With too little time left the error is raised as it is: it says more than a deadline would.
         """
         if not error.retryable or attempt >= self.retries:
             return None

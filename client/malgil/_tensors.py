@@ -1,7 +1,8 @@
 """Arguments to tensors and tensors to results: pure, and the same for every protocol.
 
-Tensors are a dict of name to array, each with a leading batch dimension of 1: the server does the batching, so
-a client that batches would only make its fast queries wait for its slow ones. BYTES are object arrays of bytes.
+Tensors are a dict of name to array, each with a leading batch dimension of 1: the server does the batching,
+and a client that did would only make its fast queries wait for its slow ones. BYTES are arrays of bytes
+objects.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def search_inputs(query: str, top_k: int | None, surface: str | None, min_score:
 
     Raises TypeError for a wrong type; BadRequest where a value cannot be written as its tensor at all.
     """
-    tensors = {"query": _text("query", query)}
+    tensors: Tensors = {"query": _text("query", query)}
     if top_k is not None:
         tensors["top_k"] = _int32("top_k", top_k)
     if surface is not None:
@@ -34,7 +35,7 @@ def search_inputs(query: str, top_k: int | None, surface: str | None, min_score:
 
 
 def embed_inputs(text: str, kind: str) -> Tensors:
-    """The inputs of one embedding. The default kind is not sent: Triton batches only requests of equal inputs."""
+    """The inputs of one embedding. The server's default kind, query, is not sent."""
     tensors = {"text": _text("text", text)}
     kind_tensor = _text("kind", kind)
     return tensors if kind == "query" else tensors | {"kind": kind_tensor}

@@ -1,0 +1,124 @@
+"""Command line: `python -m benchmarks demo | quality | korsts | scoring`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import malgil
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from benchmarks.serving import serving
+from export import ROOT
+from export.catalog import CatalogError
+from export.catalog import read as read_catalog
+from server.triton import SetupError
+
+CONSOLE = Console(highlight=False)
+CATALOG = ROOT / "catalogs" / "finance.jsonl"
+QUERIES = ROOT / "benchmarks" / "data" / "finance_queries.jsonl"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one benchmark; its exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except (SetupError, CatalogError, malgil.MalgilError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure a Malgil server.")
+    commands = parser.add_subparsers(required=True, metavar="BENCHMARK")
+
+    def add(name: str, run: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        return command
+
+    for command in (
+        add("demo", _demo, "Ask a dozen queries and show what was understood."),
+        quality := add("quality", _quality, "Recall and MRR on labelled queries, beside a plain BM25."),
+        korsts := add("korsts", _korsts, "Sentence similarity on KorSTS through the live embed ensemble."),
+    ):
+        command.add_argument("--url", help="gRPC HOST:PORT of a running server (default: start one)")
+    quality.add_argument("--catalog", type=Path, default=CATALOG, help="the published catalogue (default: the sample)")
+    quality.add_argument("--queries", type=Path, default=QUERIES, help="labelled queries (default: the sample's)")
+    quality.add_argument("--json", type=Path, metavar="FILE", help="write {kind: {method: {metric: value}}}")
+    korsts.add_argument("--data", type=Path, required=True, metavar="DIR", help="holds korsts/sts-test.tsv")
+    scoring = add("scoring", _scoring, "Exact top-k on a CPU: libraries as ratios to the bare matrix product.")
+    scoring.add_argument("--phrases", type=int, default=100_000, help="default: %(default)s")
+    scoring.add_argument("--dimension", type=int, default=768, help="default: %(default)s")
+    scoring.add_argument("--runs", type=int, default=9, help="default: %(default)s")
+    return parser
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=CONSOLE, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    from benchmarks import demo
+
+    with serving(arguments.url) as url:
+        demo.show(url, CONSOLE)
+
+
+def _quality(arguments: argparse.Namespace) -> None:
+    from benchmarks import quality
+
+    catalog, labelled = read_catalog(arguments.catalog), quality.read(arguments.queries)
+    with serving(arguments.url) as url, _bar("searching") as advance:
+        measured = quality.measure(catalog, labelled, url, advance)
+    table = Table("kind", "queries", "method", "recall@1", "recall@5", "MRR@10", title="quality")
+    for kind, by_method in measured.items():
+        for method, values in by_method.items():
+            figures = (f"{values[name]:.3f}" for name in ("recall@1", "recall@5", "mrr@10"))
+            table.add_row(kind, str(values["queries"]), method, *figures)
+        table.add_section()
+    CONSOLE.print(table)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(measured, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _korsts(arguments: argparse.Namespace) -> None:
+    from benchmarks import korsts
+
+    path = arguments.data / "korsts" / "sts-test.tsv"
+    path = path if path.exists() else arguments.data / "sts-test.tsv"
+    if not path.exists():
+        CONSOLE.print(f"skipped: there is no korsts/sts-test.tsv in {arguments.data}")
+        return
+    with serving(arguments.url) as url, _bar("embedding") as advance:
+        figure, pairs = korsts.measure(path, url, advance)
+    CONSOLE.print(f"KorSTS test, {pairs} pairs: Spearman × 100 = {figure:.2f}")
+
+
+def _scoring(arguments: argparse.Namespace) -> None:
+    from benchmarks import scoring
+
+    table = Table(
+        "method", "batch", "time / bare product", "lowest", "highest", "product, ms",
+        title=f"exact top-{scoring.TOP_K} of {arguments.phrases:,} × {arguments.dimension}, {arguments.runs} runs",
+    )  # fmt: skip
+    for result in scoring.measure(arguments.phrases, arguments.dimension, (1, 64), arguments.runs):
+        ratios = (f"{value:.2f}" for value in (result.ratio, result.low, result.high))
+        table.add_row(result.method, str(result.batch), *ratios, f"{result.product_ms:.1f}")
+    CONSOLE.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""`python -m benchmarks korsts`: sentence similarity on KorSTS, through the live `embed` ensemble.
+
+KorSTS (Ham et al. 2020, CC BY-SA 4.0) scores pairs of sentences from 0 to 5; the figure is 100 × Spearman's rank
+correlation of those scores with the cosine of the embeddings, the query prompt on both sides.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import malgil
+import numpy as np
+from scipy.stats import spearmanr
+
+CHUNK = 256
+
+
+def read(path: Path) -> tuple[list[str], list[str], list[float]]:
+    """First sentences, second sentences and scores of a KorSTS file."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return [r["sentence1"] for r in rows], [r["sentence2"] for r in rows], [float(r["score"]) for r in rows]
+
+
+def correlation(first: np.ndarray, second: np.ndarray, scores: Sequence[float]) -> float:
+    """100 × Spearman of the rows' cosines, float [N, D] each, with the scores."""
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return 100 * float(spearmanr((first * second).sum(1) / lengths, scores).statistic)
+
+
+def measure(path: Path, url: str, advance: Callable[[int, int], None]) -> tuple[float, int]:
+    """Embed a KorSTS file at `url`; the figure and the number of pairs."""
+    first, second, scores = read(path)
+    texts = first + second
+    parts = []
+    with malgil.SearchClient(url, timeout=60) as client:
+        for start in range(0, len(texts), CHUNK):
+            parts.append(client.embed(texts[start : start + CHUNK], kind="query"))
+            advance(min(start + CHUNK, len(texts)), len(texts))
+    vectors = np.concatenate(parts)
+    return correlation(vectors[: len(first)], vectors[len(first) :], scores), len(first)

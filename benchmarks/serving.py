@@ -1,0 +1,33 @@
+"""A server to measure: the one at an address, or one of our own."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+
+import malgil
+
+from server.launcher import Server, free_ports
+
+
+@contextlib.contextmanager
+def serving(url: str | None) -> Iterator[str]:
+    """The gRPC address of a server that answers searches.
+
+    Args:
+        url: HOST:PORT of a running server, or None to start one on free ports for as long as this lasts.
+
+    Raises:
+        server.triton.SetupError: it could not start; Triton's log is kept, and the text says where.
+        malgil.MalgilError: the server at `url` does not answer.
+    """
+    if url is not None:
+        with malgil.SearchClient(url) as client:
+            client.generation()
+        yield url
+        return
+    with tempfile.NamedTemporaryFile(prefix="malgil-triton-", suffix=".log") as log:
+        with Server(ports=free_ports(), log=log) as server:  # type: ignore[arg-type]
+            server.wait_ready()
+            yield server.grpc_url

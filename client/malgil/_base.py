@@ -1,0 +1,48 @@
+"""What the blocking and the asyncio client share: settings, and their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeAlias
+
+from malgil._retry import Backoff, Deadline, check_count, check_timeout
+from malgil._tensors import Tensors, embed_inputs, search_inputs
+
+Kind: TypeAlias = Literal["query", "passage"]
+
+DEFAULT_URL = "localhost:8001"
+
+# What `ready` and `generation` ask. Any text will do: what counts is that an answer went all the way.
+PROBE = search_inputs("말길", 1, None, None)
+
+
+class ClientBase:
+    """Settings of a client, checked. Opens nothing."""
+
+    def __init__(self, timeout: float, retries: int, search_model: str, embed_model: str) -> None:
+        self._timeout = check_timeout(timeout)
+        self._backoff = Backoff(check_count("retries", retries, 0))
+        self._search_model = search_model
+        self._embed_model = embed_model
+        self._closed = False
+
+    def _deadline(self, timeout: float | None) -> Deadline:
+        if self._closed:
+            raise RuntimeError("this client is closed")
+        return Deadline(self._timeout if timeout is None else timeout)
+
+
+def many_search_inputs(
+    queries: Iterable[str], top_k: int | None, surface: str | None, min_score: float | None
+) -> list[Tensors]:
+    """The inputs of each query: all are built, and so checked, before the first is sent."""
+    if isinstance(queries, (str, bytes)):
+        raise TypeError(f"queries must be an iterable of str, not one {type(queries).__name__}")
+    return [search_inputs(query, top_k, surface, min_score) for query in queries]
+
+
+def many_embed_inputs(texts: Sequence[str], kind: str) -> list[Tensors]:
+    """The inputs of each text."""
+    if isinstance(texts, bytes):
+        raise TypeError("text must be str or a sequence of str, not bytes")
+    return [embed_inputs(text, kind) for text in texts]

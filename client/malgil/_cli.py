@@ -1,0 +1,142 @@
+"""The `malgil` command."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from malgil._base import DEFAULT_URL
+from malgil._client import SearchClient
+from malgil._errors import BadRequest, DeadlineExceeded, MalgilError, Overloaded, Unavailable
+from malgil._results import SearchResult
+from malgil._table import table
+
+_EXIT_CODES: dict[type[Exception], int] = {
+    BadRequest: 3,
+    Overloaded: 4,
+    Unavailable: 5,
+    DeadlineExceeded: 6,
+    MalgilError: 1,
+    ValueError: 2,
+}
+
+_MAIN_HELP = """\
+examples:
+  malgil search "돈 보내기"
+  malgil search "카드값" --top-k 3 --min-score 0.8
+  malgil search "환전" --url http://search.internal:8000 --json | jq .hits[0].path
+  malgil probe --timeout 2
+
+environment:
+  MALGIL_URL   used where --url is not given
+
+exit codes:
+  0  done    1  server error, or the probe failed    2  wrong usage
+  3  the server refused the arguments    4  overloaded    5  unavailable    6  no answer in time
+"""
+
+_SEARCH_HELP = """\
+examples:
+  malgil search "돈 보내기" --top-k 5           the five best, as a table
+  malgil search "돈 보내기" --surface RECO      only services exposed on RECO
+  malgil search "ㅋㄷ" --min-score 0.8          only what is sure enough
+  malgil search "대출" --json                   {"generation": 7, "hits": [{"id": …, "name": …, …}, …]}
+"""
+
+_PROBE_HELP = """\
+Asks a real search, because Triton goes on calling itself ready after a model's process has died.
+
+examples:
+  HEALTHCHECK CMD malgil probe --timeout 2                      in a Dockerfile
+  exec: {command: [malgil, probe, --timeout, "2"]}              in a Kubernetes probe
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        with SearchClient(arguments.url, timeout=arguments.timeout) as client:
+            return int(arguments.run(client, arguments))
+    except (MalgilError, ValueError) as error:  # a ValueError by itself is about --url or --timeout
+        # One sentence: what follows the first line is a traceback of the server's.
+        print(f"malgil: {str(error).splitlines()[0]}", file=sys.stderr)
+        if arguments.run is _probe:
+            return 1  # unhealthy: Docker reserves the other codes
+        return next(code for kind, code in _EXIT_CODES.items() if isinstance(error, kind))
+
+
+def _search(client: SearchClient, arguments: argparse.Namespace) -> int:
+    result = client.search(
+        arguments.query, top_k=arguments.top_k, surface=arguments.surface, min_score=arguments.min_score
+    )
+    if arguments.json:
+        print(_json(result))
+    elif result:
+        print(table(result))
+    else:
+        print("no hits")
+    return 0
+
+
+def _probe(client: SearchClient, _: argparse.Namespace) -> int:
+    started = time.monotonic()
+    generation = client.generation()
+    print(f"ready: generation {generation}, answered in {(time.monotonic() - started) * 1000:.0f} ms")
+    return 0
+
+
+def _json(result: SearchResult) -> str:
+    # A float32 holds seven digits; the rest of a float's would be noise.
+    hits = [dataclasses.asdict(hit) | {"score": round(hit.score, 6)} for hit in result]
+    return json.dumps({"generation": result.generation, "hits": hits}, ensure_ascii=False)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "malgil",
+        description="Ask a Malgil server which service, menu or page a Korean sentence means.",
+        epilog=_MAIN_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"malgil {version('malgil')}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--url",
+        default=os.environ.get("MALGIL_URL") or DEFAULT_URL,
+        help="[grpc://]HOST:PORT or http://HOST:PORT (default: MALGIL_URL, or localhost:8001)",
+    )
+    common.add_argument(
+        "--timeout", type=float, default=5.0, metavar="S", help="seconds, retries included (default: 5)"
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    search = commands.add_parser(
+        "search",
+        parents=[common],
+        help="search and print the hits",
+        epilog=_SEARCH_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    search.add_argument("query", help="what is looked for, as people would say or type it")
+    search.add_argument("--top-k", type=int, metavar="K", help="most hits to print (default: 10)")
+    search.add_argument("--surface", help="only services exposed there, as RECO")
+    search.add_argument("--min-score", type=float, metavar="X", help="only hits that score at least X")
+    search.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    search.set_defaults(run=_search)
+
+    probe = commands.add_parser(
+        "probe",
+        parents=[common],
+        help="exit 0 if a real search is answered in time, else 1: for health checks",
+        description=_PROBE_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    probe.set_defaults(run=_probe)
+    return parser

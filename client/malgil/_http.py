@@ -1,0 +1,147 @@
+"""Tensors over HTTP, by httpx: the KServe v2 protocol with Triton's binary tensor data extension.
+
+The body is a JSON header and then the tensors as bytes, little-endian, end to end; the header
+`Inference-Header-Content-Length` says where the JSON ends. Plain JSON would be lossy here: padding scores are
+-Infinity, which JSON has no word for, and FP32 would go through decimal text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import numpy as np
+from tritonclient.utils import (
+    deserialize_bytes_tensor,
+    np_to_triton_dtype,
+    serialize_byte_tensor,
+    triton_to_np_dtype,
+)
+
+from malgil._errors import MalgilError, ServerError, Unavailable, from_status, unreachable
+from malgil._retry import Deadline
+from malgil._tensors import Tensors
+
+_HEADER_LENGTH = "Inference-Header-Content-Length"
+
+# Answers are a few kilobytes, and Triton gzips whatever it may: not worth the server's time.
+_HEADERS = {"Content-Type": "application/octet-stream", "Accept-Encoding": "identity"}
+
+# How many requests run at once is the caller's choice (`concurrency`): no second limit here.
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=256)
+
+# 429, 502 and 504 come from proxies on the way; Triton uses the others.
+_CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 502: "UNAVAILABLE", 503: "UNAVAILABLE"}
+_CODES |= {429: "RESOURCE_EXHAUSTED", 504: "DEADLINE_EXCEEDED"}
+
+
+class HttpTransport:
+    """httpx's blocking client, which is thread-safe.
+
+    httpx knows time limits for each phase of a call, not for the whole: connecting, sending and waiting each
+    get what is left of the deadline when the attempt starts, so that a call slow in all of them overruns it.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client = httpx.Client(limits=_LIMITS, headers=_HEADERS)
+
+    def infer(self, model: str, inputs: Tensors, deadline: Deadline) -> Tensors:
+        """See Transport.infer."""
+        body, headers = encode(inputs)
+        try:
+            response = self._client.post(
+                _address(self._url, model), content=body, headers=headers, timeout=deadline.left()
+            )
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise _translate(error, self._url, deadline) from None
+        return _read(response)
+
+    def close(self) -> None:
+        """See Transport.close."""
+        self._client.close()
+
+
+class AsyncHttpTransport:
+    """httpx's asyncio client; here the deadline bounds the whole call."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client = httpx.AsyncClient(limits=_LIMITS, headers=_HEADERS, timeout=None)
+
+    async def infer(self, model: str, inputs: Tensors, deadline: Deadline) -> Tensors:
+        """See Transport.infer."""
+        body, headers = encode(inputs)
+        call = self._client.post(_address(self._url, model), content=body, headers=headers)
+        try:
+            response = await asyncio.wait_for(call, deadline.left())
+        except asyncio.TimeoutError:  # the builtin TimeoutError only from Python 3.11 on
+            raise deadline.exceeded() from None
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise _translate(error, self._url, deadline) from None
+        return _read(response)
+
+    async def close(self) -> None:
+        """See Transport.close."""
+        await self._client.aclose()
+
+
+def encode(inputs: Tensors) -> tuple[bytes, dict[str, str]]:
+    """The body of an inference request and the headers it needs."""
+    described, blobs = [], []
+    for name, array in inputs.items():
+        kind = np_to_triton_dtype(array.dtype)
+        blob = serialize_byte_tensor(array).item() if kind == "BYTES" else array.tobytes()
+        parameters = {"binary_data_size": len(blob)}
+        described.append(
+            {"name": name, "datatype": kind, "shape": list(array.shape), "parameters": parameters}
+        )
+        blobs.append(blob)
+    header = json.dumps({"inputs": described, "parameters": {"binary_data_output": True}}).encode()
+    return b"".join([header, *blobs]), {_HEADER_LENGTH: str(len(header))}
+
+
+def decode(body: bytes, header_length: int) -> Tensors:
+    """The tensors in the body of an answer. Raises ServerError where it is not what the extension says."""
+    tensors, offset = {}, header_length
+    try:
+        for output in json.loads(body[:header_length])["outputs"]:
+            end = offset + output["parameters"]["binary_data_size"]
+            blob, offset = body[offset:end], end
+            if output["datatype"] == "BYTES":
+                array = deserialize_bytes_tensor(blob)
+            else:
+                array = np.frombuffer(blob, triton_to_np_dtype(output["datatype"]))
+            tensors[output["name"]] = array.reshape(output["shape"])
+    except Exception as error:
+        raise ServerError(f"the answer is not binary tensor data: {error!r}") from error
+    return tensors
+
+
+def _address(url: str, model: str) -> str:
+    return f"{url}/v2/models/{model}/infer"
+
+
+def _read(response: httpx.Response) -> Tensors:
+    if response.status_code == 200:
+        return decode(response.content, int(response.headers.get(_HEADER_LENGTH, len(response.content))))
+    raise from_status(_CODES.get(response.status_code, "INTERNAL"), _sentence(response))
+
+
+def _sentence(response: httpx.Response) -> str:
+    """Triton's {"error": "…"}, or for a proxy's page the bare status: nobody wants its HTML."""
+    try:
+        answer: Any = response.json()
+        return str(answer["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP status {response.status_code} {response.reason_phrase}".rstrip()
+
+
+def _translate(error: Exception, url: str, deadline: Deadline) -> MalgilError:
+    if isinstance(error, httpx.TimeoutException):
+        return deadline.exceeded()
+    if isinstance(error, httpx.ConnectError):
+        return unreachable(url, str(error).split("] ", 1)[-1])  # without "[Errno 111] "
+    return Unavailable(f"the connection to {url} broke: {error or type(error).__name__}")

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Makes .venv at the root: the project's Python packages, pip's Triton, and the system library that its stub needs.
+# Run from the root, by `make setup`; needs python3 (3.10 to 3.13) with venv.
+set -eu
+
+python3 -m venv --upgrade-deps .venv
+.venv/bin/python -m pip install --quiet --progress-bar on "pip>=25.1"  # the first with dependency groups
+
+# The torch that PyPI serves for Linux carries CUDA, in gigabytes. Where PyTorch's own index can be reached, this is smaller:
+#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make setup
+.venv/bin/python -m pip install --progress-bar on --quiet \
+    --group export --group bench --group test --editable ./client
+
+# Only for its tritonserver binary; its Python decorators, and what they depend on, are not used.
+.venv/bin/python -m pip install --quiet --no-deps nvidia-pytriton==0.7.0
+
+# The Python backend's stub links libpython, which some Pythons come without.
+stub=$(.venv/bin/python -c 'import sys, importlib.util as u; from pathlib import Path
+p = Path(u.find_spec("pytriton").submodule_search_locations[0])
+print(p / "tritonserver/python_backend_stubs" / "{}.{}".format(*sys.version_info) / "triton_python_backend_stub")')
+libdir=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))')
+if LD_LIBRARY_PATH="$libdir" ldd "$stub" | grep -q "libpython.*not found"; then
+    version=$(.venv/bin/python -c 'import sys; print("{}.{}".format(*sys.version_info))')
+    echo "installing libpython$version"
+    if [ "$(id -u)" = 0 ]; then sudo=""; else sudo="sudo"; fi
+    $sudo apt-get update -qq && $sudo apt-get install -y -qq "libpython$version"
+fi
+
+touch .venv/ready

@@ -1,0 +1,211 @@
+"""A real gRPC or HTTP server on a real port that speaks as Triton 2.51 does and answers as a test tells it.
+
+Its errors have the codes and texts of a Triton 2.51 (nvidia-pytriton 0.7.0), ensemble prefix included.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.utils import (
+    deserialize_bytes_tensor,
+    np_to_triton_dtype,
+    serialize_byte_tensor,
+    triton_to_np_dtype,
+)
+
+Tensors = dict[str, NDArray[Any]]
+
+HTTP_STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503, "INTERNAL": 500}
+
+QUEUE_FULL = ("UNAVAILABLE", "in ensemble 'search', [request id: <id_unknown>] Exceeds maximum queue size")
+QUEUE_TIMEOUT = ("UNAVAILABLE", "in ensemble 'search', Request timeout expired")
+DEAD_STUB = ("INTERNAL", "in ensemble 'search', Stub process 'scorer_0_0' is not healthy.")
+NO_CATALOGUE = ("UNAVAILABLE", "in ensemble 'search', no catalogue is published")
+NO_MODEL = ("NOT_FOUND", "Request for unknown model: 'search' is not found")
+BLANK = ("INVALID_ARGUMENT", "in ensemble 'search', query: the text is blank")
+
+
+@dataclass
+class Brain:
+    """What the server answers, and what it was asked."""
+
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    """(code, text) to answer first, one a request."""
+    delay: float = 0.0
+    """Seconds before each answer."""
+    fail_on: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """(code, text) to answer to a text, always."""
+    no_hits: bool = False
+    requests: list[tuple[str, Tensors]] = field(default_factory=list)
+    most_at_once: int = 0
+    _now: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, model: str, inputs: Tensors) -> Tensors | tuple[str, str]:
+        """Outputs, or (code, text)."""
+        with self._lock:
+            self.requests.append((model, inputs))
+            self._now += 1
+            self.most_at_once = max(self.most_at_once, self._now)
+            failure = self.failures.pop(0) if self.failures else None
+        time.sleep(self.delay)
+        with self._lock:
+            self._now -= 1
+        text = inputs["query" if model.startswith("search") else "text"].item().decode()
+        failure = failure or self.fail_on.get(text)
+        if failure:
+            return failure
+        if model.startswith("embed"):
+            return {"embedding": np.array([[len(text), 0, 1]], np.float32)}
+        outputs = two_hits(text)
+        return outputs | {"id": np.full_like(outputs["id"], -1)} if self.no_hits else outputs
+
+
+def two_hits(query: str) -> Tensors:
+    """Two hits and a column of padding; the first hit is named as the query, the second is not UTF-8."""
+
+    def column(*cells: bytes) -> NDArray[Any]:
+        return np.array([[*cells, b""]], dtype=np.object_)
+
+    return {
+        "id": np.array([[11, 7, -1]], np.int64),
+        "name": column(query.encode(), b"\xff"),
+        "path": column("홈 > 송금".encode(), b""),
+        "score": np.array([[0.9, 0.5, -np.inf]], np.float32),
+        "phrase": column("돈 보내기".encode(), "이체".encode()),
+        "generation": np.array([[42]], np.int64),
+    }
+
+
+def from_raw(raw: bytes, datatype: str, shape: list[int]) -> NDArray[Any]:
+    if datatype == "BYTES":
+        return np.asarray(deserialize_bytes_tensor(raw)).reshape(shape)
+    return np.frombuffer(raw, triton_to_np_dtype(datatype)).reshape(shape)
+
+
+def to_raw(array: NDArray[Any]) -> bytes:
+    return bytes(serialize_byte_tensor(array).item()) if array.dtype == np.object_ else array.tobytes()
+
+
+@contextmanager
+def grpc_server(brain: Brain, port: int = 0) -> Iterator[str]:
+    """The address HOST:PORT of a gRPC server."""
+
+    class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
+        def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
+            inputs = {
+                tensor.name: from_raw(raw, tensor.datatype, list(tensor.shape))
+                for tensor, raw in zip(request.inputs, request.raw_input_contents, strict=True)
+            }
+            outputs = brain.answer(request.model_name, inputs)
+            if isinstance(outputs, tuple):
+                context.abort(grpc.StatusCode[outputs[0]], outputs[1])
+                raise AssertionError("abort raises")
+            response = service_pb2.ModelInferResponse(model_name=request.model_name)
+            for name, array in outputs.items():
+                response.outputs.add(name=name, datatype=np_to_triton_dtype(array.dtype), shape=array.shape)
+                response.raw_output_contents.append(to_raw(array))
+            return response
+
+    server = grpc.server(ThreadPoolExecutor(64), options=[("grpc.so_reuseport", 0)])
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Servicer(), server)
+    bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    try:
+        yield f"127.0.0.1:{bound}"
+    finally:
+        server.stop(None).wait()
+
+
+@contextmanager
+def http_server(brain: Brain, port: int = 0) -> Iterator[str]:
+    """The address http://HOST:PORT of an HTTP server."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            split = int(self.headers["Inference-Header-Content-Length"])
+            header = json.loads(body[:split])
+            assert header["parameters"] == {"binary_data_output": True}
+            inputs: Tensors = {}
+            for tensor in header["inputs"]:
+                end = split + tensor["parameters"]["binary_data_size"]
+                inputs[tensor["name"]] = from_raw(body[split:end], tensor["datatype"], tensor["shape"])
+                split = end
+            assert split == len(body)
+            outputs = brain.answer(self.path.split("/")[3], inputs)
+            if isinstance(outputs, tuple):
+                self.reply(HTTP_STATUS[outputs[0]], json.dumps({"error": outputs[1]}).encode(), {})
+                return
+            described, blobs = [], []
+            for name, array in outputs.items():
+                blobs.append(to_raw(array))
+                described.append(
+                    {
+                        "name": name,
+                        "datatype": np_to_triton_dtype(array.dtype),
+                        "shape": list(array.shape),
+                        "parameters": {"binary_data_size": len(blobs[-1])},
+                    }
+                )
+            head = json.dumps({"model_name": "search", "outputs": described}).encode()
+            self.reply(200, b"".join([head, *blobs]), {"Inference-Header-Content-Length": str(len(head))})
+
+        def reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+            self.send_response(status)
+            for name, value in (headers | {"Content-Length": str(len(body))}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128
+
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self.connections: set[socket.socket] = set()
+
+        def process_request(self, request: Any, client_address: Any) -> None:
+            self.connections.add(request)
+            super().process_request(request, client_address)
+
+        def close_connections(self) -> None:
+            for connection in self.connections:
+                with suppress(OSError):  # those that clients have closed
+                    connection.shutdown(socket.SHUT_RDWR)
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            pass  # clients that leave before the answer
+
+    server = Server(("127.0.0.1", port), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.close_connections()  # or they would be served for as long as clients keep them
+        server.server_close()
+
+
+SERVERS: dict[str, Callable[..., Any]] = {"grpc": grpc_server, "http": http_server}

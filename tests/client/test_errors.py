@@ -1,0 +1,56 @@
+"""Which exception users see for what the server says."""
+
+from __future__ import annotations
+
+import pytest
+from malgil import BadRequest, DeadlineExceeded, MalgilError, Overloaded, ServerError, Unavailable
+from malgil._errors import from_status, unreachable
+
+from tests.client import fake_triton
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "text"),
+    [
+        (fake_triton.BLANK, BadRequest, "query: the text is blank"),
+        (fake_triton.QUEUE_FULL, Overloaded, "Exceeds maximum queue size"),
+        (fake_triton.QUEUE_TIMEOUT, DeadlineExceeded, "Request timeout expired"),
+        (fake_triton.NO_CATALOGUE, Unavailable, "no catalogue is published"),
+        (fake_triton.NO_MODEL, Unavailable, "Request for unknown model: 'search' is not found"),
+        (fake_triton.DEAD_STUB, Unavailable, "Stub process 'scorer_0_0' is not healthy."),
+        (("RESOURCE_EXHAUSTED", "rate limited"), Overloaded, "rate limited"),
+        (("INTERNAL", "in ensemble 'search', oops"), ServerError, "oops"),
+        (("UNKNOWN", ""), ServerError, "UNKNOWN"),
+    ],
+)
+def test_each_failure_has_its_class_and_the_servers_own_sentence(
+    said: tuple[str, str], kind: type[MalgilError], text: str
+) -> None:
+    error = from_status(*said)
+    assert type(error) is kind
+    assert str(error) == text
+
+
+def test_only_what_the_server_cannot_have_worked_on_is_retryable() -> None:
+    assert from_status(*fake_triton.QUEUE_FULL).retryable
+    assert unreachable("localhost:1", "Connection refused").retryable
+    others = [
+        fake_triton.BLANK,
+        fake_triton.QUEUE_TIMEOUT,
+        fake_triton.NO_CATALOGUE,
+        fake_triton.DEAD_STUB,
+        ("INTERNAL", "oops"),
+    ]
+    assert not any(from_status(*said).retryable for said in others)
+
+
+def test_errors_are_also_what_python_calls_them() -> None:
+    assert issubclass(BadRequest, ValueError)
+    assert issubclass(DeadlineExceeded, TimeoutError)
+    for kind in (BadRequest, Overloaded, Unavailable, DeadlineExceeded, ServerError):
+        assert issubclass(kind, MalgilError)
+
+
+def test_a_missing_server_is_told_in_one_clause() -> None:
+    reason = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Connection refused"
+    assert str(unreachable("127.0.0.1:1", reason)) == "cannot reach 127.0.0.1:1: Connection refused"

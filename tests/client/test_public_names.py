@@ -1,0 +1,55 @@
+"""What users may import."""
+
+from __future__ import annotations
+
+from importlib.metadata import requires
+from pathlib import Path
+
+import malgil
+
+
+def test_the_public_names_stay() -> None:
+    assert malgil.__all__ == [
+        "AsyncSearchClient",
+        "BadRequest",
+        "DeadlineExceeded",
+        "Hit",
+        "MalgilError",
+        "Overloaded",
+        "SearchClient",
+        "SearchResult",
+        "ServerError",
+        "Unavailable",
+    ]
+
+
+def test_nothing_else_is_public_and_every_name_says_it_is_malgils() -> None:
+    public = {name for name in vars(malgil) if not name.startswith("_")}
+    assert public == set(malgil.__all__)
+    for name in malgil.__all__:
+        assert getattr(malgil, name).__module__ == "malgil"
+        assert getattr(malgil, name).__doc__
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    def methods(client: type) -> set[str]:
+        return {name for name in vars(client) if not name.startswith("_")}
+
+    assert methods(malgil.SearchClient) == methods(malgil.AsyncSearchClient)
+    assert methods(malgil.SearchClient) == {
+        "close",
+        "embed",
+        "generation",
+        "ready",
+        "search",
+        "search_many",
+    }
+
+
+def test_type_checkers_are_told_that_the_package_is_typed() -> None:
+    assert Path(malgil.__file__).with_name("py.typed").exists()
+
+
+def test_the_client_stays_thin() -> None:
+    needed = {line.split(">=")[0] for line in requires("malgil") or []}
+    assert needed == {"numpy", "tritonclient[grpc]", "httpx"}

@@ -1,0 +1,59 @@
+"""One live server for all tests: the real encoder, the sample catalogue, pip's Triton."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from export import ROOT
+from export.__main__ import main as export
+from server.launcher import Server, free_ports
+
+CATALOG = ROOT / "catalogs" / "finance.jsonl"
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the model repository, with an index of its own beside it; `make export` has filled the original."""
+    assert (ROOT / "model_repository/encoder/1/model.onnx").exists(), "run `make export` first"
+    root = tmp_path_factory.mktemp("house")
+    copied = root / "model_repository"
+
+    def link(source: str, target: str) -> None:
+        """A copy of text, a hard link of gigabytes."""
+        if source.endswith(".onnx"):
+            Path(target).hardlink_to(source)
+        else:
+            shutil.copy2(source, target)
+
+    shutil.copytree(
+        ROOT / "model_repository", copied, copy_function=link, ignore=shutil.ignore_patterns("__pycache__", "*.tmp")
+    )
+    return copied
+
+
+@pytest.fixture(scope="session")
+def index(repository: Path) -> Path:
+    """An index with the sample catalogue as generation 1."""
+    folder = repository.parent / "index"
+    status = export(
+        ["catalog", "publish", str(CATALOG), "--offline", "--index", str(folder), "--repository", str(repository)]
+    )
+    assert status == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(repository: Path, index: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The live server; its log is in `server.log_file`'s place, printed if it does not start."""
+    log = tmp_path_factory.mktemp("log") / "triton.log"
+    with log.open("wb") as stream, Server(repository, free_ports(), log=stream) as running:
+        try:
+            running.wait_ready()
+        except BaseException:
+            print(log.read_text(errors="replace")[-5000:])
+            raise
+        yield running

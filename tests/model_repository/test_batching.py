@@ -1,0 +1,114 @@
+"""What happens to requests that share a batch: they run together, and none harms another."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import tritonclient.grpc as grpc
+from tritonclient.utils import InferenceServerException
+
+from server.launcher import Server
+from tests.live import infer, inputs, texts
+
+BAD_EMBEDDING = np.full((1, 384), np.nan, np.float32)
+
+
+def all_at_once(client: Any, model: str, requests: list[dict[str, Any]]) -> list[Any]:
+    """Send all requests without waiting for answers; each answer or error, in order."""
+    answers: list[Any] = [None] * len(requests)
+    done = threading.Semaphore(0)
+
+    def keep(i: int) -> Any:
+        def callback(result: Any, error: Any) -> None:  # tritonclient calls with these two names
+            answers[i] = error or result
+            done.release()
+
+        return callback
+
+    prepared = [inputs(request) for request in requests]
+    for i, one in enumerate(prepared):
+        client.async_infer(model, one, keep(i))
+    for _ in requests:
+        assert done.acquire(timeout=60)
+    return answers
+
+
+def executions(client: Any, model: str) -> int:
+    """How many batches a model has run so far."""
+    time.sleep(0.3)  # statistics lag a response by a moment
+    statistics = client.get_inference_statistics(model, as_json=True)
+    return int(statistics["model_stats"][0]["execution_count"])
+
+
+def test_64_texts_of_64_lengths_cost_a_few_encoder_runs_not_64(server: Server) -> None:
+    rng = np.random.default_rng(0)
+    requests = [{"input_ids": rng.integers(4, 30_000, size=(1, length))} for length in range(1, 65)]
+    with grpc.InferenceServerClient(server.grpc_url) as client:
+        alone = [infer(client, "encoder", **request)["embedding"] for request in requests]
+        before = executions(client, "encoder")
+        answers = all_at_once(client, "encoder", requests)
+        assert executions(client, "encoder") - before <= 8
+    for answer, one in zip(answers, alone, strict=True):
+        np.testing.assert_allclose(answer.as_numpy("embedding"), one, atol=1e-5)
+
+
+def test_64_searches_of_64_lengths_share_batches_and_answer_as_alone(server: Server) -> None:
+    queries = ["송금" + " 하기" * length for length in range(64)]
+    with grpc.InferenceServerClient(server.grpc_url) as client:
+        lengths = {infer(client, "tokenizer", text=texts([query]))["input_ids"].shape[1] for query in queries}
+        assert len(lengths) == 64
+        alone = [infer(client, "search", query=texts([query])) for query in queries]
+        before = executions(client, "encoder")
+        answers = all_at_once(client, "search", [{"query": texts([query])} for query in queries])
+        assert executions(client, "encoder") - before <= 8
+    for answer, one in zip(answers, alone, strict=True):
+        np.testing.assert_allclose(answer.as_numpy("score"), one["score"], atol=1e-5)
+        assert answer.as_numpy("id")[0, 0] == one["id"][0, 0]
+
+
+def test_a_bad_search_in_a_batch_leaves_its_neighbours_answers_unchanged(server: Server) -> None:
+    good = {"query": texts(["돈 보내기"])}
+    bad = [
+        {"query": texts([b"\xff"])},
+        {"query": texts([" "])},
+        {"query": texts(["송금"]), "top_k": np.array([[0]], np.int32)},
+        {"query": texts(["송금"]), "surface": texts(["NOWHERE"])},
+    ]
+    with grpc.InferenceServerClient(server.grpc_url) as client:
+        alone = infer(client, "search", **good)
+        mixed = [good, *bad] * 12
+        answers = all_at_once(client, "search", mixed)
+    for request, answer in zip(mixed, answers, strict=True):
+        if request is good:
+            assert answer.as_numpy("id").tolist() == alone["id"].tolist()
+            np.testing.assert_allclose(answer.as_numpy("score"), alone["score"], atol=1e-5)
+        else:
+            assert isinstance(answer, InferenceServerException)
+            assert answer.status() == "StatusCode.INVALID_ARGUMENT"
+
+
+def test_ids_that_no_vocabulary_has_harm_only_their_own_request(server: Server) -> None:
+    good = {"input_ids": np.array([[0, 41, 1294, 12, 2]])}
+    bad = {"input_ids": np.array([[0, 10**9, 2]])}
+    with grpc.InferenceServerClient(server.grpc_url) as client:
+        alone = infer(client, "encoder", **good)["embedding"]
+        answers = all_at_once(client, "encoder", [good, bad] * 16)
+    for i, answer in enumerate(answers):
+        embedding = answer.as_numpy("embedding")
+        if i % 2:
+            assert np.isnan(embedding).all()
+        else:
+            np.testing.assert_allclose(embedding, alone, atol=1e-5)
+
+
+def test_an_embedding_that_is_not_finite_is_refused_alone(server: Server) -> None:
+    with grpc.InferenceServerClient(server.grpc_url) as client:
+        embedding = infer(client, "embed", text=texts(["송금"]))["embedding"]
+        good, bad = ({"query": texts(["송금"]), "embedding": e} for e in (embedding, BAD_EMBEDDING))
+        alone = infer(client, "scorer", **good)
+        answers = all_at_once(client, "scorer", [good, bad] * 8)
+    assert all(a.as_numpy("id").tolist() == alone["id"].tolist() for a in answers[::2])
+    assert all(a.status() == "StatusCode.INVALID_ARGUMENT" for a in answers[1::2])
