@@ -17,7 +17,8 @@ test: export  ## Set up and pass the tests: ruff, types, pytest
 check: .venv/ready
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy
+	$(PYTHON) -m mypy .
+	for adapter in model_repository/*/1/model.py server/backends/*/model.py; do $(PYTHON) -m mypy $$adapter || exit 1; done
 
 setup: .venv/ready
 

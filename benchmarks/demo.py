@@ -9,9 +9,7 @@ import malgil
 from rich.console import Console
 from rich.table import Table
 
-QUERIES = (
-    "이번 달에 얼마 썼는지 궁금해",
-)
+QUERIES = ("이번 달에 얼마 썼는지 궁금해",)
 
 
 def show(url: str, console: Console) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import malgil
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import spearmanr
 
 CHUNK = 256
@@ -24,7 +25,7 @@ def read(path: Path) -> tuple[list[str], list[str], list[float]]:
     return [r["sentence1"] for r in rows], [r["sentence2"] for r in rows], [float(r["score"]) for r in rows]
 
 
-def correlation(first: np.ndarray, second: np.ndarray, scores: Sequence[float]) -> float:
+def correlation(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32], scores: Sequence[float]) -> float:
     """100 × Spearman of the rows' cosines, float [N, D] each, with the scores."""
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     return 100 * float(spearmanr((first * second).sum(1) / lengths, scores).statistic)

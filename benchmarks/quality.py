@@ -35,9 +35,7 @@ def read(path: Path) -> list[Labelled]:
 
 def bigrams(text: str) -> list[str]:
     """Character bigrams within words, as Elasticsearch's CJK analyzer takes them; a lone character is a unit."""
-    return [
-        word[i : i + 2] for word in text.lower().split() for i in range(max(len(word) - 1, 1))
-    ]
+    return [word[i : i + 2] for word in text.lower().split() for i in range(max(len(word) - 1, 1))]
 
 
 def bm25(services: Sequence[Service], queries: Sequence[str]) -> Ranks:

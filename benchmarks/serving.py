@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import malgil
 
 from server.launcher import Server, free_ports
+from server.triton import SetupError
 
 
 @contextlib.contextmanager
@@ -27,7 +30,12 @@ def serving(url: str | None) -> Iterator[str]:
             client.generation()
         yield url
         return
-    with tempfile.NamedTemporaryFile(prefix="malgil-triton-", suffix=".log") as log:
-        with Server(ports=free_ports(), log=log) as server:  # type: ignore[arg-type]
+    with tempfile.NamedTemporaryFile(prefix="malgil-triton-", suffix=".log") as log, contextlib.ExitStack() as stack:
+        server = stack.enter_context(Server(ports=free_ports(), log=log))
+        try:
             server.wait_ready()
-            yield server.grpc_url
+        except SetupError as error:
+            kept = Path(tempfile.gettempdir(), "malgil-triton-failed.log")
+            shutil.copy(log.name, kept)
+            raise SetupError(f"{error}; {kept}") from None
+        yield server.grpc_url

@@ -102,7 +102,7 @@ def _threshold(text: str) -> float:
 
 
 def _encoder(arguments: argparse.Namespace) -> int:
-    from export import encoder
+    from export import encoder, parity
     from export.bundled import BundledError
     from export.source import UnsupportedEncoderError
 
@@ -110,7 +110,7 @@ def _encoder(arguments: argparse.Namespace) -> int:
     table = Table("batching", "largest difference", "least cosine", "", title="parity: onnxruntime against PyTorch")
     with CONSOLE.status("") as status:
 
-        def report(row: encoder.parity.Row) -> None:
+        def report(row: parity.Row) -> None:
             verdict = "ok" if row.passed else "[red]differs"
             table.add_row(row.batching, f"{row.max_difference:.1e}", f"{row.min_cosine:.7f}", verdict)
 
@@ -157,9 +157,7 @@ def _publish(arguments: argparse.Namespace) -> int:
 
             embed = embedding.online(arguments.url, advance)
         try:
-            number = generations.publish(
-                services, arguments.index, metadata, embed, arguments.default_threshold
-            )
+            number = generations.publish(services, arguments.index, metadata, embed, arguments.default_threshold)
         except Exception as error:
             if not arguments.offline and isinstance(error, malgil.MalgilError):
                 return _fail(f"{arguments.url}: {error}. Start `python -m server`, or publish with --offline")

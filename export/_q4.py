@@ -115,6 +115,4 @@ def parse(data: bytes) -> Q4Model:
         if name.endswith(".weight") and "LayerNorm" not in name:
             inputs = ffn if ".output.dense" in name and "attention" not in name else hidden
             tensors[name] = tensor.reshape(-1, inputs)
-    return Q4Model(
-        hidden, layers, heads, ffn, vocab, positions, types, eps, bos, eos, pad, unk, pieces, tensors
-    )
+    return Q4Model(hidden, layers, heads, ffn, vocab, positions, types, eps, bos, eos, pad, unk, pieces, tensors)

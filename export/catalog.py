@@ -101,7 +101,7 @@ def _service(value: Any) -> Service:
         "surfaces": lambda v: _texts(v, at_least=0),
         "threshold": _threshold,
     }
-    optional = {"parent_id": None, "memo": "", "surfaces": [], "threshold": None}
+    optional: dict[str, Any] = {"parent_id": None, "memo": "", "surfaces": [], "threshold": None}
     unknown = sorted(set(value) - set(fields))
     if unknown:
         raise ValueError(f"unknown field {unknown[0]!r}; the fields are {', '.join(fields)}")

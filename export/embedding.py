@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from tokenization import Tokenization
@@ -12,7 +13,7 @@ from export import parity
 from export.generations import Embed, Vectors
 
 # Phrases are queries of their own (Query → Query′), so they take the query prompt; passage prompts are for documents.
-KIND = "query"
+KIND: Final = "query"
 BATCH = 64  # the encoder's max_batch_size
 
 Advance = Callable[[int, int], None]  # called with (texts done, texts in all)

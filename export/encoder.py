@@ -15,7 +15,7 @@ import onnx
 from tokenization import Tokenization
 from tokenizers import Tokenizer
 
-from export import bundled, packed, parity, source
+from export import ROOT, bundled, packed, parity, source
 
 BUNDLED_NAME = "multilingual-e5-small dequantised from 4 bits (MIT)"
 PROTOBUF_LIMIT = 2**31  # bytes; a larger model needs external data, which is not written
@@ -53,7 +53,7 @@ def export(
     """
     name = None
     if location == "bundled":
-        location, name = str(bundled.unpack(bundled.DEFAULT_TARGET, progress)), BUNDLED_NAME
+        location, name = str(bundled.unpack(ROOT / bundled.DEFAULT_TARGET, progress)), BUNDLED_NAME
     progress(f"loading {name or location}")
     loaded = source.load(location, name)
     graph = build(loaded, progress)

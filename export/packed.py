@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto
 
 from export.graph import Array, Graph, Layout, lay_out, pool
 

@@ -63,9 +63,7 @@ def load(location: str, name: str | None = None) -> Source:
     transformer, pooling = modules[:2]
     normalize = plain or len(modules) == 3
     if pooling.pooling_mode not in POOLINGS:
-        raise UnsupportedEncoderError(
-            f"pooling {pooling.pooling_mode!r}: only {', '.join(POOLINGS)} can be exported"
-        )
+        raise UnsupportedEncoderError(f"pooling {pooling.pooling_mode!r}: only {', '.join(POOLINGS)} can be exported")
     prompts = _prompts(reference)
     if not pooling.include_prompt and any(prompts.values()):
         raise UnsupportedEncoderError("include_prompt=false: prompts are always pooled with the text")

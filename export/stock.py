@@ -13,7 +13,7 @@ from onnx import TensorProto, compose
 from export.graph import OPSET, Graph, lay_out, pool
 
 
-class _LastHiddenState(torch.nn.Module):
+class _LastHiddenState(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked here
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model

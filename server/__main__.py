@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import signal
 import sys
 import time
@@ -18,7 +19,8 @@ def main(argv: list[str] | None = None) -> int:
     ports = free_ports() if arguments.free_ports else _ports(arguments)
     started = time.monotonic()
     try:
-        server = Server(arguments.repository, ports)
+        _check_exposure(arguments.listen, arguments.insecure)
+        server = Server(arguments.repository, ports, arguments.listen)
     except SetupError as error:
         return _fail(error)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -45,8 +47,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--http-port", type=int, default=Ports.http, metavar="PORT", help="default: %(default)s")
     parser.add_argument("--grpc-port", type=int, default=Ports.grpc, metavar="PORT", help="default: %(default)s")
     parser.add_argument("--metrics-port", type=int, default=Ports.metrics, metavar="PORT", help="default: %(default)s")
+    parser.add_argument(
+        "--listen",
+        default="127.0.0.1",
+        type=_address,
+        metavar="ADDRESS",
+        help="IPv4 address (default: %(default)s)",
+    )
+    parser.add_argument("--insecure", action="store_true", help="listen beyond loopback, without TLS or keys")
     parser.add_argument("--free-ports", action="store_true", help="listen on three ports that are free")
     return parser
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _check_exposure(address: str, insecure: bool) -> None:
+    if not ipaddress.ip_address(address).is_loopback and not insecure:
+        raise SetupError(
+            f"--listen {address} is beyond this machine's loopback, where anyone may search and read metrics: "
+            "add --insecure if something in front of it ends TLS and checks who asks"
+        )
 
 
 def _ports(arguments: argparse.Namespace) -> Ports:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
@@ -49,7 +48,7 @@ class Server:
         log: IO[bytes] | None = None,
     ) -> None:
         self.ports = ports or triton.Ports()
-        self.host = host
+        self._reached = "127.0.0.1" if host == "0.0.0.0" else host
         check_exported(repository)
         check_free(host, self.ports)
         self._scratch = Path(tempfile.mkdtemp(prefix="malgil-server-"))
@@ -57,13 +56,12 @@ class Server:
         try:
             home = triton.find_home(self._scratch)
             self.process = subprocess.Popen(
-                triton.command(home, repository.resolve(), self.ports, host, self._shm_prefix),
+                end_with_parent() + triton.command(home, repository.resolve(), self.ports, host, self._shm_prefix),
                 env=home.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # a group of its own: signals are forwarded, and no stub outlives it
-                preexec_fn=_end_with_parent,
             )
         except BaseException:
             shutil.rmtree(self._scratch, ignore_errors=True)
@@ -71,18 +69,18 @@ class Server:
 
     @property
     def grpc_url(self) -> str:
-        """HOST:PORT of gRPC."""
-        return f"{self.host}:{self.ports.grpc}"
+        """HOST:PORT of gRPC, as this machine reaches it."""
+        return f"{self._reached}:{self.ports.grpc}"
 
     @property
     def http_url(self) -> str:
         """URL of HTTP."""
-        return f"http://{self.host}:{self.ports.http}"
+        return f"http://{self._reached}:{self.ports.http}"
 
     @property
     def metrics_url(self) -> str:
         """URL of the metrics."""
-        return f"http://{self.host}:{self.ports.metrics}/metrics"
+        return f"http://{self._reached}:{self.ports.metrics}/metrics"
 
     def wait_ready(self, timeout: float = START_SECONDS) -> int | None:
         """Wait until a real search is answered.
@@ -98,7 +96,7 @@ class Server:
             while time.monotonic() < deadline:
                 if self.process.poll() is not None:
                     raise triton.SetupError(
-                        f"tritonserver ended with {self.process.returncode} before it answered: see its log above"
+                        f"tritonserver ended with {self.process.returncode} before it answered: see its log"
                     )
                 try:
                     return client.search(PROBE, top_k=1).generation
@@ -173,12 +171,11 @@ def check_free(host: str, ports: triton.Ports) -> None:
                 one.bind((host, port))
             except OSError as error:
                 raise triton.SetupError(
-                    f"{name} port {port} on {host}: {error.strerror}; give another with --{name}-port, "
-                    "or --free-ports"
+                    f"{name} port {port} on {host}: {error.strerror}; give another with --{name}-port, or --free-ports"
                 ) from None
 
 
-def _end_with_parent() -> None:
-    """In the child: ask Linux to end it should the launcher be killed."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+def end_with_parent() -> list[str]:
+    """A prefix for a command that Linux is to end should this process be killed; empty where setpriv is missing."""
+    setpriv = shutil.which("setpriv")  # of util-linux, which Debian and Ubuntu always have
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

@@ -30,7 +30,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy2(source, target)
 
     shutil.copytree(
-        ROOT / "model_repository", copied, copy_function=link, ignore=shutil.ignore_patterns("__pycache__", "*.tmp")
+        ROOT / "model_repository",
+        copied,
+        copy_function=link,
+        ignore=shutil.ignore_patterns("__pycache__", "*.tmp"),
     )
     return copied
 
@@ -40,7 +43,16 @@ def index(repository: Path) -> Path:
     """An index with the sample catalogue as generation 1."""
     folder = repository.parent / "index"
     status = export(
-        ["catalog", "publish", str(CATALOG), "--offline", "--index", str(folder), "--repository", str(repository)]
+        [
+            "catalog",
+            "publish",
+            str(CATALOG),
+            "--offline",
+            "--index",
+            str(folder),
+            "--repository",
+            str(repository),
+        ]
     )
     assert status == 0
     return folder

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tritonclient.grpc as grpc
+from tritonclient import grpc
 from tritonclient.utils import np_to_triton_dtype
 
 OUTPUTS = {

@@ -64,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with SearchClient(arguments.url, timeout=arguments.timeout) as client:
             return int(arguments.run(client, arguments))
+    except KeyboardInterrupt:
+        return 130
     except (MalgilError, ValueError) as error:  # a ValueError by itself is about --url or --timeout
         # One sentence: what follows the first line is a traceback of the server's.
         print(f"malgil: {str(error).splitlines()[0]}", file=sys.stderr)

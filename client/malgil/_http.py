@@ -95,9 +95,7 @@ def encode(inputs: Tensors) -> tuple[bytes, dict[str, str]]:
         kind = np_to_triton_dtype(array.dtype)
         blob = serialize_byte_tensor(array).item() if kind == "BYTES" else array.tobytes()
         parameters = {"binary_data_size": len(blob)}
-        described.append(
-            {"name": name, "datatype": kind, "shape": list(array.shape), "parameters": parameters}
-        )
+        described.append({"name": name, "datatype": kind, "shape": list(array.shape), "parameters": parameters})
         blobs.append(blob)
     header = json.dumps({"inputs": described, "parameters": {"binary_data_output": True}}).encode()
     return b"".join([header, *blobs]), {_HEADER_LENGTH: str(len(header))}

@@ -69,8 +69,9 @@ def split_url(url: str) -> tuple[Literal["grpc", "http"], str]:
         host, port = parts.hostname, parts.port
     except ValueError as error:  # a port that is no number, an IPv6 address without its bracket
         raise ValueError(f"url: {url!r} is malformed: {error}") from None
-    if parts.scheme == "http" and host:
+    plain = host and not (parts.username or parts.query or parts.fragment or any(map(str.isspace, url)))
+    if plain and parts.scheme == "http":
         return "http", url.rstrip("/")
-    if parts.scheme == "grpc" and host and port and not parts.path.strip("/"):
+    if plain and parts.scheme == "grpc" and port and not parts.path.strip("/"):
         return "grpc", parts.netloc
     raise ValueError(f"url: {url!r} is none of HOST:PORT, grpc://HOST:PORT and http://HOST:PORT")

@@ -1,10 +1,10 @@
 """Reading index generations. Pure: no Triton here. `export/generations.py` writes what this reads.
 
-    index/CURRENT                          the number of the generation that serves
-    index/generations/000042/
-        manifest.json                      counts, the encoder's fingerprint, checksums of the other two
-        vectors.safetensors                vectors float32 [P, D], unit rows; service int32 [P]: row → line of services
-        services.jsonl                     the catalogue's services, open ones first, then by id
+index/CURRENT                          the number of the generation that serves
+index/generations/000042/
+    manifest.json                      counts, the encoder's fingerprint, checksums of the other two
+    vectors.safetensors                vectors float32 [P, D], unit rows; service int32 [P]: row → line of services
+    services.jsonl                     the catalogue's services, open ones first, then by id
 """
 
 from __future__ import annotations

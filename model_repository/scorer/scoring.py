@@ -24,11 +24,25 @@ Ints = npt.NDArray[np.int64]
 class Index(Protocol):
     """What ranking reads of a generation (see generation.Generation)."""
 
-    matrix: Floats
-    service_of_row: npt.NDArray[np.int32]
-    ids_padded: Ints
-    thresholds: Floats
-    surfaces: dict[str, npt.NDArray[np.bool_]]
+    @property
+    def matrix(self) -> Floats:
+        """[P, D], unit rows."""
+
+    @property
+    def service_of_row(self) -> npt.NDArray[np.int32]:
+        """[P], ascending."""
+
+    @property
+    def ids_padded(self) -> Ints:
+        """[S + 1]."""
+
+    @property
+    def thresholds(self) -> Floats:
+        """[S]."""
+
+    @property
+    def surfaces(self) -> dict[str, npt.NDArray[np.bool_]]:
+        """Surface → [S]."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +72,9 @@ class Scorer(Protocol):
 
 def unit(embeddings: Floats) -> Floats:
     """Rows divided by their Euclidean length; a row of zeros stays so."""
-    length = np.sqrt(np.einsum("bd,bd->b", embeddings, embeddings))[:, np.newaxis]
-    return embeddings / np.maximum(length, np.float32(1e-12))
+    length: Floats = np.sqrt(np.einsum("bd,bd->b", embeddings, embeddings))[:, np.newaxis]
+    result: Floats = embeddings / np.maximum(length, np.float32(1e-12))
+    return result
 
 
 class Floors:

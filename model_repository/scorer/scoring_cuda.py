@@ -7,6 +7,7 @@ and go through the same selection as on the CPU, so that both give the same answ
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -51,5 +52,5 @@ class CudaScorer:
         ends = np.searchsorted(where, np.arange(len(wants) + 1))
         return [
             select(rows[a:b], values[a:b], self._index, floors[i], wants[i].top_k)
-            for i, (a, b) in enumerate(zip(ends[:-1], ends[1:], strict=True))
+            for i, (a, b) in enumerate(pairwise(ends))
         ]

@@ -55,8 +55,7 @@ class Tokenization:
             One int64 array [length] for each text.
         """
         prompted = [
-            self.prompts[kind] + unicodedata.normalize("NFC", text)
-            for text, kind in zip(texts, kinds, strict=True)
+            self.prompts[kind] + unicodedata.normalize("NFC", text) for text, kind in zip(texts, kinds, strict=True)
         ]
         return [np.array(e.ids, dtype=np.int64) for e in self._tokenizer.encode_batch_fast(prompted)]
 

@@ -18,9 +18,7 @@ class Blocking:
         self._loop = asyncio.new_event_loop()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *args, **kwargs: self._loop.run_until_complete(
-            getattr(self._client, name)(*args, **kwargs)
-        )
+        return lambda *args, **kwargs: self._loop.run_until_complete(getattr(self._client, name)(*args, **kwargs))
 
     def leave(self) -> None:
         self._loop.run_until_complete(self._client.close())

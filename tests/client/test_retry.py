@@ -77,6 +77,12 @@ def test_the_url_chooses_the_protocol(url: str, parts: tuple[str, str]) -> None:
         ":8001",
         "h:p",
         "h:1/x",
+        "a b:80",
+        "http://a b",
+        "http://user:secret@h:1",
+        "http://h:1?x=y",
+        "http://[::1",
+        "h:99999",
     ],
 )
 @pytest.mark.parametrize("client", [SearchClient, AsyncSearchClient])

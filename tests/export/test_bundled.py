@@ -64,9 +64,7 @@ def run_python(code: str, *args: object, path: Path | None = None) -> subprocess
     isolated = ["-S"] if path else []
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *([path] if path else [])]))}
     command = [sys.executable, *isolated, "-c", code, *map(str, args)]
-    return subprocess.run(
-        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False
-    )
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_sentences_are_cut_into_the_tokens_the_encoder_was_trained_on(
@@ -118,9 +116,7 @@ def test_search_finds_the_neighbours_that_the_carried_weights_give(
         ("가\u200d나", "가 나"),
     ],
 )
-def test_the_same_words_typed_on_another_keyboard_find_the_same(
-    tokenizer: Any, written: str, plain: str
-) -> None:
+def test_the_same_words_typed_on_another_keyboard_find_the_same(tokenizer: Any, written: str, plain: str) -> None:
     assert tokenizer(written)["input_ids"] == tokenizer(plain)["input_ids"]
 
 

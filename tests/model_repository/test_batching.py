@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import numpy as np
-import tritonclient.grpc as grpc
+from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from server.launcher import Server

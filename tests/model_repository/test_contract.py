@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tritonclient.grpc as grpc
+from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from export.embedding import offline
@@ -129,9 +129,7 @@ def test_a_batch_of_texts_is_padded_with_minus_one(client: Any) -> None:
 
 def test_surface_shows_only_services_of_that_surface(client: Any) -> None:
     by_id = {s["id"]: s for s in map(json.loads, Path("catalogs/finance.jsonl").read_text().splitlines())}
-    answer = infer(
-        client, "search", query=texts(["송금"]), surface=texts(["RECO"]), top_k=np.array([[200]], np.int32)
-    )
+    answer = infer(client, "search", query=texts(["송금"]), surface=texts(["RECO"]), top_k=np.array([[200]], np.int32))
     shown = [i for i in answer["id"][0].tolist() if i >= 0]
     everything = infer(client, "search", query=texts(["송금"]), top_k=np.array([[200]], np.int32))["id"][0]
     assert shown

@@ -24,9 +24,7 @@ class TritonPythonModel:
         parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
         folder = Path(args["model_repository"])
         self.device = _choose_device(parameters["device"], args["model_instance_device_id"])
-        self.live = LiveIndex(
-            folder / parameters["index"], folder / parameters["encoder"], self._make_scorer, _log
-        )
+        self.live = LiveIndex(folder / parameters["index"], folder / parameters["encoder"], self._make_scorer, _log)
         _log("info", f"scoring on {self.device}")
         self.live.start()
 
@@ -40,7 +38,9 @@ class TritonPythonModel:
         if serving is None:
             return [_error(self.live.why_not, pb_utils.TritonError.UNAVAILABLE) for _ in requests]
         responses: list[Any] = [None] * len(requests)
-        embeddings, wants, spans = [], [], []
+        embeddings: list[Any] = []
+        wants: list[Want] = []
+        spans: list[tuple[int, int, int]] = []
         for i, request in enumerate(requests):
             try:
                 embedding, own = self._read(request, serving)
@@ -68,8 +68,8 @@ class TritonPythonModel:
 
             embedding = torch.from_dlpack(tensor.to_dlpack())
             check_embeddings(embedding.cpu().numpy(), serving.generation.dimension)
-        options = (_elements(request, name) for name in ("top_k", "surface", "min_score"))
-        return embedding, parse_wants(len(embedding), *options, known_surfaces=serving.generation.surfaces)
+        top_k, surface, min_score = (_elements(request, name) for name in ("top_k", "surface", "min_score"))
+        return embedding, parse_wants(len(embedding), top_k, surface, min_score, serving.generation.surfaces)
 
     def _join(self, embeddings: list[Any]) -> Any:
         if self.device == "cpu":

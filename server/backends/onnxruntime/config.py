@@ -20,7 +20,16 @@ PARAMETERS = (
     "enable_mem_pattern",
 )
 OPTIMIZATION = {0: "ORT_ENABLE_ALL", -1: "ORT_ENABLE_BASIC", 1: "ORT_ENABLE_EXTENDED", 2: "ORT_DISABLE_ALL"}
-TYPES = {"TYPE_INT64", "TYPE_INT32", "TYPE_FP32", "TYPE_FP16", "TYPE_FP64", "TYPE_BOOL", "TYPE_UINT8", "TYPE_INT8"}
+TYPES = {
+    "TYPE_INT64",
+    "TYPE_INT32",
+    "TYPE_FP32",
+    "TYPE_FP16",
+    "TYPE_FP64",
+    "TYPE_BOOL",
+    "TYPE_UINT8",
+    "TYPE_INT8",
+}
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,11 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         self.plan = settings.plan(config, args["model_instance_kind"])
         path = Path(args["model_repository"], args["model_version"], config["default_model_filename"] or "model.onnx")
-        self.session = onnxruntime.InferenceSession(
-            str(path), _options(self.plan), providers=["CPUExecutionProvider"]
-        )
+        self.session = onnxruntime.InferenceSession(str(path), _options(self.plan), providers=["CPUExecutionProvider"])
         settings.check_graph(
-            self.plan, [i.name for i in self.session.get_inputs()], [o.name for o in self.session.get_outputs()]
+            self.plan,
+            [i.name for i in self.session.get_inputs()],
+            [o.name for o in self.session.get_outputs()],
         )
 
     def execute(self, requests: list[Any]) -> list[Any]:

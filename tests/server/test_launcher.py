@@ -1,0 +1,158 @@
+"""`python -m server`: says ready when it answers, says what to run when it cannot, leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import malgil
+import psutil
+import pytest
+
+from server.launcher import Server, free_ports
+from server.triton import SetupError
+
+SERVE = [sys.executable, "-m", "server"]
+
+
+@contextmanager
+def serving(repository: Path, log: Path) -> Iterator[tuple[subprocess.Popen[str], str, set[psutil.Process]]]:
+    """`python -m server` once it says ready: the process, its announcement, and every process below it."""
+    with log.open("wb") as stream:
+        launcher = subprocess.Popen(
+            [*SERVE, "--free-ports", "--repository", str(repository)],
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            text=True,
+        )
+        try:
+            assert launcher.stdout
+            lines = [launcher.stdout.readline() for _ in range(4)]
+            assert lines[0].startswith("ready"), (lines, log.read_text(errors="replace")[-3000:])
+            yield launcher, "".join(lines), set(psutil.Process(launcher.pid).children(recursive=True))
+        finally:
+            launcher.kill()
+            launcher.wait()
+
+
+def shared_memory(pid: int) -> list[Path]:
+    return list(Path("/dev/shm").glob(f"malgil_{pid}_*"))
+
+
+def scratch() -> set[Path]:
+    return set(Path(os.environ.get("TMPDIR", "/tmp")).glob("malgil-server-*"))
+
+
+def gone(processes: set[psutil.Process], seconds: float = 10) -> bool:
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    return not alive
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_and_leaves_no_process_shared_memory_or_file(
+    repository: Path, index: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    before = scratch()
+    with serving(repository, tmp_path / "log") as (launcher, _, children):
+        assert len(children) >= 4  # Triton and three stubs
+        assert shared_memory(launcher.pid)
+        launcher.send_signal(number)
+        assert launcher.wait(30) == 0  # Triton's own exit code
+        assert gone(children)
+        assert not shared_memory(launcher.pid)
+    assert scratch() == before
+
+
+def test_the_addresses_it_prints_answer_and_its_exit_code_is_tritons(
+    repository: Path, index: Path, tmp_path: Path
+) -> None:
+    with serving(repository, tmp_path / "log") as (launcher, announced, children):
+        grpc, http, metrics = re.findall(r"^ +(?:gRPC|HTTP|metrics) +(\S+)$", announced, re.MULTILINE)
+        assert "serving generation 1" in announced
+        for url in (grpc, http):
+            with malgil.SearchClient(url) as client:
+                assert client.generation() == 1
+        with urllib.request.urlopen(metrics) as answer:
+            assert b"nv_inference_count" in answer.read()
+        triton = next(child for child in children if child.name() == "tritonserver")
+        triton.kill()
+        assert launcher.wait(30) in (-signal.SIGKILL, 256 - signal.SIGKILL, 128 + signal.SIGKILL)
+        assert gone(children)
+        assert not shared_memory(launcher.pid)
+
+
+def test_killing_the_launcher_itself_ends_triton_too(repository: Path, index: Path, tmp_path: Path) -> None:
+    with serving(repository, tmp_path / "log") as (launcher, _, children):
+        launcher.kill()
+        assert gone(children, 30)
+        for region in shared_memory(launcher.pid):  # nobody was left to clear these
+            region.unlink()
+
+
+def test_without_an_export_it_says_what_to_run(repository: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "model_repository"
+    shutil.copytree(repository, empty, ignore=shutil.ignore_patterns("*.onnx"))
+    ended = subprocess.run([*SERVE, "--repository", str(empty)], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "model.onnx is missing: run `python -m export encoder` first" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_taken_port_is_named_before_anything_starts(repository: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = subprocess.run(
+            [*SERVE, "--repository", str(repository), "--grpc-port", str(port)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert f"grpc port {port}" in ended.stderr
+    assert "--free-ports" in ended.stderr
+
+
+def test_a_model_that_does_not_load_is_a_failure_not_a_hang(repository: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "model_repository"
+    shutil.copytree(repository, broken, ignore=shutil.ignore_patterns("*.onnx"))
+    (broken / "encoder/1/model.onnx").write_bytes(b"not a model")
+    with (
+        (tmp_path / "log").open("wb") as log,
+        Server(broken, free_ports(), log=log) as server,
+        pytest.raises(SetupError, match="tritonserver ended with 1 before it answered"),
+    ):
+        server.wait_ready(60)
+    assert "encoder" in (tmp_path / "log").read_text(errors="replace")
+
+
+def test_before_the_first_publish_it_serves_embed_and_search_says_what_to_run(
+    repository: Path, index: Path, tmp_path: Path
+) -> None:
+    fresh = tmp_path / "model_repository"
+    shutil.copytree(repository, fresh, copy_function=os.link)
+    with (tmp_path / "log").open("wb") as log, Server(fresh, free_ports(), log=log) as server:
+        assert server.wait_ready(60) is None
+        with malgil.SearchClient(server.grpc_url, retries=0) as client:
+            assert client.embed("송금").shape == (384,)
+            with pytest.raises(malgil.Unavailable, match="no catalogue is published: run `python -m export catalog"):
+                client.search("송금")
+            shutil.copytree(index, tmp_path / "index")
+            deadline = time.monotonic() + 10
+            while time.monotonic() < deadline:
+                try:
+                    assert client.generation() == 1
+                    break
+                except malgil.Unavailable:
+                    time.sleep(0.1)
+            else:
+                pytest.fail("a first publish was not taken up")
