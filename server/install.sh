@@ -1,7 +1,13 @@
 #!/bin/sh
 # Makes .venv at the root: the project's Python packages, pip's Triton, and the system library that its stub needs.
-# Run from the root, by `make setup`; needs python3 (3.10 to 3.13) with venv.
+# Run from the root, by `make setup`; needs python3 (3.11 or 3.12) with venv.
 set -eu
+
+# NumPy 1.26, which pip's Triton needs, has no wheels for later ones.
+python3 -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || {
+    echo "python3 is $(python3 -V), which this cannot be set up with: put a Python 3.11 or 3.12 first on PATH" >&2
+    exit 1
+}
 
 python3 -m venv --upgrade-deps .venv
 .venv/bin/python -m pip install --quiet --progress-bar on "pip>=25.1"  # the first with dependency groups

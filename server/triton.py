@@ -52,7 +52,7 @@ def find_home(scratch: Path) -> Home:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     stub = triton / "python_backend_stubs" / version / "triton_python_backend_stub"
     if not stub.exists():
-        raise SetupError(f"pip's Triton has no Python backend for Python {version}: use 3.8 to 3.13")
+        raise SetupError(f"pip's Triton has no Python backend for Python {version}: use 3.11 or 3.12")
     backends = scratch / "backends"
     python = backends / "python"
     python.mkdir(parents=True)

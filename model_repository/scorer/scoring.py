@@ -1,7 +1,8 @@
 """Exact ranking of services for a batch of query embeddings. Pure: no Triton here.
 
-A service scores as its best phrase: score(q, s) = max over the phrases p of s of cos(q, p). Scores are rounded to six
-decimals, so that equal phrases tie, whatever the order in which a matrix product adds; ties go to the smaller id.
+A service scores as its best phrase: score(q, s) = max over the phrases p of s of cos(q, p). What may be among the best
+is scored again in float64 and rounded to six decimals: a float32 product adds in another order for another batch size,
+place or device, and equal phrases must tie, and a query score the same, whatever the order. Ties go to the smaller id.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 DECIMALS = 6
-ROUNDING = 1e-6  # more than a float32 product of unit vectors and DECIMALS move a score
+ROUNDING = 1e-5  # more than a float32 product of unit vectors and DECIMALS move a score
 BLOCK_ROWS = 512  # rows whose maximum is taken together; measured by `python -m benchmarks scoring`
 
 Floats = npt.NDArray[np.float32]
@@ -91,18 +92,25 @@ class Floors:
         return floor if want.min_score is None else np.maximum(floor, np.float32(want.min_score))
 
 
-def select(rows: Ints, scores: Floats, index: Index, floor: Floats, top_k: int) -> Ranked:
+def select(rows: Ints, scores: Floats, query: Floats, index: Index, floor: Floats, top_k: int) -> Ranked:
     """The best services among candidate rows.
 
     Args:
-        rows: [n], candidate rows of the matrix.
-        scores: [n], their cosine with the query.
+        rows: [n], candidate rows of the matrix, ascending.
+        scores: [n], their cosine with the query, as a float32 product gives it.
+        query: [D].
         index: the generation.
         floor: [S], the least score for each service.
         top_k: at most so many.
     """
+    near = scores >= floor[index.service_of_row[rows]] - 2 * ROUNDING
+    rows, scores = rows[near], scores[near]
+    if len(rows):
+        near = scores >= _least(scores, index.service_of_row[rows], floor, top_k)
+        rows = rows[near]
     services = index.service_of_row[rows].astype(np.int64)
-    rounded = np.round(scores.astype(np.float64), DECIMALS).astype(np.float32)
+    exact = index.matrix[rows].astype(np.float64) @ query.astype(np.float64)
+    rounded = np.round(exact, DECIMALS).astype(np.float32)
     shown = rounded >= floor[services]
     rows, services, rounded = rows[shown], services[shown], rounded[shown]
     # Best first; among equals the smaller id, then the earlier phrase. A service's first row is then its best.
@@ -110,6 +118,17 @@ def select(rows: Ints, scores: Floats, index: Index, floor: Floats, top_k: int) 
     _, first = np.unique(services[order], return_index=True)
     best = order[np.sort(first)[:top_k]]
     return Ranked(services[best], rows[best], rounded[best])
+
+
+def _least(scores: Floats, services: npt.NDArray[np.int32], floor: Floats, top_k: int) -> Floats:
+    """[n], the float32 score that each row needs to be its service's best, and its service to be among the best."""
+    firsts = np.flatnonzero(np.diff(services, prepend=-1))
+    best = np.maximum.reduceat(scores, firsts)
+    least = np.repeat(best, np.diff(firsts, append=len(scores)))
+    sure = best[best >= floor[services[firsts]] + 2 * ROUNDING]
+    if len(sure) >= top_k:
+        least = np.maximum(least, np.partition(sure, len(sure) - top_k)[len(sure) - top_k])
+    return least - np.float32(2 * ROUNDING)
 
 
 class CpuScorer:
@@ -130,24 +149,24 @@ class CpuScorer:
             self._buffer = np.empty((len(embeddings), len(self._index.matrix)), dtype=np.float32)
         scores = np.matmul(embeddings, self._index.matrix.T, out=self._buffer[: len(embeddings)])
         maxima = np.maximum.reduceat(scores, self._starts, axis=1)  # [B, blocks]
-        return [self._rank_one(*one) for one in zip(scores, maxima, wants, strict=True)]
+        return [self._rank_one(*one) for one in zip(embeddings, scores, maxima, wants, strict=True)]
 
-    def _rank_one(self, scores: Floats, maxima: Floats, want: Want) -> Ranked:
+    def _rank_one(self, query: Floats, scores: Floats, maxima: Floats, want: Want) -> Ranked:
         """Look into the blocks with the highest maxima, and into more of them until nothing outside can be a hit."""
         floor = self._floors.of(want)
         count = min(want.top_k, len(maxima))
         while True:
             # At least `count` rows reach this bound, so that no row below it can be among the best `count` of all.
-            bound = np.partition(maxima, len(maxima) - count)[len(maxima) - count] - 2 * ROUNDING
+            bound = np.partition(maxima, len(maxima) - count)[len(maxima) - count] - 4 * ROUNDING
             everything = count == len(maxima)
             blocks = np.flatnonzero(maxima >= bound)
             rows = (blocks[:, np.newaxis] * BLOCK_ROWS + np.arange(BLOCK_ROWS)).ravel()
             rows = rows[: np.searchsorted(rows, len(scores))]
             if not everything:
                 rows = rows[scores[rows] >= bound]
-            ranked = select(rows, scores[rows], self._index, floor, want.top_k)
+            ranked = select(rows, scores[rows], query, self._index, floor, want.top_k)
             # Services share blocks, or do not reach their floors: then look further down.
-            full = len(ranked.scores) == want.top_k and ranked.scores[-1] >= bound + ROUNDING
+            full = len(ranked.scores) == want.top_k and ranked.scores[-1] >= bound + 2 * ROUNDING
             if everything or full:
                 return ranked
             count = min(4 * count, len(maxima))

@@ -35,22 +35,31 @@ class CudaScorer:
         floors = [self._floors.of(want) for want in wants]
         services = len(self._index.thresholds)
         if services == 0:
-            nothing = np.empty(0, dtype=np.int64)
-            return [select(nothing, np.empty(0, np.float32), self._index, floor, 1) for floor in floors]
+            nothing = Ranked(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+            return [nothing] * len(wants)
         scores = (queries.half() @ self._half.T).float()  # [B, P]
         floor = torch.from_numpy(np.stack(floors)).to(self._device)[:, self._service_of_row]
         # The k-th best of the services that reach their floors for certain bounds the candidates from below.
         certain = scores.masked_fill(scores < floor + HALF_ROUNDING, -torch.inf)
-        best = torch.full((len(wants), services), -torch.inf, device=self._device)
-        best.scatter_reduce_(1, self._service_of_row.expand_as(certain), certain, "amax")
-        top = best.topk(max(min(want.top_k, services) for want in wants), dim=1).values
+        top = self._best(certain).topk(max(min(want.top_k, services) for want in wants), dim=1).values
         kth = torch.tensor([[min(want.top_k, services) - 1] for want in wants], device=self._device)
         bound = torch.maximum(top.gather(1, kth) - 2 * HALF_ROUNDING, floor - HALF_ROUNDING)
+        # So does the best phrase of the same service: without it, a catalogue of few services with many phrases
+        # would send every row.
+        own = self._best(scores)[:, self._service_of_row]
+        bound = torch.maximum(bound, own - 2 * HALF_ROUNDING)
         query, row = torch.nonzero(scores >= bound, as_tuple=True)
         exact = (queries[query] * self._matrix[row]).sum(1)
         where, rows, values = (t.cpu().numpy() for t in (query, row, exact))
         ends = np.searchsorted(where, np.arange(len(wants) + 1))
         return [
-            select(rows[a:b], values[a:b], self._index, floors[i], wants[i].top_k)
-            for i, (a, b) in enumerate(pairwise(ends))
+            select(rows[a:b], values[a:b], vector, self._index, floor_of, want.top_k)
+            for (a, b), vector, floor_of, want in zip(
+                pairwise(ends), queries.cpu().numpy(), floors, wants, strict=True
+            )
         ]
+
+    def _best(self, scores: Any) -> Any:
+        """[B, S], the best row of each service, from [B, P]."""
+        best = torch.full((len(scores), len(self._index.thresholds)), -torch.inf, device=self._device)
+        return best.scatter_reduce_(1, self._service_of_row.expand_as(scores), scores, "amax")

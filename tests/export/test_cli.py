@@ -1,0 +1,97 @@
+"""`python -m export`: what the two commands refuse, what they leave alone, and publishing through the live server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import malgil
+import pytest
+
+from export import ROOT
+from server.launcher import Server
+
+LINE = {
+    "id": 1, "parent_id": None, "service_id": "transfer", "name": "송금", "path": "송금", "open": True,
+    "phrases": ["돈 보내기"], "memo": "", "surfaces": ["SEARCH"], "threshold": None,
+}  # fmt: skip
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "export", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Path:
+    path = tmp_path / "catalog.jsonl"
+    path.write_text(json.dumps(LINE, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_mistake_in_a_catalogue_is_named_with_file_and_line_and_nothing_is_published(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.jsonl"
+    path.write_text("\n".join(json.dumps({**LINE, **change}) for change in ({}, {"threshold": 2, "id": 2})))
+    ended = run("catalog", "publish", str(path), "--offline", "--index", str(tmp_path / "index"))
+    assert ended.returncode == 1
+    assert f"{path}:2: threshold is 2: it must be from -1 to 1, or null" in ended.stderr
+    assert not (tmp_path / "index").exists()
+    assert run("catalog", "check", str(path)).returncode == 1
+
+
+def test_publishing_without_an_encoder_says_what_to_run(catalog: Path, tmp_path: Path) -> None:
+    ended = run("catalog", "publish", str(catalog), "--offline", "--repository", str(tmp_path))
+    assert ended.returncode == 1
+    assert "run `python -m export encoder` first" in ended.stderr
+
+
+def test_publishing_without_a_server_says_how_to_go_on(catalog: Path, tmp_path: Path) -> None:
+    ended = run("catalog", "publish", str(catalog), "--url", "127.0.0.1:1", "--index", str(tmp_path / "index"))
+    assert ended.returncode == 1
+    assert "publish with --offline" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "index" / "CURRENT").exists()
+
+
+def test_a_publish_through_the_running_server_serves_within_seconds_and_a_second_one_takes_it_back(
+    server: Server, repository: Path, index: Path, catalog: Path
+) -> None:
+    options = ["--url", server.grpc_url, "--index", str(index), "--repository", str(repository)]
+    with malgil.SearchClient(server.grpc_url) as client:
+        before = client.search("돈 보내기")
+        for file, first in ((catalog, 1), (ROOT / "catalogs/finance.jsonl", before[0].id)):
+            ended = run("catalog", "publish", str(file), *options)
+            assert ended.returncode == 0, ended.stderr
+            number = int((index / "CURRENT").read_text())
+            deadline = time.monotonic() + 5
+            while client.generation() != number:
+                assert time.monotonic() < deadline, "the new generation does not serve"
+                time.sleep(0.05)
+            assert client.search("돈 보내기")[0].id == first
+        after = client.search("돈 보내기")
+    assert [hit.id for hit in after] == [hit.id for hit in before]
+    assert after.generation == before.generation + 2
+
+
+def test_an_encoder_that_is_not_there_is_one_sentence_and_the_old_one_stays(tmp_path: Path) -> None:
+    model = tmp_path / "encoder/1/model.onnx"
+    model.parent.mkdir(parents=True)
+    model.write_bytes(b"old")
+    (tmp_path / "nothing").mkdir()
+    ended = run("encoder", str(tmp_path / "nothing"), "--repository", str(tmp_path))
+    assert ended.returncode == 1
+    assert "was not exported: " in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert model.read_bytes() == b"old"
+    assert [path.name for path in model.parent.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize("command", [[], ["encoder"], ["catalog"], ["catalog", "publish"], ["catalog", "check"]])
+def test_help_teaches_every_command(command: list[str]) -> None:
+    ended = run(*command, "--help")
+    assert ended.returncode == 0
+    assert "usage: python -m export" in ended.stdout

@@ -1,0 +1,55 @@
+"""Every command and snippet of the documents does what they say."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from export import ROOT
+from server.launcher import Server
+
+PAGES = sorted([ROOT / "README.md", ROOT / "client" / "README.md", *(ROOT / "docs").glob("*.md")])
+BLOCKS = [
+    pytest.param(page, language, text, id=f"{page.relative_to(ROOT)}-{i}-{language}")
+    for page in PAGES
+    for i, (language, text) in enumerate(
+        re.findall(r"^```(sh|python)\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    )
+]
+LINKS = [
+    pytest.param(page, target, id=f"{page.relative_to(ROOT)}-{target}")
+    for page in PAGES
+    for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8"))
+    if "://" not in target
+]
+
+
+@pytest.mark.parametrize(("page", "language", "text"), BLOCKS)
+def test_a_snippet_of_the_documents_runs(
+    page: Path, language: str, text: str, server: Server, index: Path, repository: Path
+) -> None:
+    if language == "python":
+        code = text.replace("localhost:8001", server.grpc_url)
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+        return
+    environment = {**os.environ, "MALGIL_URL": server.grpc_url}
+    for line in filter(None, text.splitlines()):
+        words = shlex.split(line)
+        if words[0] == "make":  # what it runs has tests of its own; here: there is such a target
+            words.insert(1, "--dry-run")
+        if "publish" in words:
+            words += ["--index", str(index), "--repository", str(repository)]
+        if "benchmarks" in words and "scoring" not in words:
+            words += ["--url", server.grpc_url]
+        subprocess.run(words, cwd=ROOT, check=True, timeout=300, env=environment, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize(("page", "target"), LINKS)
+def test_a_link_of_the_documents_leads_somewhere(page: Path, target: str) -> None:
+    assert (page.parent / target).exists()
