@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,6 +119,9 @@ def _scoring(arguments: argparse.Namespace) -> None:
         ratios = (f"{value:.2f}" for value in (result.ratio, result.low, result.high))
         table.add_row(result.method, str(result.batch), *ratios, f"{result.product_ms:.1f}")
     CONSOLE.print(table)
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = scoring.load_seconds(arguments.phrases, arguments.dimension, Path(folder))
+    CONSOLE.print(f"a generation of that size, from disk to ready: {seconds:.1f} s")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,15 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+import generation
 import numpy as np
 import numpy.typing as npt
 from scoring import CpuScorer, Want, unit
+
+from export import generations
+from export.catalog import Service
 
 Floats = npt.NDArray[np.float32]
 TOP_K = 10
@@ -114,6 +119,31 @@ def measure(phrases: int, dimension: int, batches: tuple[int, ...], runs: int) -
                 )
             )  # fmt: skip
     return results
+
+
+def load_seconds(phrases: int, dimension: int, folder: Path) -> float:
+    """How long a generation of that size takes from disk to ready to score, checksums included."""
+    rng = np.random.default_rng(0)
+    services = [
+        Service(
+            i,
+            None,
+            f"s{i}",
+            f"서비스 {i}",
+            f"서비스 {i}",
+            True,
+            tuple(f"{i}의 {j}번째 문장" for j in range(6)),
+            "",
+            (),
+            None,
+        )
+        for i in range(phrases // PHRASES_PER_SERVICE)
+    ]
+    encoder = {"name": "random", "fingerprint": "random", "dimension": dimension}
+    number = generations.publish(
+        services, folder, encoder, lambda texts: rng.standard_normal((len(texts), dimension), dtype=np.float32)
+    )
+    return _seconds(lambda: CpuScorer(generation.load(generation.folder_of(folder, number), "random")))
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -67,7 +68,7 @@ def parse(content: bytes, source: str) -> list[Service]:
     """Validate a catalogue's content; `source` is what errors call it."""
     problems: list[str] = []
     services: list[tuple[int, Service]] = []
-    for number, line in enumerate(content.split(b"\n"), start=1):
+    for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -131,6 +132,7 @@ def _flag(value: Any) -> bool:
 def _text(value: Any, blank: bool = False) -> str:
     if not isinstance(value, str):
         raise ValueError(f"is {_shown(value)}: it must be a text")
+    value = unicodedata.normalize("NFC", value)
     try:
         size = len(value.encode("utf-8"))
     except UnicodeEncodeError:
@@ -139,7 +141,7 @@ def _text(value: Any, blank: bool = False) -> str:
         raise ValueError(f"is {size} bytes long: at most {MAX_PHRASE_BYTES} are taken")
     if not blank and not value.strip():
         raise ValueError("is empty")
-    return unicodedata.normalize("NFC", value)
+    return value
 
 
 def _texts(value: Any, at_least: int) -> tuple[str, ...]:

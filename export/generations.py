@@ -20,9 +20,10 @@ from typing import Any
 import generation as reader
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from export.catalog import Service
+from export.catalog import CatalogError, Service
 from export.encoder import sha256
 
 Vectors = npt.NDArray[np.float32]
@@ -47,6 +48,9 @@ def publish(
 
     Returns:
         The new generation's number.
+
+    Raises:
+        CatalogError: a text has no embedding; nothing was published.
     """
     ordered = sorted(services, key=lambda service: (not service.open, service.id))
     texts = [text for service in ordered for text in service.texts]
@@ -58,6 +62,8 @@ def publish(
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         save_file({"vectors": vectors, "service": owners}, temporary / "vectors.safetensors")
+        # safetensors writes 0600, which a container's user could not read.
+        (temporary / "vectors.safetensors").chmod(0o644)
         lines = (json.dumps(service.as_dict(), ensure_ascii=False) + "\n" for service in ordered)
         (temporary / "services.jsonl").write_text("".join(lines), encoding="utf-8")
         manifest = {
@@ -71,7 +77,9 @@ def publish(
             "default_threshold": default_threshold,
             "files": {name: sha256(temporary / name) for name in ("vectors.safetensors", "services.jsonl")},
         }
-        (temporary / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+        (temporary / "manifest.json").write_text(
+            json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+        )
         for path in (*temporary.iterdir(), temporary):
             _sync(path)
         temporary.rename(reader.folder_of(index, number))
@@ -101,7 +109,7 @@ def _known(index: Path, fingerprint: str) -> dict[str, Vectors]:
         services = map(json.loads, (folder / "services.jsonl").read_bytes().splitlines())
         texts = [text for service in services for text in (service["name"], *service["phrases"])]
         return dict(zip(texts, load_file(folder / "vectors.safetensors")["vectors"], strict=True))
-    except reader.GenerationError:
+    except (KeyError, TypeError, AttributeError, ValueError, OSError, SafetensorError):  # GenerationError among them
         return {}
 
 
@@ -111,12 +119,19 @@ def _embedded(texts: Sequence[str], known: Mapping[str, Vectors], embed: Embed) 
     vectors = dict(known)
     if new:
         fresh = np.asarray(embed(new), dtype=np.float32)
-        vectors.update(zip(new, fresh / np.linalg.norm(fresh, axis=1, keepdims=True), strict=True))
+        length = np.linalg.norm(fresh, axis=1, keepdims=True)
+        # A generation with one of these would be refused by every scorer.
+        if bad := [text for text, size in zip(new, length[:, 0], strict=True) if not 0 < size < np.inf]:
+            raise CatalogError([f"{text[:60]!r} has no embedding: it is zero or not a number" for text in bad])
+        vectors.update(zip(new, fresh / length, strict=True))
     return np.stack([vectors[text] for text in texts])
 
 
 def _next(index: Path) -> int:
+    """A number that no generation had, not even one that was deleted while it served."""
     numbers = [int(p.name) for p in (index / "generations").glob("[0-9]*") if p.name.isdigit()]
+    with contextlib.suppress(reader.GenerationError):
+        numbers.append(reader.current(index) or 0)
     return max(numbers, default=0) + 1
 
 

@@ -6,8 +6,9 @@ The packed graph (DESIGN section 4) takes all tokens of a batch end to end, with
     lengths    int32 [B, 1]   how many of those ids belong to each item
     embedding  float [B, D]
 
-An id outside the vocabulary, or an item longer than the position table, makes that item's embedding NaN: a Gather
-that fails would fail the whole batch, and neighbours with it.
+An id outside the vocabulary, an item longer than the position table, or one that does not begin with a token, makes
+that item's embedding NaN: a Gather that fails would fail the whole batch, and neighbours with it. Nor does a long item widen the
+grid beyond the position table: attention takes its square.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Layout:
 
     grid: str  # int64 [B, L]: ids, 0 where there is no token
     real: str  # bool [B, L]: there is a token here
-    length: str  # int64 scalar: L
+    length: str  # int64 scalar: L, never more than there are positions
     rows: str  # int64 [T]: the cell of the flattened grid that each token lies in
     cells: str  # int64 [B, L]: the packed row of each cell's token, 0 where there is none
     unknown: str  # bool [B, 1]: the item cannot be embedded
@@ -88,27 +89,38 @@ class Layout:
 def lay_out(g: Graph, vocabulary: int, max_positions: int) -> Layout:
     """Read `input_ids` and `lengths`, drop padding, and map packed rows to grid cells and back."""
     lengths = g.op("Cast", "lengths", to=TensorProto.INT64)  # [B, 1]
-    starts = g.op("Sub", g.op("CumSum", lengths, g.constant(0)), lengths)
-    length = g.op("ReduceMax", lengths, keepdims=0)
+    ends = g.op("CumSum", lengths, g.constant(0))
+    starts = g.op("Sub", ends, lengths)
+
+    def counted(condition: str) -> str:
+        """How often a condition [T] holds before each id, and in all: [T + 1]."""
+        times = g.op("CumSum", g.op("Cast", condition, to=TensorProto.INT64), g.constant(0))
+        return str(g.op("Concat", g.constant([0]), times, axis=0))
+
+    tokens = counted(g.op("GreaterOrEqual", "input_ids", g.constant(0)))
+    out_of_vocabulary = counted(g.op("GreaterOrEqual", "input_ids", g.constant(vocabulary)))
+    first, last = (g.op("Min", ends, g.op("Add", starts, g.constant(n))) for n in (1, max_positions))
+    no_token, in_vocabulary, short = (
+        g.op("Equal", g.op("Gather", count, one), g.op("Gather", count, other))
+        for count, one, other in (
+            (tokens, starts, first),
+            (out_of_vocabulary, starts, ends),
+            (tokens, last, ends),  # padding may lie beyond, tokens not
+        )
+    )
+    unknown = g.op("Or", no_token, g.op("Not", g.op("And", in_vocabulary, short)))
+    length = g.op("Min", g.op("ReduceMax", lengths, keepdims=0), g.constant(max_positions))
     position = g.op("Range", g.constant(0), length, g.constant(1))  # [L]
     inside = g.op("Less", position, lengths)  # [B, L]
     source = g.op("Where", inside, g.op("Add", starts, position), g.constant(0))
     ids = g.op("Gather", "input_ids", source)
     real = g.op("And", inside, g.op("GreaterOrEqual", ids, g.constant(0)))
-    out_of_vocabulary = g.op("And", real, g.op("GreaterOrEqual", ids, g.constant(vocabulary)))
-    too_far = g.op("And", real, g.op("GreaterOrEqual", position, g.constant(max_positions)))
-    bad = g.op("Or", out_of_vocabulary, too_far)
-    grid = g.op("Where", g.op("And", real, g.op("Not", bad)), ids, g.constant(0))
+    grid = g.op("Where", g.op("And", real, g.op("Less", ids, g.constant(vocabulary))), ids, g.constant(0))
     flat = g.op("Cast", g.op("Reshape", real, g.constant([-1])), to=TensorProto.INT64)
     rows = g.op("Squeeze", g.op("NonZero", flat), g.constant([0]))
     nth = g.op("Sub", g.op("CumSum", flat, g.constant(0)), g.constant(1))
     shape = g.op("Shape", real)
     cells = g.op("Where", real, g.op("Reshape", nth, shape), g.constant(0))
-    unknown = g.op(
-        "Cast",
-        g.op("ReduceMax", g.op("Cast", bad, to=TensorProto.INT32), axes=[1], keepdims=1),
-        to=TensorProto.BOOL,
-    )
     return Layout(grid, real, length, rows, cells, unknown)
 
 

@@ -96,7 +96,6 @@ class _Builder:
         positions = g.weight("embeddings.positions", table)
         ids = g.op("Gather", g.op("Reshape", self.layout.grid, g.constant([-1])), self.layout.rows)
         position = g.op("Mod", self.layout.rows, self.layout.length)
-        position = g.op("Min", position, g.constant(len(table) - 1))
         states = g.op("Add", g.op("Gather", words, ids), g.op("Gather", positions, position))
         states = self.norm(states, "embeddings.LayerNorm")
         return self.linear(states, "embeddings_project") if "embeddings_project.weight" in w else states

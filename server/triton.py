@@ -68,8 +68,8 @@ def _environment(libraries: Path) -> dict[str, str]:
     libpython = sysconfig.get_config_var("LIBDIR") if sysconfig.get_config_var("Py_ENABLE_SHARED") else None
     paths = [str(libraries), libpython, environment.get("LD_LIBRARY_PATH")]
     environment["LD_LIBRARY_PATH"] = ":".join(path for path in paths if path)
-    packages = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), environment.get("PYTHONPATH")]
-    environment["PYTHONPATH"] = ":".join(dict.fromkeys(path for path in packages if path))
+    # The stub's Python takes no notice of PYTHONPATH; it finds its packages by the first python3 on PATH.
+    environment["PATH"] = ":".join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
     environment["PYTHONUNBUFFERED"] = "1"
     return environment
 

@@ -65,7 +65,7 @@ def current(index: Path) -> int | None:
         text = (index / "CURRENT").read_text(encoding="ascii", errors="replace").strip()
     except FileNotFoundError:
         return None
-    if not text.isdigit():
+    if not text.isdigit() or len(text) > 18:
         raise GenerationError(f"{index / 'CURRENT'} holds {text[:40]!r}: it must be a generation's number")
     return int(text)
 
@@ -84,9 +84,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             with (folder / name).open("rb") as stream:
                 if hashlib.file_digest(stream, "sha256").hexdigest() != expected:
                     raise GenerationError(f"{folder / name}: its checksum is not the manifest's")
+    except GenerationError:
+        raise
     except FileNotFoundError as error:
         raise GenerationError(f"{error.filename} is missing") from None
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise GenerationError(f"{error.filename} cannot be read: {error.strerror}") from None
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise GenerationError(f"{folder / 'manifest.json'} is damaged: {error!r}") from None
     return dict(manifest)
 
@@ -102,13 +106,13 @@ def load(folder: Path, fingerprint: str | None = None) -> Generation:
         GenerationError: damaged, or made by another encoder.
     """
     manifest = read_manifest(folder)
-    made_by = manifest.get("encoder", {}).get("fingerprint")
-    if fingerprint is not None and made_by != fingerprint:
-        raise GenerationError(
-            f"{folder} was made by encoder {str(made_by)[:12]}, the one that serves is {fingerprint[:12]}: "
-            "publish the catalogue again"
-        )
     try:
+        made_by = manifest["encoder"]["fingerprint"]
+        if fingerprint is not None and made_by != fingerprint:
+            raise GenerationError(
+                f"made by encoder {str(made_by)[:12]}, the one that serves is {fingerprint[:12]}: "
+                "publish the catalogue again, or restart the server if the encoder was exported since it started"
+            )
         lines = (folder / "services.jsonl").read_bytes().splitlines()
         services = [service for service in map(json.loads, lines) if service["open"]]
         with safe_open(folder / "vectors.safetensors", framework="numpy") as file:
@@ -118,7 +122,9 @@ def load(folder: Path, fingerprint: str | None = None) -> Generation:
         return _assemble(int(manifest["generation"]), manifest, services, service_of_row[:rows], matrix)
     except GenerationError as error:
         raise GenerationError(f"{folder}: {error}") from None
-    except (KeyError, TypeError, ValueError, SafetensorError) as error:
+    except (
+        KeyError, TypeError, AttributeError, ValueError, OverflowError, OSError, RecursionError, SafetensorError
+    ) as error:  # fmt: skip
         raise GenerationError(f"{folder} is damaged: {error!r}") from None
 
 
@@ -130,12 +136,17 @@ def _assemble(
     matrix: npt.NDArray[np.float32],
 ) -> Generation:
     phrases = [phrase for service in services for phrase in (service["name"], *service["phrases"])]
-    owners = np.repeat(np.arange(len(services)), [1 + len(service["phrases"]) for service in services])
+    sizes = np.array([1 + len(service["phrases"]) for service in services], dtype=np.int64)
+    owners = np.repeat(np.arange(len(services)), sizes)
     if not np.array_equal(owners, service_of_row):
-        raise GenerationError("vectors and services do not belong together")
+        raise GenerationError("vectors.safetensors and services.jsonl do not belong together")
+    if matrix.dtype != np.float32:
+        raise GenerationError(f"vectors.safetensors holds {matrix.dtype}: it must be float32")
     length = np.sqrt(np.einsum("pd,pd->p", matrix, matrix))
     if not np.all(np.abs(length - 1) < 1e-3):
-        raise GenerationError(f"row {int(np.argmax(~(np.abs(length - 1) < 1e-3)))} is not a unit vector")
+        raise GenerationError(
+            f"vectors.safetensors: row {int(np.argmax(~(np.abs(length - 1) < 1e-3)))} is not a unit vector"
+        )
     default = manifest.get("default_threshold")
     thresholds = [service["threshold"] if service["threshold"] is not None else default for service in services]
     surfaces = {surface for service in services for surface in service["surfaces"]}

@@ -27,7 +27,8 @@ class LiveIndex:
 
     Args:
         index: the folder with CURRENT.
-        encoder: the metadata file of the encoder that serves; generations of another are refused.
+        encoder: the metadata file of the encoder that serves; generations of another are refused. Read once: the
+            encoder in memory stays what it is when another is exported beside it.
         make_scorer: puts a generation on the device.
         log: called with (level, sentence), level "info" or "error".
     """
@@ -41,6 +42,7 @@ class LiveIndex:
     ) -> None:
         self._index, self._encoder, self._make_scorer, self._log = index, encoder, make_scorer, log
         self._serving: Serving | None = None
+        self._fingerprint: str | None = None
         self._refused: tuple[int | None, str] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="live-index", daemon=True)
@@ -71,21 +73,24 @@ class LiveIndex:
         """Load the current generation unless it serves already; a bad one is refused with one line in the log."""
         number: int | None = None
         try:
+            if self._fingerprint is None:
+                self._fingerprint = str(json.loads(self._encoder.read_text(encoding="utf-8"))["fingerprint"])
             number = current(self._index)
             if number is None or (self._serving and self._serving.generation.number == number):
+                self._refused = None  # pointing at a refused one once more tries it once more
                 return
             if self._refused and self._refused[0] == number:
                 return
-            fingerprint = json.loads(self._encoder.read_text(encoding="utf-8"))["fingerprint"]
-            generation = load(folder_of(self._index, number), fingerprint)
+            generation = load(folder_of(self._index, number), self._fingerprint)
             self._serving = Serving(generation, self._make_scorer(generation))
             self._refused = None
             self._log("info", f"serving generation {number}: {len(generation.thresholds)} open services")
-        except (GenerationError, OSError, KeyError, ValueError) as error:
-            refused = (number, str(error))
+        except Exception as error:  # a device out of memory too: the thread that follows must not die of it
+            refused = (number, str(error) if isinstance(error, GenerationError) else repr(error))
             if refused != self._refused:
                 self._refused = refused
-                self._log("error", f"generation {number} is refused: {error}")
+                what = "the index" if number is None else f"generation {number}"
+                self._log("error", f"{what} is refused: {refused[1]}")
 
     def _watch(self) -> None:
         while not self._stop.wait(POLL_SECONDS):

@@ -54,9 +54,7 @@ class CudaScorer:
         ends = np.searchsorted(where, np.arange(len(wants) + 1))
         return [
             select(rows[a:b], values[a:b], vector, self._index, floor_of, want.top_k)
-            for (a, b), vector, floor_of, want in zip(
-                pairwise(ends), queries.cpu().numpy(), floors, wants, strict=True
-            )
+            for (a, b), vector, floor_of, want in zip(pairwise(ends), queries.cpu().numpy(), floors, wants, strict=True)
         ]
 
     def _best(self, scores: Any) -> Any:

@@ -5,6 +5,7 @@ Every ValueError's text is a sentence for the caller: the field, the value, the 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -51,9 +52,9 @@ def parse_surface(raw: bytes, known: Collection[str]) -> str:
     Raises:
         ValueError: no open service of the catalogue has it.
     """
-    surface = raw[:64].decode("utf-8", "replace")
+    surface = unicodedata.normalize("NFC", raw[:MAX_QUERY_BYTES].decode("utf-8", "replace"))  # as the catalogue's are
     if surface not in known:
-        raise ValueError(f"surface is {surface!r}: the catalogue has {', '.join(known) or 'none'}")
+        raise ValueError(f"surface is {surface[:64]!r}: the catalogue has {', '.join(known) or 'none'}")
     return surface
 
 

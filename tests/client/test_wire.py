@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -272,3 +273,13 @@ def test_other_model_names_can_be_asked(protocol: str, brain: Brain) -> None:
         client.search("돈")
         client.embed("돈")
     assert [model for model, _ in brain.requests] == ["search_b", "embed_b"]
+
+
+def test_the_example_in_the_readme_works(brain: Brain, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (Path(__file__).parents[2] / "client" / "README.md").read_text(encoding="utf-8")
+    example = readme.split("```python\n")[1].split("```")[0]
+    for server in SERVERS.values():
+        with server(brain) as url:
+            exec(example.replace("localhost:8001", url), {})
+    line = "0.900  홈 > 송금  (돈 보내기)\n"
+    assert capsys.readouterr().out.count(line) == 2
