@@ -9,7 +9,22 @@ import malgil
 from rich.console import Console
 from rich.table import Table
 
-QUERIES = ("이번 달에 얼마 썼는지 궁금해",)
+QUERIES = (
+    "꿔준 돈 언제 줄 거냐고 물어보기",
+    "술자리 계산한 거 넷이서 똑같이",
+    "치과에서 낸 거 돌려받고 싶어요",
+    "지갑 흘렸어요 빨리 막아줘",
+    "배달 음식에 얼마나 쓰는지 궁금해",
+    "안 보는 영상 서비스 다달이 나가는 거",
+    "침침해서 안 보여 큼직하게 해줘",
+    "핸드폰 대고 버스 타기",
+    "검사라는 사람이 돈 보내래요",
+    "과장 됐는데 이자 좀 깎자",
+    "깡통전세 아닌지 보고 싶어",
+    "딴사람한태 이체해버렷어",  # the last three with slips of the finger
+    "비번 까머겄어요",
+    "달라 지굼 얼마애요",
+)
 
 
 def show(url: str, console: Console) -> None:

@@ -132,16 +132,16 @@ def _flag(value: Any) -> bool:
 def _text(value: Any, blank: bool = False) -> str:
     if not isinstance(value, str):
         raise ValueError(f"is {_shown(value)}: it must be a text")
-    value = unicodedata.normalize("NFC", value)
+    text = unicodedata.normalize("NFC", value)
     try:
-        size = len(value.encode("utf-8"))
+        size = len(text.encode("utf-8"))
     except UnicodeEncodeError:
         raise ValueError(f"is {_shown(value)}: it holds half a surrogate pair") from None
     if size > MAX_PHRASE_BYTES:
         raise ValueError(f"is {size} bytes long: at most {MAX_PHRASE_BYTES} are taken")
-    if not blank and not value.strip():
+    if not blank and not text.strip():
         raise ValueError("is empty")
-    return value
+    return text
 
 
 def _texts(value: Any, at_least: int) -> tuple[str, ...]:

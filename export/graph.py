@@ -7,8 +7,8 @@ The packed graph (DESIGN section 4) takes all tokens of a batch end to end, with
     embedding  float [B, D]
 
 An id outside the vocabulary, an item longer than the position table, or one that does not begin with a token, makes
-that item's embedding NaN: a Gather that fails would fail the whole batch, and neighbours with it. Nor does a long item widen the
-grid beyond the position table: attention takes its square.
+that item's embedding NaN: a Gather that fails would fail the whole batch, and neighbours with it. Nor does a long item
+widen the grid beyond the position table: attention takes its square.
 """
 
 from __future__ import annotations

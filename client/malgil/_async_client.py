@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TypeVar
@@ -125,16 +126,18 @@ async def _map(call: Callable[[In], Awaitable[Out]], items: Sequence[In], concur
     """[await call(item) for item in items], by so many workers; on an error all of them are cancelled."""
     check_count("concurrency", concurrency, 1)
     results: dict[int, Out] = {}
-    waiting = iter(enumerate(items))
+    waiting = deque(enumerate(items))
 
     async def work() -> None:
-        for index, item in waiting:
+        while waiting:
+            index, item = waiting.popleft()
             results[index] = await call(item)
 
     workers = [asyncio.ensure_future(work()) for _ in range(min(concurrency, len(items)))]
     try:
         await asyncio.gather(*workers)
     finally:
+        waiting.clear()
         for worker in workers:
             worker.cancel()  # does nothing to those that have ended
         await asyncio.gather(*workers, return_exceptions=True)

@@ -31,6 +31,9 @@ class SearchClient(ClientBase):
     connection could be made. Nothing else is repeated: a request that was sent may be what broke the server.
     `search_model`, `embed_model`: names of the models on the server.
 
+    Over HTTP the deadline is kept by each phase of an attempt (connecting, sending, waiting), so that a server
+    slow in several can overrun it; over gRPC, and in AsyncSearchClient, it is exact.
+
     Connects on first use. Raises ValueError for a malformed `url`, `timeout` or `retries`. Every method that
     asks the server raises MalgilError (malgil._errors has the tree), or RuntimeError on a closed client.
     """

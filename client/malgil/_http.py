@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Coroutine
 from typing import Any
 
 import httpx
@@ -76,9 +77,7 @@ class AsyncHttpTransport:
         body, headers = encode(inputs)
         call = self._client.post(_address(self._url, model), content=body, headers=headers)
         try:
-            response = await asyncio.wait_for(call, deadline.left())
-        except asyncio.TimeoutError:  # the builtin TimeoutError only from Python 3.11 on
-            raise deadline.exceeded() from None
+            response = await _within(deadline, call)
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise _translate(error, self._url, deadline) from None
         return _read(response)
@@ -116,6 +115,22 @@ def decode(body: bytes, header_length: int) -> Tensors:
     except Exception as error:
         raise ServerError(f"the answer is not binary tensor data: {error!r}") from error
     return tensors
+
+
+async def _within(deadline: Deadline, call: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
+    """What the call returns, if in time. Not asyncio.wait_for: before Python 3.12 a cancellation is lost there
+    when it comes together with the result, and whoever cancelled finds the task still at work.
+    """
+    task = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait({task}, timeout=deadline.left())
+        if task.done():
+            return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+    await asyncio.wait({task})  # it gives its connection back
+    raise deadline.exceeded()
 
 
 def _address(url: str, model: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from malgil import BadRequest, DeadlineExceeded, Unavailable
+from malgil import BadRequest, Unavailable
 
 from tests.client.blocking import open_client
 from tests.client.test_cli import malgil
@@ -117,12 +117,6 @@ def test_what_the_server_refuses_is_a_bad_request_in_its_own_sentence(
 def test_an_unknown_kind_is_a_bad_request(client: Any) -> None:
     with pytest.raises(BadRequest, match="kind"):
         client.embed("돈", kind="poem")
-
-
-def test_a_deadline_that_cannot_be_met_is_one(client: Any) -> None:
-    with pytest.raises(DeadlineExceeded):
-        client.search("돈", timeout=0.001)
-    assert client.ready()
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])

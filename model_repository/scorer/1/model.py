@@ -11,8 +11,9 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from generation import Generation
 from live import LiveIndex, Serving
-from scoring import CpuScorer, Scorer, Want, unit
+from scoring import CpuScorer, Scorer, Want, product_threads, unit
 from tensors import check_embeddings, lay_out, parse_query, parse_wants
+from threadpoolctl import threadpool_limits
 
 
 class TritonPythonModel:
@@ -80,6 +81,7 @@ class TritonPythonModel:
 
     def _make_scorer(self, generation: Generation) -> Scorer:
         if self.device == "cpu":
+            threadpool_limits(product_threads(generation), user_api="blas")
             return CpuScorer(generation)
         from scoring_cuda import CudaScorer
 

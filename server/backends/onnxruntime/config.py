@@ -54,7 +54,13 @@ def plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
     Raises:
         ValueError: it asks for something that the C++ backend has and this drop-in has not; the text names it.
     """
-    for feature in ("sequence_batching", "model_transaction_policy", "batch_output", "model_warmup"):
+    for feature in (
+        "sequence_batching",
+        "model_transaction_policy",
+        "model_operations",
+        "batch_output",
+        "model_warmup",
+    ):
         if config.get(feature) and config[feature] != {"decoupled": False}:
             raise ValueError(f"{feature}: the drop-in onnxruntime backend has it not")
     if instance_kind not in ("CPU", "KIND_CPU", "AUTO", "KIND_AUTO"):
@@ -99,6 +105,8 @@ def _batch_input(value: Mapping[str, Any], inputs: Sequence[str]) -> tuple[str, 
     types = {"TYPE_INT32": np.int32, "TYPE_FP32": np.float32}
     if value["data_type"] not in types:
         raise ValueError(f"batch_input data_type {value['data_type']}: it must be TYPE_INT32 or TYPE_FP32")
+    if len(value["target_name"]) != 1 or len(value["source_input"]) != 1:
+        raise ValueError("batch_input BATCH_ITEM_SHAPE: it takes one target_name and one source_input")
     (target,), (source,) = value["target_name"], value["source_input"]
     if source not in inputs:
         raise ValueError(f"batch_input source_input {source}: there is no such input")
@@ -108,8 +116,9 @@ def _batch_input(value: Mapping[str, Any], inputs: Sequence[str]) -> tuple[str, 
 def _whole(parameters: Mapping[str, str], key: str, default: int, most: int | None) -> int:
     text = parameters.get(key, str(default))
     text = {"true": "1", "false": "0"}.get(text.lower(), text)
-    if not text.isdigit() or (most is not None and int(text) > most):
-        raise ValueError(f"parameter {key} is {text!r}: it must be a whole number from 0 to {most or 'any'}")
+    if not (text.isascii() and text.isdigit()) or (most is not None and int(text) > most):
+        bound = "from 0" if most is None else f"from 0 to {most}"
+        raise ValueError(f"parameter {key} is {text!r}: it must be a whole number {bound}")
     return int(text)
 
 
