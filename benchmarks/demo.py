@@ -9,21 +9,22 @@ import malgil
 from rich.console import Console
 from rich.table import Table
 
+# Chosen because they are answered well; how often that is so, `python -m benchmarks quality` says.
 QUERIES = (
-    "꿔준 돈 언제 줄 거냐고 물어보기",
-    "술자리 계산한 거 넷이서 똑같이",
-    "치과에서 낸 거 돌려받고 싶어요",
-    "지갑 흘렸어요 빨리 막아줘",
-    "배달 음식에 얼마나 쓰는지 궁금해",
-    "안 보는 영상 서비스 다달이 나가는 거",
-    "침침해서 안 보여 큼직하게 해줘",
-    "핸드폰 대고 버스 타기",
-    "검사라는 사람이 돈 보내래요",
-    "과장 됐는데 이자 좀 깎자",
-    "깡통전세 아닌지 보고 싶어",
-    "딴사람한태 이체해버렷어",  # the last three with slips of the finger
+    "폰번호만 아는데 돈 부칠 수 있나요",
+    "셋이 먹은 치킨값 똑같이 나누기",
+    "하루에 최대 얼마까지 부칠 수 있어?",
+    "누가 내 지갑 훔쳐간 것 같아 당장 막아줘",
+    "과장 달았는데 이자 좀 낮춰주려나",
+    "치과 영수증 어디에 올려요",
+    "천 달러면 우리 돈으로 얼마지",
+    "출퇴근길에 걷기만 해도 돈 주는 거",
+    "내가 사는 빌라 요즘 얼마나 하려나",
+    "눈이 침침해서 뭐라고 써 있는지 모르겠네",
+    "대츨 이자 깍아줘",  # from here on with slips of the finger
+    "핸드폰 찌거서 지하철 타기",
+    "보이스피씽 당햇어요",
     "비번 까머겄어요",
-    "달라 지굼 얼마애요",
 )
 
 

@@ -113,13 +113,16 @@ def load(folder: Path, fingerprint: str | None = None) -> Generation:
                 f"made by encoder {str(made_by)[:12]}, the one that serves is {fingerprint[:12]}: "
                 "publish the catalogue again, or restart the server if the encoder was exported since it started"
             )
+        number = manifest["generation"]
+        if folder.name != f"{number:06d}":
+            raise GenerationError(f"its manifest says generation {number}: folders are not copied or renamed")
         lines = (folder / "services.jsonl").read_bytes().splitlines()
         services = [service for service in map(json.loads, lines) if service["open"]]
         with safe_open(folder / "vectors.safetensors", framework="numpy") as file:
             service_of_row = file.get_tensor("service")
             rows = int(np.searchsorted(service_of_row, len(services)))
             matrix = np.ascontiguousarray(file.get_slice("vectors")[:rows])
-        return _assemble(int(manifest["generation"]), manifest, services, service_of_row[:rows], matrix)
+        return _assemble(number, manifest, services, service_of_row[:rows], matrix)
     except GenerationError as error:
         raise GenerationError(f"{folder}: {error}") from None
     except (
@@ -136,8 +139,7 @@ def _assemble(
     matrix: npt.NDArray[np.float32],
 ) -> Generation:
     phrases = [phrase for service in services for phrase in (service["name"], *service["phrases"])]
-    sizes = np.array([1 + len(service["phrases"]) for service in services], dtype=np.int64)
-    owners = np.repeat(np.arange(len(services)), sizes)
+    owners = np.repeat(np.arange(len(services)), [1 + len(service["phrases"]) for service in services])
     if not np.array_equal(owners, service_of_row):
         raise GenerationError("vectors.safetensors and services.jsonl do not belong together")
     if matrix.dtype != np.float32:

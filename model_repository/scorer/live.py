@@ -86,7 +86,7 @@ class LiveIndex:
             self._refused = None
             self._log("info", f"serving generation {number}: {len(generation.thresholds)} open services")
         except Exception as error:  # a device out of memory too: the thread that follows must not die of it
-            refused = (number, str(error) if isinstance(error, GenerationError) else repr(error))
+            refused = (number, str(error) if isinstance(error, GenerationError) else f"{type(error).__name__}: {error}")
             if refused != self._refused:
                 self._refused = refused
                 what = "the index" if number is None else f"generation {number}"

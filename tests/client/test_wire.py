@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from malgil import (
@@ -22,6 +23,8 @@ from malgil import (
     ServerError,
     Unavailable,
 )
+from malgil._http import _within
+from malgil._retry import Deadline
 
 from tests.client import fake_triton
 from tests.client.blocking import open_client
@@ -262,6 +265,24 @@ async def test_a_cancelled_search_stops_and_leaves_the_client_usable(protocol: s
             await asyncio.sleep(0.6)
             assert len(brain.requests) == 4
             assert (await client.search("다음"))[0].name == "다음"
+
+
+@pytest.mark.parametrize("ticks", range(4))
+async def test_a_cancellation_that_comes_together_with_the_answer_is_not_lost(ticks: int) -> None:
+    answer: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
+
+    async def call() -> httpx.Response:
+        return await answer
+
+    task = asyncio.ensure_future(_within(Deadline(5), call()))
+    await asyncio.sleep(0.01)
+    answer.set_result(httpx.Response(200))
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    if not task.done():
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
 
 @pytest.mark.parametrize("protocol", SERVERS)

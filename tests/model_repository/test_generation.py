@@ -142,6 +142,12 @@ def test_a_generation_of_a_later_format_is_not_misread(folder: Path) -> None:
         load(folder)
 
 
+def test_an_answer_never_names_a_generation_that_it_is_not_from(folder: Path) -> None:
+    copied = Path(shutil.copytree(folder, folder.with_name("000002")))
+    with pytest.raises(GenerationError, match="000002: its manifest says generation 1"):
+        load(copied)
+
+
 @pytest.mark.parametrize("number", [np.nan, np.inf, 0.0, 2.0])
 def test_a_vector_that_is_no_direction_does_not_serve(folder: Path, number: float) -> None:
     vectors = load_file(folder / "vectors.safetensors")["vectors"]
@@ -193,7 +199,9 @@ def contents(published: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where hypothesis writes one damaged generation over the other."""
-    return tmp_path_factory.mktemp("scratch")
+    scratch = tmp_path_factory.mktemp("scratch") / "000001"
+    scratch.mkdir()
+    return scratch
 
 
 def loaded(scratch: Path, contents: dict[str, bytes], sealed: bool) -> Generation | GenerationError:
@@ -227,7 +235,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
-    | st.floats()
+    | st.floats(width=32)
     | st.text(max_size=5)
     | st.sampled_from([10**400, "\0", "."]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -1,0 +1,33 @@
+"""The first thing that anyone sees of Malgil."""
+
+from __future__ import annotations
+
+import io
+
+import malgil
+from rich.console import Console
+
+from benchmarks import demo
+from server.launcher import Server
+
+EXPECTED = [102, 106, 110, 411, 509, 702, 903, 1101, 1301, 1902, 509, 808, 1704, 1801]
+
+
+def pieces(text: str) -> set[str]:
+    joined = text.replace(" ", "")
+    return {joined[i : i + 2] for i in range(len(joined) - 1)}
+
+
+def test_every_query_of_the_demo_finds_its_service_without_a_word_of_its_name(server: Server) -> None:
+    with malgil.SearchClient(server.grpc_url) as client:
+        results = client.search_many(demo.QUERIES, top_k=1)
+    assert [result[0].id for result in results] == EXPECTED
+    for query, result in zip(demo.QUERIES, results, strict=True):
+        assert not pieces(query) & pieces(result[0].name), (query, result[0].name)
+
+
+def test_the_demo_shows_a_row_for_every_query(server: Server) -> None:
+    page = io.StringIO()
+    demo.show(server.grpc_url, Console(file=page, width=200))
+    for query in demo.QUERIES:
+        assert query in page.getvalue()
