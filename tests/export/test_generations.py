@@ -22,18 +22,22 @@ from export.catalog import CatalogError, Service
 from export.generations import point_at, publish
 from tests.index import CATALOG, DIMENSION, ENCODER, embed, service
 
-# Another publisher: embeds so slowly that it certainly holds the lock when the test looks.
+# Another publisher. It embeds until the other one embeds too, which a lock never lets it, or until it has waited.
 PUBLISH = """
 import pathlib, sys, time
 from export.generations import publish
 from tests.index import CATALOG, ENCODER, embed
 
+index, own, other = map(pathlib.Path, sys.argv[1:4])
+
 def slowly(texts):
-    pathlib.Path(sys.argv[2]).touch()
-    time.sleep(float(sys.argv[3]))
+    own.touch()
+    deadline = time.monotonic() + float(sys.argv[4])
+    while not other.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
     return embed(texts)
 
-print(publish(CATALOG, pathlib.Path(sys.argv[1]), ENCODER, slowly))
+print(publish(CATALOG, index, ENCODER, slowly))
 """
 
 
@@ -57,9 +61,9 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
-def start(index: Path, sign: Path, seconds: float) -> subprocess.Popen[str]:
-    """Another process that publishes, and creates `sign` when it embeds."""
-    command = [sys.executable, "-c", PUBLISH, str(index), str(sign), str(seconds)]
+def start(index: Path, own: Path, other: Path, seconds: float) -> subprocess.Popen[str]:
+    """Another process that publishes."""
+    command = [sys.executable, "-c", PUBLISH, *map(str, (index, own, other, seconds))]
     path = os.pathsep.join([str(ROOT), str(ROOT / "model_repository/scorer"), str(ROOT / "model_repository/tokenizer")])
     return subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
@@ -147,7 +151,8 @@ def test_an_embedder_that_skips_a_text_does_not_shift_the_others(tmp_path: Path)
 
 
 def test_two_publishers_at_once_both_publish_and_neither_overwrites_the_other(tmp_path: Path) -> None:
-    publishers = [start(tmp_path, tmp_path / f"sign {i}", 0.3) for i in range(2)]
+    signs = [tmp_path.with_name(name) for name in ("first", "second")]
+    publishers = [start(tmp_path, own, other, 0.7) for own, other in (signs, signs[::-1])]
     numbers = [publisher.communicate(timeout=60)[0].strip() for publisher in publishers]
     assert [publisher.returncode for publisher in publishers] == [0, 0]
     assert sorted(numbers) == ["1", "2"]
@@ -160,7 +165,7 @@ def test_a_publisher_that_is_killed_harms_neither_what_serves_nor_the_next_one(t
     publish(CATALOG[:1], tmp_path, ENCODER, embed)
     before = tree(tmp_path)
     sign = tmp_path.with_name("sign")
-    publisher = start(tmp_path, sign, 60)
+    publisher = start(tmp_path, sign, tmp_path / "never", 60)
     try:
         deadline = time.monotonic() + 60
         while not sign.exists():
