@@ -1,0 +1,208 @@
+"""What the drop-in ONNX Runtime backend makes of a config: honoured, or refused by name."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from google.protobuf import json_format, text_format  # type: ignore[import-untyped]
+from tritonclient.grpc import model_config_pb2
+
+from export import ROOT
+
+
+def _load() -> Any:
+    """By path, as Triton does: a backend's folder is no package."""
+    path = ROOT / "server" / "backends" / "onnxruntime" / "config.py"
+    spec = importlib.util.spec_from_file_location("onnxruntime_drop_in_config", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+settings = _load()
+SMALL = """
+max_batch_size: 8
+input [ { name: "ids" data_type: TYPE_INT64 dims: [ -1 ] allow_ragged_batch: true } ]
+output [ { name: "out" data_type: TYPE_FP32 dims: [ -1 ] } ]
+"""
+PARAMETER = 'parameters {{ key: "{}" value: {{ string_value: "{}" }} }}'
+LENGTHS = 'kind: BATCH_ITEM_SHAPE target_name: "lengths" data_type: TYPE_INT32 source_input: "ids"'
+
+
+def as_triton_hands_it_over(text: str) -> dict[str, Any]:
+    """A config.pbtxt as the dictionary that a backend gets; 64-bit numbers come as strings."""
+    message = text_format.Parse(text, model_config_pb2.ModelConfig())
+    config: dict[str, Any] = json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return config
+
+
+def plan(text: str, kind: str = "KIND_CPU") -> Any:
+    return settings.plan(as_triton_hands_it_over(text), kind)
+
+
+def test_the_repository_s_own_encoder_loads() -> None:
+    made = plan((ROOT / "model_repository" / "encoder" / "config.pbtxt").read_text(encoding="utf-8"))
+    assert (made.inputs, made.outputs, made.ragged) == (("input_ids",), ("embedding",), {"input_ids"})
+    assert made.shapes == {"lengths": ("input_ids", np.int32)}
+    assert made.optimization == "ORT_ENABLE_ALL"
+    assert (made.intra_op_threads, made.inter_op_threads, made.execution_mode) == (0, 0, 0)
+    assert (made.memory_arena, made.memory_pattern) == (True, True)
+    settings.check_graph(made, ["lengths", "input_ids"], ["embedding"])
+
+
+def test_what_a_config_sets_is_what_runs() -> None:
+    values = {
+        "intra_op_thread_count": "2",
+        "inter_op_thread_count": "1",
+        "execution_mode": "1",
+        "enable_mem_arena": "0",
+        "enable_mem_pattern": "false",
+    }
+    made = plan(SMALL + "\n".join(PARAMETER.format(*pair) for pair in values.items()))
+    assert (made.intra_op_threads, made.inter_op_threads, made.execution_mode) == (2, 1, 1)
+    assert (made.memory_arena, made.memory_pattern) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("level", "name"),
+    [(-1, "ORT_ENABLE_BASIC"), (0, "ORT_ENABLE_ALL"), (1, "ORT_ENABLE_EXTENDED"), (2, "ORT_DISABLE_ALL")],
+)
+def test_the_optimisation_level_means_what_it_means_to_triton(level: int, name: str) -> None:
+    assert plan(SMALL + f"optimization {{ graph {{ level: {level} }} }}").optimization == name
+
+
+@pytest.mark.parametrize(
+    "harmless", ["", "model_transaction_policy {}", "optimization { priority: PRIORITY_MAX }", "dynamic_batching {}"]
+)
+def test_what_triton_itself_honours_is_not_refused(harmless: str) -> None:
+    assert plan(SMALL + harmless).ragged == {"ids"}
+
+
+@pytest.mark.parametrize("kind", ["CPU", "KIND_CPU", "AUTO", "KIND_AUTO"])
+def test_an_instance_on_the_cpu_loads(kind: str) -> None:
+    assert plan(SMALL, kind).inputs == ("ids",)
+
+
+@pytest.mark.parametrize("kind", ["GPU", "KIND_GPU", "MODEL"])
+def test_an_instance_anywhere_else_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match=f"^instance kind {kind}: "):
+        plan(SMALL, kind)
+
+
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        ("sequence_batching { max_sequence_idle_microseconds: 5 }", "sequence_batching"),
+        ("model_transaction_policy { decoupled: true }", "model_transaction_policy"),
+        ('model_operations { op_library_filename: "ops.so" }', "model_operations"),
+        ('batch_output { target_name: "out" kind: BATCH_SCATTER_WITH_INPUT_SHAPE }', "batch_output"),
+        ('model_warmup { name: "w" }', "model_warmup"),
+        ('input { name: "x" data_type: TYPE_STRING dims: [ 1 ] }', "x: TYPE_STRING is not among TYPE_BOOL, "),
+        ('output { name: "y" data_type: TYPE_BF16 dims: [ 1 ] }', "y: TYPE_BF16 is not among TYPE_BOOL, "),
+        ('input { name: "x" data_type: TYPE_INT32 dims: [ 1 ] is_shape_tensor: true }', "x: is_shape_tensor"),
+        ('input { name: "x" data_type: TYPE_INT32 dims: [ 1 ] optional: true }', "x: optional"),
+        ('input { name: "x" data_type: TYPE_INT32 dims: [ 1 ] reshape { shape: [ ] } }', "x: reshape"),
+        ('output { name: "y" data_type: TYPE_INT32 dims: [ 4 ] reshape { shape: [ 2, 2 ] } }', "y: reshape"),
+        (PARAMETER.format("cudnn_conv_algo_search", "0"), "parameter cudnn_conv_algo_search"),
+        (PARAMETER.format("intra_op_thread_count", "many"), "intra_op_thread_count is 'many'"),
+        (PARAMETER.format("inter_op_thread_count", "²"), "inter_op_thread_count is '²'"),
+        (PARAMETER.format("intra_op_thread_count", "-1"), "a whole number from 0$"),
+        (PARAMETER.format("execution_mode", "2"), "a whole number from 0 to 1$"),
+        (
+            'optimization { execution_accelerators { cpu_execution_accelerator { name: "openvino" } } }',
+            "execution_accelerators",
+        ),
+        ("optimization { graph { level: 3 } }", "optimization graph level 3: it must be one of 0, -1, 1, 2"),
+        (f"batch_input {{ {LENGTHS.replace('ITEM_SHAPE', 'ITEM_SHAPE_FLATTEN')} }}", "BATCH_ITEM_SHAPE_FLATTEN"),
+        (f"batch_input {{ {LENGTHS.replace('BATCH_ITEM_SHAPE', 'BATCH_ELEMENT_COUNT')} }}", "BATCH_ELEMENT_COUNT"),
+        (f"batch_input {{ {LENGTHS.replace('INT32', 'INT64')} }}", "TYPE_INT64: it must be TYPE_INT32 or TYPE_FP32"),
+        (f'batch_input {{ {LENGTHS} target_name: "more" }}', "one target_name and one source_input"),
+        (f'batch_input {{ {LENGTHS} source_input: "ids" }}', "one target_name and one source_input"),
+        (f"batch_input {{ {LENGTHS.replace('ids', 'idz')} }}", "source_input idz: there is no such input"),
+    ],
+)  # fmt: skip
+def test_what_this_backend_has_not_is_refused_by_name_before_it_answers_wrongly(more: str, name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        plan(SMALL + more)
+
+
+def test_a_model_that_does_not_batch_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^max_batch_size 0: "):
+        plan(SMALL.replace("8", "0"))
+
+
+def test_a_graph_that_is_not_the_config_s_is_refused_with_the_names_of_both() -> None:
+    made = plan(SMALL + f"batch_input {{ {LENGTHS} }}")
+    with pytest.raises(ValueError, match=r"inputs are \['ids', 'lengths'\], the graph's \['ids'\]"):
+        settings.check_graph(made, ["ids"], ["out"])
+    with pytest.raises(ValueError, match=r"inputs are \['ids', 'lengths'\], the graph's \['ids', 'lengths', 'mask'\]"):
+        settings.check_graph(made, ["ids", "lengths", "mask"], ["out"])
+    with pytest.raises(ValueError, match=r"^output out: the graph has \['other'\]"):
+        settings.check_graph(made, ["ids", "lengths"], ["other"])
+    settings.check_graph(made, ["ids", "lengths"], ["out", "not asked for"])
+
+
+BOTH = """
+max_batch_size: 8
+input [
+  { name: "ids" data_type: TYPE_INT64 dims: [ -1 ] allow_ragged_batch: true },
+  { name: "dense" data_type: TYPE_FP32 dims: [ 2 ] }
+]
+output [ { name: "out" data_type: TYPE_FP32 dims: [ -1 ] } ]
+"""
+
+
+def request(items: list[list[int]]) -> dict[str, Any]:
+    """A request of len(items) items; their ids are of equal length, as Triton wants them."""
+    return {"ids": np.array(items, dtype=np.int64), "dense": np.array([[item[0], -1] for item in items], np.float32)}
+
+
+def test_ragged_inputs_lie_end_to_end_and_lengths_say_where_each_item_ends() -> None:
+    made = plan(BOTH + f"batch_input {{ {LENGTHS} }}")
+    feed = settings.join(made, [request([[1, 2, 3]]), request([[4], [5]]), request([[6, 7], [8, 9]])])
+    assert feed["ids"].tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert feed["lengths"].tolist() == [[3], [1], [1], [2], [2]]
+    assert feed["dense"].tolist() == [[1, -1], [4, -1], [5, -1], [6, -1], [8, -1]]
+    assert {name: array.dtype for name, array in feed.items()} == {
+        "ids": np.int64,
+        "lengths": np.int32,
+        "dense": np.float32,
+    }
+
+
+def test_lengths_come_in_the_type_the_graph_wants() -> None:
+    made = plan(SMALL + f"batch_input {{ {LENGTHS.replace('INT32', 'FP32')} }}")
+    feed = settings.join(made, [request([[1, 2]])])
+    assert (feed["lengths"].tolist(), feed["lengths"].dtype) == ([[2.0]], np.float32)
+
+
+def test_every_dimension_of_an_item_is_told() -> None:
+    made = plan(SMALL + f"batch_input {{ {LENGTHS} }}")
+    feed = settings.join(made, [{"ids": np.zeros((2, 3, 4), np.int64)}, {"ids": np.zeros((1, 5, 6), np.int64)}])
+    assert feed["lengths"].tolist() == [[3, 4], [3, 4], [5, 6]]
+    assert feed["ids"].shape == (54,)
+
+
+def test_an_item_without_ids_keeps_its_place() -> None:
+    made = plan(SMALL + f"batch_input {{ {LENGTHS} }}")
+    feed = settings.join(made, [{"ids": np.zeros((1, 0), np.int64)}, {"ids": np.array([[1, 2]])}])
+    assert (feed["ids"].tolist(), feed["lengths"].tolist()) == ([1, 2], [[0], [2]])
+
+
+def test_a_single_request_is_passed_on_without_a_copy() -> None:
+    made = plan(BOTH)
+    alone = request([[1, 2, 3], [4, 5, 6]])
+    feed = settings.join(made, [alone])
+    for name in ("ids", "dense"):
+        assert np.shares_memory(feed[name], alone[name])
+    assert feed["ids"].shape == (6,)
+    assert feed["dense"].shape == (2, 2)
