@@ -106,7 +106,11 @@ def build(loaded: source.Source, progress: Callable[[str], None] = lambda _: Non
         from export import stock
 
         progress(f"wrapping the stock {config.model_type} model")
-        graph = stock.build(loaded.model, loaded.pooling, loaded.normalize, loaded.max_length)
+        try:
+            graph = stock.build(loaded.model, loaded.pooling, loaded.normalize, loaded.max_length)
+        except Exception as error:  # whatever torch raises over a model that it cannot trace
+            sentence = f"family {config.model_type}: torch cannot trace it: {error}"
+            raise source.UnsupportedEncoderError(sentence) from error
     if graph.ByteSize() >= PROTOBUF_LIMIT:
         raise source.UnsupportedEncoderError(
             f"size: model.onnx would have {graph.ByteSize() / 2**30:.1f} GiB; one file holds at most 2"
@@ -137,7 +141,10 @@ def _check(
     tokenization = Tokenization(Tokenizer.from_str(loaded.tokenizer_json), metadata)
     progress("embedding with onnxruntime")
     token_ids = tokenization.encode(texts, ["query"] * len(texts))
-    yield from parity.measure(parity.onnx_runner(str(model_file)), token_ids, reference)
+    try:
+        yield from parity.measure(parity.onnx_runner(str(model_file)), token_ids, reference)
+    except Exception as error:  # whatever onnxruntime raises over a graph that it cannot load or run
+        raise ParityError(f"the exported graph does not run: {error}. Nothing was replaced.") from error
 
 
 @contextlib.contextmanager

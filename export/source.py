@@ -72,6 +72,8 @@ def load(location: str, name: str | None = None) -> Source:
             f"similarity {reference.similarity_fn_name!r} of vectors that are not normalised: "
             "the scorer compares by cosine"
         )
+    max_length = _max_length(transformer)
+    reference.max_seq_length = max_length  # some tokenizers know no limit, and PyTorch would run out of positions
     return Source(
         name=name or (Path(location).name if Path(location).is_dir() else location),
         model=transformer.auto_model,
@@ -79,7 +81,7 @@ def load(location: str, name: str | None = None) -> Source:
         pooling=pooling.pooling_mode,
         normalize=normalize,
         prompts=prompts,
-        max_length=_max_length(transformer),
+        max_length=max_length,
         reference=reference,
     )
 
@@ -102,13 +104,13 @@ def _tokenizer_json(tokenizer: Any) -> str:
 
 def _max_length(transformer: Any) -> int:
     """The model's own window, never beyond the positions that it has."""
-    from export.packed import first_position
-
     config = transformer.auto_model.config
+    # RoBERTa and its kin count positions from their padding id + 1, and say so in their embeddings alone.
+    padding = getattr(getattr(transformer.auto_model, "embeddings", None), "padding_idx", None)
     limits = [transformer.max_seq_length, getattr(transformer.tokenizer, "model_max_length", None)]
     positions = getattr(config, "max_position_embeddings", None)
     if positions and positions > 0:
-        limits.append(positions - first_position(config))
+        limits.append(positions - (0 if padding is None else padding + 1))
     known = [int(limit) for limit in limits if limit and limit < 1_000_000]  # transformers' "no limit" is 1e30
     if not known:
         raise UnsupportedEncoderError("maximum length: neither the model nor its tokenizer gives one")
