@@ -30,7 +30,7 @@ QUERIES = (
 
 def show(url: str, console: Console) -> None:
     """Ask, and print a table of answers with their times."""
-    table = Table("query", "first answer", "where", "score", "matched phrase", "ms", title="말길: what was meant")
+    table = Table("query", "answer", "matched phrase", "score", "ms", title="말길: what was meant")
     times = []
     with malgil.SearchClient(url) as client:
         client.search("준비")  # the first call opens the connection
@@ -40,8 +40,8 @@ def show(url: str, console: Console) -> None:
             times.append(1000 * (time.perf_counter() - started))
             for hit in result:
                 ms = f"{times[-1]:.1f}"
-                table.add_row(query, hit.name, hit.path, f"{hit.score:.3f}", hit.phrase, ms)
+                table.add_row(query, hit.path, hit.phrase, f"{hit.score:.3f}", ms)
             if not result:
-                table.add_row(query, "(nothing)", "", "", "", f"{times[-1]:.1f}")
+                table.add_row(query, "(nothing)", "", "", f"{times[-1]:.1f}")
     console.print(table)
     console.print(f"median {statistics.median(times):.1f} ms a query, one client, this machine")
