@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         status: int = arguments.run(arguments)
-    except (catalog.CatalogError, FileNotFoundError) as error:
+    except (catalog.CatalogError, embedding.OtherEncoderError, FileNotFoundError) as error:
         return _fail(str(error))
     except KeyboardInterrupt:
         return _fail("interrupted; nothing was replaced")
@@ -155,7 +155,7 @@ def _publish(arguments: argparse.Namespace) -> int:
         else:
             import malgil
 
-            embed = embedding.online(arguments.url, advance)
+            embed = embedding.online(arguments.url, arguments.repository, advance)
         try:
             number = generations.publish(services, arguments.index, metadata, embed, arguments.default_threshold)
         except Exception as error:

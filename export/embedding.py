@@ -16,7 +16,13 @@ from export.generations import Embed, Vectors
 KIND: Final = "query"
 BATCH = 64  # the encoder's max_batch_size
 
+SAME = 1e-2  # between one encoder's vectors on two machines, of any precision; two encoders are farther apart
+
 Advance = Callable[[int, int], None]  # called with (texts done, texts in all)
+
+
+class OtherEncoderError(Exception):
+    """The running server and the exported files hold different encoders."""
 
 
 def offline(repository: Path, advance: Advance = lambda done, total: None) -> Embed:
@@ -34,16 +40,27 @@ def offline(repository: Path, advance: Advance = lambda done, total: None) -> Em
     return _in_batches(embed, advance)
 
 
-def online(url: str, advance: Advance = lambda done, total: None) -> Embed:
+def online(url: str, repository: Path, advance: Advance = lambda done, total: None) -> Embed:
     """Embed through the `embed` ensemble of a running server, "HOST:PORT" of its gRPC.
 
     Raises, when called:
         malgil.MalgilError: the server does not answer, or refuses a text.
+        OtherEncoderError: the server was started before the encoder in `repository` was exported.
     """
     import malgil
 
     client = malgil.SearchClient(url, timeout=60)
-    return _in_batches(lambda batch: client.embed(list(batch), kind=KIND), advance)
+
+    def embed(texts: Sequence[str]) -> Vectors:
+        # Vectors are kept under the fingerprint of the files; made by another encoder, they would serve wrongly.
+        server, files = client.embed(texts[0], kind=KIND), offline(repository)(texts[:1])[0]
+        if server.shape != files.shape or np.abs(server - files).max() > SAME:
+            raise OtherEncoderError(
+                f"{url} embeds with another encoder than the one exported into {repository}: restart it first"
+            )
+        return _in_batches(lambda batch: client.embed(list(batch), kind=KIND), advance)(texts)
+
+    return embed
 
 
 def _in_batches(embed: Embed, advance: Advance) -> Embed:

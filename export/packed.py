@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 
 from export.graph import Array, Graph, Layout, lay_out, pool
+from export.precision import PRECISIONS, Float32
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
 ACTIVATIONS = ("gelu", "relu")
@@ -36,7 +37,11 @@ def first_position(config: Any) -> int:
 
 
 def build(
-    model: Any, pooling: str, normalize: bool, progress: Callable[[str], None] = lambda _: None
+    model: Any,
+    pooling: str,
+    normalize: bool,
+    progress: Callable[[str], None] = lambda _: None,
+    precision: str = "fp32",
 ) -> onnx.ModelProto:
     """The packed graph of a Hugging Face encoder.
 
@@ -45,6 +50,7 @@ def build(
         pooling: mean, cls or max.
         normalize: whether embeddings are divided by their Euclidean length.
         progress: told which part is being built.
+        precision: fp32, fp16 or int8; see `export.precision`.
 
     Returns:
         An ONNX model: input_ids int64 [T], lengths int32 [B, 1] → embedding float32 [B, hidden_size].
@@ -54,19 +60,19 @@ def build(
     g = Graph()
     offset = first_position(config)
     layout = lay_out(g, config.vocab_size, config.max_position_embeddings - offset)
-    builder = _Builder(g, weights, config, layout)
+    builder = _Builder(g, weights, config, layout, PRECISIONS[precision](g, layout.rows))
     progress("embeddings")
     states = builder.embeddings(offset)
     for i in range(config.num_hidden_layers):
         progress(f"layer {i + 1} of {config.num_hidden_layers}")
         states = builder.layer(states, f"encoder.layer.{i}")
-    grid = g.op("Gather", states, layout.cells)  # [B, L, H]
+    grid = g.op("Gather", builder.numbers.wide(states), layout.cells)  # [B, L, H]
     return g.model(pool(g, grid, layout, pooling, normalize), config.hidden_size)
 
 
 class _Builder:
-    def __init__(self, g: Graph, weights: dict[str, Array], config: Any, layout: Layout) -> None:
-        self.g, self.weights, self.config, self.layout = g, weights, config, layout
+    def __init__(self, g: Graph, weights: dict[str, Array], config: Any, layout: Layout, numbers: Float32) -> None:
+        self.g, self.weights, self.config, self.layout, self.numbers = g, weights, config, layout, numbers
         shown = g.op("Unsqueeze", layout.real, g.constant([1, 2]))  # [B, 1, 1, L]
         self.bias = g.op("Where", shown, g.constant(0.0, np.float32), g.constant(MASKED, np.float32))
         shape = g.op("Shape", layout.real)
@@ -74,29 +80,26 @@ class _Builder:
         self.split_shape = g.op("Concat", shape, split, axis=0)
 
     def linear(self, x: str, name: str) -> str:
-        return self.gemm(x, name, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
-
-    def gemm(self, x: str, name: str, weight: Array, bias: Array) -> str:
-        # Gemm wants PyTorch's [out, in] transposed; stored so once, here.
-        w, b = self.g.weight(f"{name}.weight", weight.T), self.g.weight(f"{name}.bias", bias)
-        return str(self.g.op("Gemm", x, w, b))
+        return self.numbers.linear(x, name, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
 
     def norm(self, x: str, name: str) -> str:
-        scale = self.g.weight(f"{name}.weight", self.weights[f"{name}.weight"])
-        bias = self.g.weight(f"{name}.bias", self.weights[f"{name}.bias"])
+        scale, bias = (
+            self.g.weight(f"{name}.{part}", self.weights[f"{name}.{part}"].astype(self.numbers.dtype))
+            for part in ("weight", "bias")
+        )
         epsilon = self.config.layer_norm_eps
         return str(self.g.op("LayerNormalization", x, scale, bias, axis=-1, epsilon=epsilon))
 
     def embeddings(self, offset: int) -> str:
         g, w = self.g, self.weights
-        words = g.weight("embeddings.words", w["embeddings.word_embeddings.weight"])
         # Every token is of type 0, so its row is added to the positions once, here.
         table = w["embeddings.position_embeddings.weight"][offset:]
         table = table + w["embeddings.token_type_embeddings.weight"][0]
-        positions = g.weight("embeddings.positions", table)
+        positions = g.weight("embeddings.positions", table.astype(self.numbers.dtype))
         ids = g.op("Gather", g.op("Reshape", self.layout.grid, g.constant([-1])), self.layout.rows)
         position = g.op("Mod", self.layout.rows, self.layout.length)
-        states = g.op("Add", g.op("Gather", words, ids), g.op("Gather", positions, position))
+        words = self.numbers.words("embeddings.words", w["embeddings.word_embeddings.weight"], ids)
+        states = g.op("Add", words, g.op("Gather", positions, position))
         states = self.norm(states, "embeddings.LayerNorm")
         return self.linear(states, "embeddings_project") if "embeddings_project.weight" in w else states
 
@@ -113,22 +116,23 @@ class _Builder:
         parts = [(f"{name}.query", scale), (f"{name}.key", 1.0), (f"{name}.value", 1.0)]
         weight = np.concatenate([w[f"{p}.weight"] * np.float32(s) for p, s in parts])
         bias = np.concatenate([w[f"{p}.bias"] * np.float32(s) for p, s in parts])
-        qkv = g.op("Gather", self.gemm(x, name, weight, bias), self.layout.cells)  # [B, L, 3H]
+        qkv = g.op("Gather", self.numbers.linear(x, name, weight, bias), self.layout.cells)  # [B, L, 3H]
         qkv = g.op("Reshape", qkv, self.split_shape)  # [B, L, 3, heads, d]
         q, k, v = (g.op("Gather", qkv, g.constant(i), axis=2) for i in range(3))
         q = g.op("Transpose", q, perm=[0, 2, 1, 3])
         k = g.op("Transpose", k, perm=[0, 2, 3, 1])
         v = g.op("Transpose", v, perm=[0, 2, 1, 3])
-        scores = g.op("Softmax", g.op("Add", g.op("MatMul", q, k), self.bias), axis=-1)
-        mixed = g.op("Transpose", g.op("MatMul", scores, v), perm=[0, 2, 1, 3])  # [B, L, heads, d]
+        scores = g.op("Add", self.numbers.wide(g.op("MatMul", q, k)), self.bias)
+        shares = self.numbers.narrow(g.op("Softmax", scores, axis=-1))
+        mixed = g.op("Transpose", g.op("MatMul", shares, v), perm=[0, 2, 1, 3])  # [B, L, heads, d]
         flat = g.op("Reshape", mixed, g.constant([-1, self.config.hidden_size]))
         return str(g.op("Gather", flat, self.layout.rows))
 
     def activation(self, x: str) -> str:
-        g = self.g
+        g, dtype = self.g, self.numbers.dtype
         if self.config.hidden_act == "relu":
             return str(g.op("Relu", x))
         # GELU(x) = x·½(1 + erf(x/√2)), Hendrycks & Gimpel 2016; onnxruntime fuses this form.
-        erf = g.op("Erf", g.op("Div", x, g.constant(np.sqrt(2.0), np.float32)))
-        one_plus = g.op("Mul", x, g.op("Add", erf, g.constant(1.0, np.float32)))
-        return str(g.op("Mul", one_plus, g.constant(0.5, np.float32)))
+        erf = g.op("Erf", g.op("Div", x, g.constant(np.sqrt(2.0), dtype)))
+        one_plus = g.op("Mul", x, g.op("Add", erf, g.constant(1.0, dtype)))
+        return str(g.op("Mul", one_plus, g.constant(0.5, dtype)))

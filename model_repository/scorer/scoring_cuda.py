@@ -26,6 +26,8 @@ class CudaScorer:
         self._floors = Floors(index)
         self._device = torch.device(device)
         self._matrix = torch.from_numpy(index.matrix).to(self._device)
+        # torch may add up halves in halves, which HALF_ROUNDING has no room for.
+        torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
         self._half = self._matrix.half()
         self._service_of_row = torch.from_numpy(index.service_of_row.astype(np.int64)).to(self._device)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -75,6 +76,24 @@ def test_a_publish_through_the_running_server_serves_within_seconds_and_a_second
         after = client.search("돈 보내기")
     assert [hit.id for hit in after] == [hit.id for hit in before]
     assert after.generation == before.generation + 2
+
+
+def test_vectors_of_an_encoder_that_is_not_the_exported_one_are_never_published(
+    server: Server, repository: Path, catalog: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "model_repository"
+    shutil.copytree(repository / "tokenizer", other / "tokenizer")
+    (other / "encoder/1").mkdir(parents=True)
+    (other / "encoder/1/model.onnx").hardlink_to(repository / "encoder/1/model.onnx")
+    metadata = other / "tokenizer/1/encoder.json"
+    metadata.write_text(metadata.read_text().replace('"query: "', '"질문 아닌 다른 말: "'))
+    ended = run(
+        "catalog", "publish", str(catalog), "--url", server.grpc_url,
+        "--index", str(tmp_path / "index"), "--repository", str(other),
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "embeds with another encoder" in ended.stderr
+    assert not (tmp_path / "index/CURRENT").exists()
 
 
 def test_an_encoder_that_is_not_there_is_one_sentence_and_the_old_one_stays(tmp_path: Path) -> None:
