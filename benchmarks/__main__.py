@@ -1,4 +1,4 @@
-"""Command line: `python -m benchmarks demo | quality | korsts | scoring`."""
+"""Command line: `python -m benchmarks demo | quality | korsts | scoring | compare | sweep | report`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from benchmarks import sweep_cli
 from benchmarks.serving import serving
+from benchmarks.sweep_plan import SweepError
 from export import ROOT
 from export.catalog import CatalogError
 from export.catalog import read as read_catalog
@@ -31,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
-    except (SetupError, CatalogError, malgil.MalgilError, FileNotFoundError) as error:
+    except (SetupError, CatalogError, malgil.MalgilError, SweepError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -60,7 +62,29 @@ def _parser() -> argparse.ArgumentParser:
     scoring.add_argument("--phrases", type=int, default=100_000, help="default: %(default)s")
     scoring.add_argument("--dimension", type=int, default=768, help="default: %(default)s")
     scoring.add_argument("--runs", type=int, default=9, help="default: %(default)s")
+    compare = add("compare", _compare, "Ratios to in-process ceilings and to what one would run instead, in turns.")
+    compare.add_argument("--only", type=_letters, metavar="a,c", help="these comparisons, a to g (default: all)")
+    compare.add_argument("--runs", type=_positive, metavar="N", help="runs of each side (default: 5, quick: 2)")
+    compare.add_argument("--quick", action="store_true", help="shorter runs, smaller searches for the best setting")
+    compare.add_argument("--json", type=Path, metavar="FILE", help="write [{id, name, ratio, low, high, target, …}]")
+    sweep_cli.add(add, CONSOLE)
     return parser
+
+
+def _letters(text: str) -> list[str]:
+    from benchmarks.compare.run import MODULES
+
+    letters = text.split(",")
+    for letter in letters:
+        if letter not in MODULES:
+            raise argparse.ArgumentTypeError(f"{letter!r} is not among {', '.join(MODULES)}")
+    return letters
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
 
 
 @contextmanager
@@ -122,6 +146,22 @@ def _scoring(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         seconds = scoring.load_seconds(arguments.phrases, arguments.dimension, Path(folder))
     CONSOLE.print(f"a generation of that size, from disk to ready: {seconds:.1f} s")
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from benchmarks.compare import ratios, run
+
+    runs = arguments.runs or (2 if arguments.quick else 5)
+    found: list[ratios.Ratio] = []
+    try:
+        for some in run.run(arguments.only or list(run.MODULES), runs, arguments.quick, CONSOLE):
+            found += some
+    finally:  # what was measured before an error or Ctrl-C took minutes, and is worth keeping
+        if found:
+            CONSOLE.print(ratios.table(found))
+        if found and arguments.json:
+            written = [one.to_json() for one in found]
+            arguments.json.write_text(json.dumps(written, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

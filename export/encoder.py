@@ -15,7 +15,7 @@ import onnx
 from tokenization import Tokenization
 from tokenizers import Tokenizer
 
-from export import ROOT, bundled, packed, parity, source
+from export import ROOT, bundled, packed, parity, source, vocabulary
 
 BUNDLED_NAME = "multilingual-e5-small dequantised from 4 bits (MIT)"
 PROTOBUF_LIMIT = 2**31  # bytes; a larger model needs external data, which is not written
@@ -38,6 +38,8 @@ def export(
     repository: Path,
     progress: Callable[[str], None] = lambda _: None,
     report: Callable[[parity.Row], None] = lambda _: None,
+    precision: str = "fp32",
+    pieces: str = "all",
 ) -> Exported:
     """Export an encoder into `encoder/1/model.onnx` and `tokenizer/1/{tokenizer,encoder}.json`.
 
@@ -46,6 +48,8 @@ def export(
         repository: the model repository.
         progress: told what is being done.
         report: given each parity row as it is measured.
+        precision: fp32, fp16 or int8; see `export.precision`.
+        pieces: all, or ko for those of Korean and Latin text alone; see `export.vocabulary`.
 
     Raises:
         export.source.UnsupportedEncoderError: the source has a part that cannot be honoured.
@@ -56,11 +60,16 @@ def export(
         location, name = str(bundled.unpack(ROOT / bundled.DEFAULT_TARGET, progress)), BUNDLED_NAME
     progress(f"loading {name or location}")
     loaded = source.load(location, name)
-    graph = build(loaded, progress)
+    if pieces != "all":
+        progress(f"keeping the word pieces of {pieces}")
+        loaded = vocabulary.restrict(loaded, pieces)
+    graph = build(loaded, progress, precision)
     metadata: dict[str, Any] = {
         "name": loaded.name,
         "family": loaded.model.config.model_type,
         "graph": "packed" if packed.fits(loaded.model.config) else "stock",
+        "precision": precision,
+        "vocabulary": pieces,
         "dimension": loaded.model.config.hidden_size,
         "max_length": loaded.max_length,
         "pooling": loaded.pooling,
@@ -90,18 +99,26 @@ def export(
             rows.append(row)
         failed = [row.batching for row in rows if not row.passed]
         if failed:
+            bounds = parity.BOUNDS[precision]
             raise ParityError(
-                f"the exported graph differs from {loaded.name} ({'; '.join(failed)}): the bounds are a largest "
-                f"difference of {parity.MAX_DIFFERENCE} and a cosine of {parity.MIN_COSINE}. Nothing was replaced."
+                f"the exported graph differs from {loaded.name} ({'; '.join(failed)}): the bounds of {precision} are "
+                f"a largest difference of {bounds.difference}, a cosine of {bounds.cosine}, and {bounds.alone} between "
+                "a text alone and in a batch. Nothing was replaced."
             )
     return Exported(metadata, rows)
 
 
-def build(loaded: source.Source, progress: Callable[[str], None] = lambda _: None) -> onnx.ModelProto:
+def build(
+    loaded: source.Source, progress: Callable[[str], None] = lambda _: None, precision: str = "fp32"
+) -> onnx.ModelProto:
     """The ONNX graph of a source encoder: packed where its family has that form, else wrapped whole."""
     config = loaded.model.config
     if packed.fits(config):
-        graph = packed.build(loaded.model, loaded.pooling, loaded.normalize, progress)
+        graph = packed.build(loaded.model, loaded.pooling, loaded.normalize, progress, precision)
+    elif precision != "fp32":
+        raise source.UnsupportedEncoderError(
+            f"precision {precision}: this {config.model_type} encoder is wrapped whole, and that in fp32 only"
+        )
     else:
         from export import stock
 
@@ -142,7 +159,7 @@ def _check(
     progress("embedding with onnxruntime")
     token_ids = tokenization.encode(texts, ["query"] * len(texts))
     try:
-        yield from parity.measure(parity.onnx_runner(str(model_file)), token_ids, reference)
+        yield from parity.measure(parity.onnx_runner(str(model_file)), token_ids, reference, metadata["precision"])
     except Exception as error:  # whatever onnxruntime raises over a graph that it cannot load or run
         raise ParityError(f"the exported graph does not run: {error}. Nothing was replaced.") from error
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes .venv at the root: the project's Python packages, pip's Triton, and the system library that its stub needs.
+# Makes .venv at the root: the project's Python packages, pip's Triton, perf_analyzer, and the system
+# libraries that they need.
 # Run from the root, by `make setup`; needs python3 (3.11 or 3.12) with venv.
 set -eu
 
@@ -25,11 +26,42 @@ stub=$(.venv/bin/python -c 'import sys, importlib.util as u; from pathlib import
 p = Path(u.find_spec("pytriton").submodule_search_locations[0])
 print(p / "tritonserver/python_backend_stubs" / "{}.{}".format(*sys.version_info) / "triton_python_backend_stub")')
 libdir=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))')
+if [ "$(id -u)" = 0 ]; then sudo=""; else sudo="sudo"; fi
 if LD_LIBRARY_PATH="$libdir" ldd "$stub" | grep -q "libpython.*not found"; then
     version=$(.venv/bin/python -c 'import sys; print("{}.{}".format(*sys.version_info))')
     echo "installing libpython$version"
-    if [ "$(id -u)" = 0 ]; then sudo=""; else sudo="sudo"; fi
     $sudo apt-get update -qq && $sudo apt-get install -y -qq "libpython$version"
+fi
+
+# perf_analyzer, which loads the server for the speed tables, comes in the wheel of an old client. Only that binary is
+# taken out of it; it asks for a libcudart, GPU or not, which pip's Triton brings.
+loader=.venv/perf_analyzer
+if [ ! -x $loader/perf_analyzer ]; then
+    mkdir -p $loader
+    .venv/bin/python -m pip download --quiet --no-deps --dest $loader tritonclient==2.50.0
+    .venv/bin/python - $loader <<'END'
+import sys, zipfile
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+wheel = next(folder.glob("tritonclient-*.whl"))
+with zipfile.ZipFile(wheel) as opened:
+    binary = opened.read("tritonclient-2.50.0.data/data/bin/perf_analyzer")
+(folder / "perf_analyzer").write_bytes(binary)
+(folder / "perf_analyzer").chmod(0o755)
+wheel.unlink()
+END
+fi
+ln -sf "../$(cd .venv && ls lib/python3.*/site-packages/nvidia_pytriton.libs/libcudart-*.so.12*)" $loader/libcudart.so.12
+if LD_LIBRARY_PATH=$loader ldd $loader/perf_analyzer | grep -q "libb64.*not found"; then
+    # Beside the binary, not into the system: this needs no root. Only the speed tables miss it where it cannot be had.
+    (
+        cd $loader &&
+            { apt-get download -qq libb64-0d || { $sudo apt-get update -qq && apt-get download -qq libb64-0d; }; } &&
+            dpkg -x libb64-0d_*.deb unpacked &&
+            mv unpacked/usr/lib/*/libb64.so.0d* . &&
+            rm -r unpacked libb64-0d_*.deb
+    ) || echo "libb64 could not be had: \`python -m benchmarks sweep\` will ask for it" >&2
 fi
 
 touch .venv/ready

@@ -40,7 +40,7 @@ def reference(folder: Path, normalize: bool, prompt: str = "") -> Floats:
 def assert_exported(folder: Path, repository: Path, normalize: bool, prompt: str = "") -> dict[str, Any]:
     """Export, and compare what was written with sentence-transformers; the metadata."""
     exported = encoder.export(str(folder), repository)
-    assert len(exported.rows) == 4
+    assert len(exported.rows) == 5
     assert all(row.passed for row in exported.rows)
     vectors = embedding.offline(repository)(TEXTS)
     np.testing.assert_allclose(vectors, reference(folder, normalize, prompt), rtol=0, atol=1e-4)
@@ -119,15 +119,15 @@ def written(repository: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("bound", ["MAX_DIFFERENCE", "MIN_COSINE"])
+@pytest.mark.parametrize("bounds", [parity.Bounds(-1, 0, 1), parity.Bounds(1, 2, 1)])
 def test_an_export_that_differs_from_pytorch_replaces_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bounds: parity.Bounds
 ) -> None:
     repository = tmp_path / "repository"
     encoder.export(str(save_plain(tmp_path / "bert", "bert")), repository)
     before = written(repository)
     assert set(before) == set(WRITTEN)
-    monkeypatch.setattr(parity, bound, -1 if bound == "MAX_DIFFERENCE" else 2)
+    monkeypatch.setitem(parity.BOUNDS, "fp32", bounds)
     with pytest.raises(
         encoder.ParityError, match=r"differs from electra \(alone; batches of 8; .* Nothing was replaced"
     ):

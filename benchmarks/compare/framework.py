@@ -1,0 +1,110 @@
+"""f: what a team would write instead, sentence-transformers behind FastAPI, with the same weights and index.
+
+Both sides are asked over HTTP by the same client, so that both pay the same for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from benchmarks.compare import houses, http_load, inprocess, padded, traffic
+from benchmarks.compare.ratios import Ratio
+from benchmarks.compare.run import Bench
+from export import ROOT
+from server.launcher import end_with_parent, free_ports
+from server.triton import SetupError
+
+CLIENTS = 64
+TARGET = 3.0
+START_SECONDS = 90.0
+ROUTES = {"one request at a time": "search", "batched by asyncio": "search-batched"}
+
+
+def compare(bench: Bench) -> list[Ratio]:
+    """Queries a second; the better of the two ways comes first."""
+    house = inprocess.House.of(houses.REPOSITORY)
+    weights = padded.bundled_weights(houses.REPOSITORY, bench.say)
+    queries = traffic.queries()
+    with inprocess.Process() as process, bench.serving() as server, application(bench, weights, house.index) as url:
+        asked = {"malgil": [triton_request(server.http_url, query) for query in queries]} | {
+            name: [application_request(f"{url}/{route}", query) for query in queries] for name, route in ROUTES.items()
+        }
+        found = bench.in_turns(
+            {
+                name: partial(process.call, http_load.rate, requests, CLIENTS, bench.seconds)
+                for name, requests in asked.items()
+            }
+        )
+    ours = found.pop("malgil")
+    details = {"encoder": house.encoder, "protocol": "HTTP"}
+    ratios = [
+        Ratio(
+            "f",
+            f"search, {CLIENTS} clients, against sentence-transformers behind FastAPI, {name}",
+            ours,
+            figures,
+            TARGET,
+            details=details,
+        )
+        for name, figures in found.items()
+    ]
+    return sorted(ratios, key=lambda one: one.ratio)
+
+
+def triton_request(url: str, query: str) -> http_load.Request:
+    """A search for Triton's HTTP, in JSON."""
+    tensor = {"name": "query", "datatype": "BYTES", "shape": [1, 1], "data": [query]}
+    return http_load.Request(f"{url}/v2/models/search/infer", json.dumps({"inputs": [tensor]}).encode())
+
+
+def application_request(url: str, query: str) -> http_load.Request:
+    """A search for the FastAPI application."""
+    return http_load.Request(f"{url}?query={urllib.parse.quote(query)}")
+
+
+@contextlib.contextmanager
+def application(bench: Bench, weights: Path, index: Path) -> Iterator[str]:
+    """The URL of the FastAPI application, run in a process of its own.
+
+    Raises:
+        server.triton.SetupError: it does not answer.
+    """
+    bench.say("starting FastAPI")
+    port = free_ports().http
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "benchmarks.compare.framework_app", str(weights), str(index), str(port)]
+    log = bench.folder / "fastapi.log"
+    with log.open("wb") as stream:
+        # The same favour as to our own threads: spinning ones starve the event loop, and the client, on few cores.
+        environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
+        process = subprocess.Popen(end_with_parent() + command, cwd=ROOT, env=environment, stdout=stream, stderr=stream)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(f"{url}/search?query=a"):
+            if process.poll() is not None or time.monotonic() > deadline:
+                last = log.read_text(errors="replace").strip().rpartition("\n")[2]
+                raise SetupError(f"the FastAPI application did not start: {last}")
+            time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False

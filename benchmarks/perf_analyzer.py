@@ -1,0 +1,177 @@
+"""Load on a Triton over gRPC by perf_analyzer, read from the times of its single requests.
+
+perf_analyzer's own figures are not used. By time windows it prints none for a server that is slow or unsteady, and its
+windows see batches of 64 come in lumps; by request count it divides by up to a second of its own waiting.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from export import ROOT
+from server.triton import SetupError
+
+FOLDER = ROOT / ".venv" / "perf_analyzer"  # where server/install.sh puts it, with the libraries that it asks for
+PERCENTILES = (50, 90, 95, 99)
+PARTS = 3  # as perf_analyzer's own rule: three parts of a run …
+STABLE_WITHIN = 1.10  # … whose throughputs, and mean latencies, are within 10 % of each other
+
+Ids = npt.NDArray[np.int64]
+
+
+class LoadError(Exception):
+    """A load did not end well; the text says how."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What clients saw who each send the next request when the last one is answered.
+
+    Each client's first request finds empty queues, and its last one leaves them empty: where there are five or more
+    requests of each, those two are not counted. Where there are fewer, all are, and `stable` is false.
+
+    Attributes:
+        requests: how many were counted.
+        window_s: the seconds in which they ended.
+        requests_per_s: the quotient of the two.
+        latency_ms: mean, p50, p90, p95 and p99 in milliseconds; never with the clients' first requests.
+        parts: requests/s and mean milliseconds in each third of the window.
+        stable: whether those agree within 10 %.
+    """
+
+    requests: int
+    window_s: float
+    requests_per_s: float
+    latency_ms: dict[str, float]
+    parts: list[list[float]]
+    stable: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is recorded."""
+        return asdict(self)
+
+
+def find() -> tuple[Path, dict[str, str]]:
+    """The perf_analyzer to run, and the environment that it runs in.
+
+    Raises:
+        SetupError: there is none, or it does not start.
+    """
+    found = FOLDER / "perf_analyzer" if FOLDER.exists() else Path(shutil.which("perf_analyzer") or "")
+    if not found.is_file():
+        raise SetupError("there is no perf_analyzer: run `make setup`, which puts one into .venv/perf_analyzer")
+    libraries = [str(FOLDER), os.environ.get("LD_LIBRARY_PATH", "")]
+    environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(filter(None, libraries))}
+    tried = subprocess.run([found, "--version"], env=environment, capture_output=True, text=True, check=False)
+    if tried.returncode:
+        why = tried.stderr.strip().removeprefix(f"{found}: ")
+        raise SetupError(f"perf_analyzer does not start ({why}): run `make setup`, or install libb64-0d")
+    return found, environment
+
+
+def write_input(path: Path, requests: Sequence[Mapping[str, str | Ids]]) -> Path:
+    """perf_analyzer's input file: each request's tensors by name, a text for BYTES [1] or a row of ids.
+
+    Returns:
+        `path`.
+    """
+    steps = [
+        {
+            name: [value] if isinstance(value, str) else {"content": value.tolist(), "shape": [len(value)]}
+            for name, value in request.items()
+        }
+        for request in requests
+    ]
+    path.write_text(json.dumps({"data": steps}, ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+def run(url: str, model: str, data: Path, clients: int, requests: int, timeout: float) -> Load:
+    """Send requests from so many clients at once, each again as soon as it is answered.
+
+    Args:
+        url: HOST:PORT of gRPC.
+        model: its name.
+        data: the input file, whose requests are sent in turns.
+        clients: how many requests are under way at any moment.
+        requests: how many are sent in all, the clients' first ones included; at least one each.
+        timeout: seconds after which it is given up.
+
+    Raises:
+        LoadError: a request failed, or they did not end in time.
+        SetupError: there is no perf_analyzer, or it does not start.
+    """
+    binary, environment = find()
+    with tempfile.TemporaryDirectory(prefix="malgil-load-") as folder:
+        export = Path(folder, "requests.json")
+        command = [str(binary), "-m", model, "-u", url, "-i", "grpc", "--async", "--input-data", str(data)]
+        command += ["--concurrency-range", str(clients), "--request-count", str(max(requests, clients))]
+        command += ["--profile-export-file", str(export)]
+        try:
+            ended = subprocess.run(
+                command, env=environment, capture_output=True, text=True, errors="replace", timeout=timeout, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise LoadError(f"{model}: {requests} requests of {clients} clients took over {timeout:.0f} s") from None
+        if ended.returncode or not export.exists():
+            raise LoadError(f"{model}: {why_failed(ended.stdout + ended.stderr)}")
+        return summarise(*read_export(export.read_bytes()), clients)
+
+
+def why_failed(printed: str) -> str:
+    """The sentence in perf_analyzer's output that says what went wrong."""
+    found: list[str] = re.findall(r"^.*(?:error|fail).*$", printed, re.MULTILINE | re.IGNORECASE)
+    # The last is the closest to the cause: those before it say that there was one.
+    return found[-1].strip() if found else "perf_analyzer failed without a word"
+
+
+def read_export(written: bytes) -> tuple[Ids, Ids]:
+    """When each request started and ended, in nanoseconds, from perf_analyzer's profile export.
+
+    Not read as JSON: it repeats all outputs, strings with their binary length prefixes, which are not UTF-8. Within
+    strings quotes are escaped, so these keys are found only where they are keys.
+
+    Raises:
+        LoadError: a request has no end.
+    """
+    starts = np.array(re.findall(rb'"timestamp":(\d+)', written), dtype=np.int64)
+    ends = np.array(re.findall(rb'"response_timestamps":\[(\d+)', written), dtype=np.int64)
+    if len(starts) == 0 or len(starts) != len(ends):
+        raise LoadError(f"of {len(starts)} requests only {len(ends)} were answered")
+    return starts, ends
+
+
+def summarise(starts: Ids, ends: Ids, clients: int) -> Load:
+    """The figures of a run from its requests' starts and ends, in nanoseconds."""
+    order = np.argsort(ends, kind="stable")
+    ended, took = ends[order], (ends - starts)[order] / 1e6
+    if len(ended) < (2 + PARTS) * clients:
+        later = (ends - starts)[np.argsort(starts, kind="stable")[clients:]] / 1e6
+        window = float(ended[-1] - starts.min()) / 1e9
+        return _load(len(ended), window, later if len(later) else took, [])
+    bounds = np.linspace(clients - 1, len(ended) - clients - 1, PARTS + 1).astype(int)
+    parts = []
+    for first, last in itertools.pairwise(bounds):
+        seconds = max(float(ended[last] - ended[first]), 1.0) / 1e9  # one lump can hold both
+        parts.append([float(last - first) / seconds, float(took[first + 1 : last + 1].mean())])
+    first, last = bounds[0], bounds[-1]
+    return _load(int(last - first), float(ended[last] - ended[first]) / 1e9, took[first + 1 : last + 1], parts)
+
+
+def _load(requests: int, window_s: float, took: npt.NDArray[np.float64], parts: list[list[float]]) -> Load:
+    latency = {"mean": float(took.mean())} | {f"p{p}": float(np.percentile(took, p)) for p in PERCENTILES}
+    spreads = [max(values) / min(values) for values in zip(*parts, strict=True)]
+    return Load(requests, window_s, requests / window_s, latency, parts, max(spreads, default=np.inf) <= STABLE_WITHIN)

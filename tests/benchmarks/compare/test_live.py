@@ -1,0 +1,76 @@
+"""The sides of a comparison do the same work: same vectors, same answers; and one comparison runs through."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import malgil
+import numpy as np
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.compare import framework, houses, http_load, inprocess, lengths, padded, traffic
+from benchmarks.compare.run import Bench
+from server.launcher import Server
+
+TEXTS = traffic.queries()[:24]
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(runs=1, seconds=0.5, quick=True, folder=tmp_path_factory.mktemp("compare"))
+
+
+def test_every_way_of_padding_gives_the_vectors_of_the_packed_encoder(bench: Bench) -> None:
+    stock = padded.export(padded.bundled_weights(houses.REPOSITORY))
+    house = inprocess.House.of(houses.REPOSITORY)
+    requests = traffic.requests(inprocess.token_ids(house, TEXTS), traffic.uniform(12))
+    with lengths.ways(bench, stock) as server:
+        expected = lengths.vectors(server.grpc_url, lengths.PACKED, requests)
+        for name in lengths.WAYS:
+            found = lengths.vectors(server.grpc_url, name, requests)
+            assert np.abs(found - expected).max() <= lengths.AGREEMENT, name
+
+
+@pytest.fixture(scope="module")
+def application(bench: Bench, index: Path) -> Iterator[str]:
+    with framework.application(bench, padded.bundled_weights(houses.REPOSITORY), index) as url:
+        yield url
+
+
+@pytest.mark.parametrize("route", framework.ROUTES.values())
+def test_the_framework_finds_what_the_server_finds(application: str, server: Server, route: str) -> None:
+    with malgil.SearchClient(server.grpc_url) as client:
+        expected = client.search_many(TEXTS)
+    for text, hits in zip(TEXTS, expected, strict=True):
+        with urllib.request.urlopen(framework.application_request(f"{application}/{route}", text).url) as response:
+            found = json.load(response)
+        # By phrase, not by service: the nearest phrase is the best service's.
+        assert found[0]["score"] == pytest.approx(hits[0].score, abs=1e-3)
+
+
+def test_both_sides_of_the_framework_answer_the_same_load(application: str, server: Server) -> None:
+    for request in (
+        framework.triton_request(server.http_url, "송금"),
+        framework.application_request(f"{application}/search-batched", "송금"),
+    ):
+        assert http_load.rate([request], clients=4, seconds=0.5, warm_up=0.1) > 0
+
+
+def test_a_comparison_runs_alone_and_writes_its_ratio(tmp_path: Path) -> None:
+    written = tmp_path / "compare.json"
+    assert main(["compare", "--only", "d", "--quick", "--runs", "1", "--json", str(written)]) == 0
+    (one,) = json.loads(written.read_text())
+    assert (one["id"], one["target"], one["runs"]) == ("d", 1.3, 1)
+    assert one["low"] == one["ratio"] == one["high"] > 0.3
+
+
+@pytest.mark.parametrize("wrong", [["--only", "h"], ["--runs", "0"]])
+def test_a_wrong_option_is_refused_before_anything_runs(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        main(["compare", *wrong])
+    assert repr(wrong[1]) in capsys.readouterr().err

@@ -1,0 +1,178 @@
+"""Fewer word pieces: Korean and Latin text keeps its tokens and its vectors, whatever else is dropped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, processors
+
+from export import ROOT, bundled, catalog, encoder, parity, source, vocabulary
+from export.source import Source, UnsupportedEncoderError
+from tests import encoders
+from tests.encoders import save_plain
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+FOREIGN = ["перевод денег на счёт", "送金限度額を確認する", "汇款", "تحويل الأموال", "โอนเงิน", "μεταφορά χρημάτων"]
+WRITTEN = [
+    "돈 보내기", "ㅅㄱ", "카카오페이 100만원, 30% 할인!", "café Ångström naïve", "Apple Pay 등록… 어떻게 해요?",
+    "「송금」·《이체》 (₩5,000) — №1", "감사합니다 🙏🏽 👨‍👩‍👧 ❤️", "ㅋㅋㅋㅋ ^^; ㅠㅠ", "a+b=c @home #1 $9.99 €5 ㎏ ①",
+    "남은\u200b용돈\u00a0어디서\u3000봐", "각",
+]  # fmt: skip
+
+
+@pytest.fixture
+def many_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small tokenizers learn other scripts, too, so that there is something to drop."""
+    monkeypatch.setattr(encoders, "texts", lambda window: [*parity.texts(window), *FOREIGN])
+
+
+@pytest.fixture(scope="module")
+def whole() -> Iterator[Source]:
+    """The bundled encoder, loaded once."""
+    yield source.load(str(bundled.unpack(ROOT / bundled.DEFAULT_TARGET)), "bundled")
+
+
+@pytest.fixture(scope="module")
+def smaller(whole: Source) -> Source:
+    return vocabulary.restrict(whole, "ko")
+
+
+@pytest.fixture(scope="module")
+def tokenizers(whole: Source, smaller: Source) -> tuple[Tokenizer, Tokenizer]:
+    return Tokenizer.from_str(whole.tokenizer_json), Tokenizer.from_str(smaller.tokenizer_json)
+
+
+def table(model: Any) -> Any:
+    return model.get_input_embeddings().weight.detach().numpy()
+
+
+def test_the_sample_catalogue_is_cut_into_the_same_tokens_and_looks_up_the_same_rows(
+    whole: Source, smaller: Source, tokenizers: tuple[Tokenizer, Tokenizer]
+) -> None:
+    services = catalog.read(ROOT / "catalogs" / "finance.jsonl")
+    own = [text for service in services for text in service.texts]
+    sentences = list(dict.fromkeys([*own, *(f"{text} 어떻게 하나요?" for text in own), *WRITTEN, *parity.texts(512)]))
+    assert len(sentences) > 1000
+    cut = [tokenizer.encode_batch([f"query: {text}" for text in sentences]) for tokenizer in tokenizers]
+    assert [item.tokens for item in cut[0]] == [item.tokens for item in cut[1]]
+    before, after = (np.concatenate([item.ids for item in side]) for side in cut)
+    # The same rows in the same order, and every other weight shared: the same vectors.
+    np.testing.assert_array_equal(table(whole.model)[before], table(smaller.model)[after])
+    named = dict(smaller.model.named_parameters())
+    assert all(named[k] is w for k, w in whole.model.named_parameters() if "word_embeddings" not in k)
+
+
+def test_what_is_kept_is_half_of_the_pieces_and_the_reference_stays_whole(whole: Source, smaller: Source) -> None:
+    assert len(table(smaller.model)) == smaller.model.config.vocab_size == 120_005
+    assert len(table(whole.model)) == whole.model.config.vocab_size == 250_037
+    assert smaller.reference is whole.reference
+
+
+SPELT = st.text(
+    st.one_of(
+        st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3),
+        st.characters(min_codepoint=0x3131, max_codepoint=0x318E),
+        st.characters(min_codepoint=0x20, max_codepoint=0x24F),
+        st.characters(min_codepoint=0x2010, max_codepoint=0x27BF),
+        st.characters(min_codepoint=0x1F300, max_codepoint=0x1FAFF),
+        st.sampled_from(" .,?!…·「」₩％１２３ＡＢＣ㈜㎏\u200d\ufe0f"),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(SPELT)
+def test_whatever_is_written_in_hangul_latin_digits_and_symbols_keeps_its_tokens(
+    tokenizers: tuple[Tokenizer, Tokenizer], text: str
+) -> None:
+    # Normalised, some symbols turn into other scripts: a micro sign into a Greek letter, a squared word into kana.
+    scripts = vocabulary.of_scripts(vocabulary.SCRIPTS["ko"])
+    normal = "".join(c for c in text if scripts.fullmatch(tokenizers[0].normalizer.normalize_str(c)))
+    before, after = (tokenizer.encode(normal).tokens for tokenizer in tokenizers)
+    assert before == after
+
+
+def test_other_scripts_become_unknown_and_do_not_fail(tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
+    before, after = tokenizers
+    for text in FOREIGN:
+        assert "<unk>" not in before.encode(text).tokens
+        assert "<unk>" in after.encode(text).tokens
+    assert after.encode("송금 送金").tokens == ["<s>", "▁송", "금", "▁", "<unk>", "</s>"]
+
+
+def test_the_bundled_encoder_in_int8_with_korean_pieces_answers_like_the_whole_one(tmp_path: Path) -> None:
+    exported = encoder.export("bundled", tmp_path, precision="int8", pieces="ko")
+    assert all(row.passed for row in exported.rows)
+    assert min(row.min_cosine for row in exported.rows) > 0.997
+    assert exported.rows[-1].max_difference < 1e-5  # alone against in a batch
+    assert (tmp_path / "encoder/1/model.onnx").stat().st_size < 70 * 2**20  # of 448 MiB
+
+
+@pytest.mark.usefixtures("many_scripts")
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("family", ["bert", "electra", "xlm-roberta", "camembert", "albert"])
+def test_every_family_keeps_its_vectors(tmp_path: Path, family: str, precision: str) -> None:
+    if family == "albert" and precision == "int8":
+        pytest.skip("wrapped whole")
+    folder = str(save_plain(tmp_path / family, family))
+    exported = encoder.export(folder, tmp_path / "ko", precision=precision, pieces="ko")  # checked with the whole one
+    assert exported.metadata["vocabulary"] == "ko"
+    before, after = (
+        Tokenizer.from_file(str(file)).get_vocab()
+        for file in (Path(folder) / "tokenizer.json", tmp_path / "ko/tokenizer/1/tokenizer.json")
+    )
+    assert set(after) < set(before)
+    assert not [piece for piece in after if "п" in piece or "送" in piece]
+    assert sorted(after.values()) == list(range(len(after)))
+    fingerprint = encoder.export(folder, tmp_path / "all", precision=precision).metadata["fingerprint"]
+    assert fingerprint != exported.metadata["fingerprint"]
+
+
+@pytest.mark.parametrize("family", ["roberta", "mpnet"])
+def test_a_tokenizer_of_bytes_is_refused_by_name(tmp_path: Path, family: str) -> None:
+    with pytest.raises(UnsupportedEncoderError, match="vocabulary of a BPE tokenizer"):
+        encoder.export(str(save_plain(tmp_path / family, family)), tmp_path / "repository", pieces="ko")
+    assert not (tmp_path / "repository").exists()
+
+
+@pytest.mark.usefixtures("many_scripts")
+@pytest.mark.parametrize(
+    "processor",
+    [
+        processors.BertProcessing(("[SEP]", 2), ("[CLS]", 0)),
+        processors.RobertaProcessing(("[SEP]", 2), ("[CLS]", 0)),
+        processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B [SEP]", [("[CLS]", 0), ("[SEP]", 2)]),
+        processors.Sequence(
+            [processors.ByteLevel(), processors.TemplateProcessing("[CLS] $A [SEP]", None, [("[CLS]", 0), ("[SEP]", 2)])]
+        ),
+    ],
+    ids=lambda processor: type(processor).__name__,
+)
+def test_marks_around_a_text_get_their_new_ids(processor: Any) -> None:
+    made = encoders.tokenizer("bert").backend_tokenizer
+    made.post_processor = processor
+    made.enable_padding(pad_id=1, pad_token="[PAD]", length=12)
+    raw = json.loads(made.to_str())
+    kept = vocabulary.keep(raw, vocabulary.SCRIPTS["ko"])
+    dropped = [1, *kept][2:]  # as if [PAD] alone were dropped, so that every id after it moves
+    assert kept[:3] == [0, 1, 2]
+    shifted = [*dropped[1:]]
+    new = Tokenizer.from_str(json.dumps(vocabulary_shifted(raw, [0, *shifted])))
+    expected = [t for t in made.encode("송금").tokens if t != "[PAD]"]
+    assert [new.id_to_token(i) for i in new.encode("송금").ids] == expected
+
+
+def vocabulary_shifted(raw: dict[str, Any], kept: list[int]) -> dict[str, Any]:
+    raw["padding"] = None
+    raw["added_tokens"] = [token for token in raw["added_tokens"] if token["id"] in kept]
+    vocabulary.renumber(raw, kept)
+    return raw
