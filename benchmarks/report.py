@@ -98,11 +98,13 @@ latencies follow from 256 clients. They show what the shapes cost, and are not t
 def _facts(encoder: str, cells: dict[Cell, Line]) -> str:
     line = [line for cell, line in cells.items() if cell.encoder == encoder][-1]
     facts, batching = line["encoder_facts"], line["batching"]["encoder"]
+    largest = batching["max_batch_size"]
     instances = ", ".join(f"{one['count']} × {one['kind']}" for one in batching["instances"])
     parameters = "".join(f", {key} {value}" for key, value in batching["parameters"].items())
     return (
-        f"{facts['name']}: {facts['family']}, {facts['graph']} graph, {facts['dimension']} dimensions, "
-        f"{facts['model_mib']:,.0f} MiB. Encoder: batches up to {batching['max_batch_size']}, {instances}{parameters}."
+        f"{facts['name']}: {facts['family']}, {facts['graph']} graph, {facts.get('precision') or 'fp32'}, "
+        f"{facts['dimension']} dimensions, {facts['model_mib']:,.0f} MiB. "
+        f"Batches up to {largest}, {instances}{parameters}."
     )
 
 

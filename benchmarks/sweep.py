@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tritonclient import grpc
+from tritonclient.utils import InferenceServerException
 
 from benchmarks import perf_analyzer, shapes, sweep_facts, sweep_plan, sweep_record, sweep_texts
 from benchmarks.perf_analyzer import Load, LoadError
@@ -69,10 +70,11 @@ def sweep(options: Options, say: Say = lambda _: None, done: Done = lambda cell,
             house.start()
             bench = Bench(house.url, repository, Path(folder), options)
             for line in held.values():
-                bench.remember(line)
+                if line["encoder"] == encoder:
+                    bench.remember(line)
             beside = {"machine": machine, "versions": sweep_facts.versions(bench.client), "code": code}
             for cell in cells:
-                say(f"{encoder} · {cell.model} · {cell.length} tokens · {cell.concurrency} clients")
+                say(f"{encoder} · {cell.model} · {cell.length} tokens · concurrency {cell.concurrency}")
                 line = {**bench.measure(cell), **beside}
                 sweep_record.append(options.output, line)
                 done(cell, line)
@@ -125,12 +127,14 @@ class Bench:
     def __init__(self, url: str, repository: Path, folder: Path, options: Options) -> None:
         self.repository, self.folder, self.options = repository, folder, options
         self.metadata = json.loads((repository / "tokenizer/1/encoder.json").read_text(encoding="utf-8"))
+        self.client = grpc.InferenceServerClient(url)
         self.words = [word for text in shapes.texts() for word in text.split()]
         self.rates: dict[tuple[str, int], dict[int, float]] = {}
-        self.reach(url)
+        self.url = url
 
     def reach(self, url: str) -> None:
         """Go on with the server at this address."""
+        self.client.close()
         self.url, self.client = url, grpc.InferenceServerClient(url)
 
     def remember(self, line: Line) -> None:
@@ -140,7 +144,6 @@ class Bench:
 
     def measure(self, cell: Cell) -> Line:
         """One cell's line, but for the machine, versions and code."""
-        steps = sweep_facts.steps(self.client, cell.model)
         line: Line = {
             "encoder": cell.encoder,
             "model": cell.model,
@@ -150,11 +153,12 @@ class Bench:
             "asked": {"seconds": self.options.seconds, "longest_s": self.options.longest_s},
             "texts": sweep_texts.TEXTS,
             "encoder_facts": sweep_facts.encoder(self.metadata, self.repository / "encoder/1/model.onnx"),
-            "batching": sweep_facts.batching(self.client, steps),
         }
         try:
+            steps = sweep_facts.steps(self.client, cell.model)
+            line["batching"] = sweep_facts.batching(self.client, steps)
             line |= self._load(cell, self._input(cell), steps)
-        except LoadError as error:
+        except (LoadError, InferenceServerException) as error:
             line["failed"] = str(error)
         self.remember(line)
         return line

@@ -73,7 +73,8 @@ def _git(*arguments: str) -> str:
 
 def encoder(facts: dict[str, Any], model_file: Path) -> dict[str, Any]:
     """What the exported encoder is, from its metadata."""
-    chosen = {key: facts[key] for key in ("name", "family", "graph", "dimension", "max_length", "fingerprint")}
+    names = ("name", "family", "graph", "precision", "vocabulary", "dimension", "max_length", "fingerprint")
+    chosen = {name: facts.get(name) for name in names}
     return {**chosen, "model_mib": round(model_file.stat().st_size / 2**20, 1)}
 
 

@@ -58,7 +58,7 @@ def keep(tokenizer: dict[str, Any], scripts: tuple[str, ...], padding: int = 0) 
             f"vocabulary of a {kind} tokenizer: pieces can be dropped from {' and '.join(MODELS)} only"
         )
     vocabulary = tokenizer["model"]["vocab"]
-    of_these = regex.compile("[" + "".join(rf"\p{{Script={script}}}" for script in scripts) + "]*")
+    of_these = of_scripts(scripts)
     kept = set(range(padding + 1)) | {token["id"] for token in tokenizer["added_tokens"]}
     if kind == "Unigram":
         kept |= {i for i, (piece, _) in enumerate(vocabulary) if of_these.fullmatch(piece)}
@@ -68,6 +68,11 @@ def keep(tokenizer: dict[str, Any], scripts: tuple[str, ...], padding: int = 0) 
         kept |= {i for piece, i in vocabulary.items() if of_these.fullmatch(piece)}
         kept.add(vocabulary[tokenizer["model"]["unk_token"]])
     return sorted(kept)
+
+
+def of_scripts(scripts: tuple[str, ...]) -> Any:
+    """The pattern of a text that is written in these scripts alone."""
+    return regex.compile("[" + "".join(rf"\p{{Script={script}}}" for script in scripts) + "]*")
 
 
 def renumber(tokenizer: dict[str, Any], kept: list[int]) -> None:
