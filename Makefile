@@ -20,6 +20,9 @@ check: .venv/ready
 	$(PYTHON) -m mypy .
 	for adapter in model_repository/*/1/model.py server/backends/*/model.py; do $(PYTHON) -m mypy $$adapter || exit 1; done
 
+bench: export  ## Requests/s and latency by sequence length, in under 5 minutes
+	$(PYTHON) -m benchmarks sweep --quick
+
 setup: .venv/ready
 
 export: index/CURRENT

@@ -73,11 +73,8 @@ def build(
 class _Builder:
     def __init__(self, g: Graph, weights: dict[str, Array], config: Any, layout: Layout, numbers: Float32) -> None:
         self.g, self.weights, self.config, self.layout, self.numbers = g, weights, config, layout, numbers
-        shown = g.op("Unsqueeze", layout.real, g.constant([1, 2]))  # [B, 1, 1, L]
+        shown = g.op("Unsqueeze", layout.real, g.constant([1]))  # [B, 1, L]
         self.bias = g.op("Where", shown, g.constant(0.0, np.float32), g.constant(MASKED, np.float32))
-        shape = g.op("Shape", layout.real)
-        split = g.constant([3, config.num_attention_heads, config.hidden_size // config.num_attention_heads])
-        self.split_shape = g.op("Concat", shape, split, axis=0)
 
     def linear(self, x: str, name: str) -> str:
         return self.numbers.linear(x, name, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
@@ -112,21 +109,21 @@ class _Builder:
 
     def attention(self, x: str, name: str) -> str:
         g, w, heads = self.g, self.weights, self.config.num_attention_heads
-        scale = (self.config.hidden_size // heads) ** -0.5  # into the query's weights: one pass less at run time
-        parts = [(f"{name}.query", scale), (f"{name}.key", 1.0), (f"{name}.value", 1.0)]
-        weight = np.concatenate([w[f"{p}.weight"] * np.float32(s) for p, s in parts])
-        bias = np.concatenate([w[f"{p}.bias"] * np.float32(s) for p, s in parts])
-        qkv = g.op("Gather", self.numbers.linear(x, name, weight, bias), self.layout.cells)  # [B, L, 3H]
-        qkv = g.op("Reshape", qkv, self.split_shape)  # [B, L, 3, heads, d]
-        q, k, v = (g.op("Gather", qkv, g.constant(i), axis=2) for i in range(3))
-        q = g.op("Transpose", q, perm=[0, 2, 1, 3])
-        k = g.op("Transpose", k, perm=[0, 2, 3, 1])
-        v = g.op("Transpose", v, perm=[0, 2, 1, 3])
+        size = self.config.hidden_size // heads
+        scale = size**-0.5  # into the query's weights: one pass less at run time
+        named = [(f"{name}.query", scale), (f"{name}.key", 1.0), (f"{name}.value", 1.0)]
+        weight = np.concatenate([w[f"{p}.weight"] * np.float32(s) for p, s in named])
+        bias = np.concatenate([w[f"{p}.bias"] * np.float32(s) for p, s in named])
+        # Heads go first while the tokens are still packed: the grid has several cells for each of them.
+        qkv = g.op("Reshape", self.numbers.linear(x, name, weight, bias), g.constant([-1, 3 * heads, size]))
+        parts = g.op("Split", g.op("Transpose", qkv, perm=[1, 0, 2]), outputs=3, axis=0)  # [heads, T, d] each
+        q, k, v = (g.op("Gather", part, self.layout.cells, axis=1) for part in parts)  # [heads, B, L, d]
+        k = g.op("Transpose", k, perm=[0, 1, 3, 2])  # onnxruntime takes it into the product
         scores = g.op("Add", self.numbers.wide(g.op("MatMul", q, k)), self.bias)
         shares = self.numbers.narrow(g.op("Softmax", scores, axis=-1))
-        mixed = g.op("Transpose", g.op("MatMul", shares, v), perm=[0, 2, 1, 3])  # [B, L, heads, d]
-        flat = g.op("Reshape", mixed, g.constant([-1, self.config.hidden_size]))
-        return str(g.op("Gather", flat, self.layout.rows))
+        mixed = g.op("Reshape", g.op("MatMul", shares, v), g.constant([heads, -1, size]))
+        mixed = g.op("Transpose", g.op("Gather", mixed, self.layout.rows, axis=1), perm=[1, 0, 2])  # [T, heads, d]
+        return str(g.op("Reshape", mixed, g.constant([-1, self.config.hidden_size])))
 
     def activation(self, x: str) -> str:
         g, dtype = self.g, self.numbers.dtype

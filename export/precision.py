@@ -29,7 +29,7 @@ ACTIVATION_STEPS = 127
 # So an encoder says the same on every processor. The eighth bit changed KorSTS by less than 0.15 points either way.
 WEIGHT_STEPS = 63
 WORD_STEPS = 127  # the word table is looked up, not multiplied
-TINY = 1e-30  # the scale of a row of zeros: not 0, which divides
+TINY = 1e-30  # the scale of weights that are all 0: not 0 itself, which divides
 
 
 class Float32:
@@ -90,8 +90,8 @@ class Int8(Float32):
         """As Float32's, through integers; see the module's formula."""
         g = self.g
         largest = g.op("ReduceMax", g.op("Abs", x), axes=[1], keepdims=0)
-        step = g.op("Mul", largest, g.constant(1 / ACTIVATION_STEPS, np.float32))
-        scale = g.op("Max", step, g.constant(TINY, np.float32))  # [T]
+        # [T]; 0 for a row of zeros, which become any integers, and all of them 0 again with the same scale.
+        scale = g.op("Mul", largest, g.constant(1 / ACTIVATION_STEPS, np.float32))
         quantised = g.op("QuantizeLinear", x, scale, self.zeros, axis=0)
         rounded, channel = round_rows(weight, WEIGHT_STEPS)
         total = g.op("MatMulInteger", quantised, g.weight(f"{name}.weight", rounded.T), g.constant(ZERO, np.uint8))

@@ -206,3 +206,24 @@ def test_a_single_request_is_passed_on_without_a_copy() -> None:
         assert np.shares_memory(feed[name], alone[name])
     assert feed["ids"].shape == (6,)
     assert feed["dense"].shape == (2, 2)
+
+
+def test_long_texts_run_apart_from_short_ones_and_every_request_runs_once() -> None:
+    made = plan(SMALL)
+    lengths = [3, 900, 5, 512, 4, 512, 2000, 3]
+    runs = settings.split(made, [request([[1] * length]) for length in lengths])
+    assert sorted(i for run in runs for i in run) == list(range(len(lengths)))
+    totals = [[lengths[i] for i in run] for run in runs]
+    assert all(sum(total) <= settings.RUN_ELEMENTS or len(total) == 1 for total in totals)
+    assert [length for total in totals for length in total] == sorted(lengths)  # like lengths together
+
+
+def test_short_texts_share_one_run() -> None:
+    assert len(settings.split(plan(SMALL), [request([[1] * 10]) for _ in range(64)])) == 1
+
+
+def test_a_model_without_ragged_inputs_is_never_split() -> None:
+    made = plan(SMALL.replace("allow_ragged_batch: true", ""))
+    (name,) = made.inputs
+    tensors = [{name: np.zeros((1, 2000), np.float32)} for _ in range(3)]
+    assert settings.split(made, tensors) == [[0, 1, 2]]

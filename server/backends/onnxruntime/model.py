@@ -37,11 +37,18 @@ class TritonPythonModel:
         )
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Run all requests as one batch; onnxruntime's error is every request's, as with the C++ backend."""
+        """Run the requests of a batch in runs of like length; onnxruntime's error is that of every request in a run."""
         tensors = [
             {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self.plan.inputs}
             for request in requests
         ]
+        responses: list[Any] = [None] * len(requests)
+        for members in settings.split(self.plan, tensors):
+            for i, response in zip(members, self._run([tensors[i] for i in members]), strict=True):
+                responses[i] = response
+        return responses
+
+    def _run(self, tensors: list[dict[str, Any]]) -> list[Any]:
         sizes = [len(next(iter(own.values()))) for own in tensors]
         try:
             outputs = self.session.run(self.plan.outputs, settings.join(self.plan, tensors))
@@ -50,7 +57,7 @@ class TritonPythonModel:
                     raise ValueError(f"output {name} has {len(output)} rows for a batch of {sum(sizes)}")
         except Exception as error:  # whatever onnxruntime raises is the caller's to see
             failure = pb_utils.TritonError(f"onnxruntime: {error}", pb_utils.TritonError.INTERNAL)
-            return [pb_utils.InferenceResponse(error=failure) for _ in requests]
+            return [pb_utils.InferenceResponse(error=failure) for _ in tensors]
         ends = np.cumsum(sizes)
         return [
             pb_utils.InferenceResponse(
