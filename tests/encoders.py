@@ -83,8 +83,9 @@ def model(family: str, **settings: Any) -> Any:
     config = transformers.AutoConfig.for_model(family, **{**CONFIGS[family], **settings})
     made = transformers.AutoModel.from_config(config).eval()
     for weight in made.parameters():
-        # By the width summed over, or attention at full shape turns into a switch that rounding flips.
-        size = 0.1 if weight.dim() == 1 else 1.7 / weight.shape[-1] ** 0.5
+        # At full shape by the width summed over, or attention turns into a switch that rounding flips.
+        width = weight.shape[-1]
+        size = 0.1 if weight.dim() == 1 else 0.3 if width < 128 else 1.7 / width**0.5
         weight.data += size * torch.randn(weight.shape)
     return made
 
