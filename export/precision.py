@@ -8,8 +8,9 @@ output's weights w_n, with the scales s_t = max|x_t| / 127 and c_n = max|w_n| / 
     q_ti = round(x_ti / s_t) + 128 in 1…255      p_ni = round(w_ni / c_n) in -63…63
     y_tn = c_n · s_t · Σ_i (q_ti - 128)·p_ni + b_n
 
-The sum is of integers, so its order does not matter. Embeddings of positions, layer norms, attention and pooling stay
-in float32.
+The sum is of integers, so its order does not matter. All else must be the same to the last bit, or a rounding tips and
+the vector moves by as much as int8 costs: onnxruntime computes a token's row alike in every batch (each export checks
+it), but another version or processor need not. Positions, layer norms, attention and pooling stay in float32.
 """
 
 from __future__ import annotations
