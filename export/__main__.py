@@ -178,6 +178,8 @@ def _print_costs(arguments: argparse.Namespace) -> None:
 
 
 def _publish(arguments: argparse.Namespace) -> int:
+    import malgil
+
     services = catalog.read(arguments.file)
     metadata_file = arguments.repository / "tokenizer" / "1" / "encoder.json"
     if not metadata_file.exists():
@@ -193,15 +195,11 @@ def _publish(arguments: argparse.Namespace) -> int:
         if arguments.offline:
             embed = embedding.offline(arguments.repository, advance)
         else:
-            import malgil
-
             embed = embedding.online(arguments.url, arguments.repository, advance)
         try:
             number = generations.publish(services, arguments.index, metadata, embed, arguments.default_threshold)
-        except Exception as error:
-            if not arguments.offline and isinstance(error, malgil.MalgilError):
-                return _fail(f"{arguments.url}: {error}. Start `python -m server`, or publish with --offline")
-            raise
+        except malgil.MalgilError as error:
+            return _fail(f"{arguments.url}: {error}. Start `python -m server`, or publish with --offline")
     phrases = sum(len(service.texts) for service in services)
     opened = sum(service.open for service in services)
     CONSOLE.print(f"generation {number} serves: {opened} open of {len(services)} services, {phrases} phrases")
