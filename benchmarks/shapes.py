@@ -58,7 +58,7 @@ BUNDLED = "bundled"
 ENCODERS = ("koelectra-small-v3", BUNDLED, "bert-base-multilingual-cased")
 
 
-def prepare(name: str, progress: Callable[[str], None] = lambda _: None) -> Path:
+def prepare(name: str, progress: Callable[[str], None] = lambda _: None, precision: str = "fp32") -> Path:
     """A model repository with this encoder in it, and the sample catalogue's index beside it.
 
     The exported files are kept from one call to the next for as long as the code that makes them is the same; all else
@@ -67,24 +67,29 @@ def prepare(name: str, progress: Callable[[str], None] = lambda _: None) -> Path
     Args:
         name: one of `ENCODERS`.
         progress: told what is being done.
+        precision: fp32, fp16 or int8; see `export.precision`.
 
     Returns:
-        models/bench/NAME/model_repository.
+        models/bench/NAME/model_repository, of other precisions models/bench/NAME-PRECISION/model_repository.
 
     Raises:
         export.encoder.ParityError: the exported graph differs from PyTorch's.
     """
     from export import encoder
 
-    home = BENCH / name
+    home = BENCH / (name if precision == "fp32" else f"{name}-{precision}")
     repository = home / "model_repository"
     _copy_python(repository)
-    if name == BUNDLED and json.loads(_text(REPOSITORY / EXPORTED[-1]) or "{}").get("name") == encoder.BUNDLED_NAME:
+    serving = json.loads(_text(REPOSITORY / EXPORTED[-1]) or "{}")
+    wanted = {"name": encoder.BUNDLED_NAME, "precision": precision, "vocabulary": "all"}
+    if name == BUNDLED and wanted.items() <= serving.items():
         for path in EXPORTED:  # `make export` has made it
             (repository / path).unlink(missing_ok=True)
             (repository / path).symlink_to(REPOSITORY / path)
     elif not all((repository / path).exists() for path in EXPORTED) or _text(home / "made_by.txt") != code():
-        export(name, repository, lambda text: progress(f"{name}: {text}"))
+        for path in EXPORTED:  # maybe links to the files that serve
+            (repository / path).unlink(missing_ok=True)
+        export(name, repository, lambda text: progress(f"{home.name}: {text}"), precision)
         (home / "made_by.txt").write_text(code(), encoding="utf-8")
     metadata = json.loads(_text(repository / "tokenizer/1/encoder.json"))
     published = metadata["fingerprint"] + hashlib.sha256(CATALOG.read_bytes()).hexdigest()
@@ -96,7 +101,9 @@ def prepare(name: str, progress: Callable[[str], None] = lambda _: None) -> Path
     return repository
 
 
-def export(name: str, repository: Path, progress: Callable[[str], None] = lambda _: None) -> None:
+def export(
+    name: str, repository: Path, progress: Callable[[str], None] = lambda _: None, precision: str = "fp32"
+) -> None:
     """Export the encoder `name` into a repository.
 
     Raises:
@@ -105,7 +112,7 @@ def export(name: str, repository: Path, progress: Callable[[str], None] = lambda
     from export import encoder
 
     if name == BUNDLED:
-        encoder.export(BUNDLED, repository, progress)
+        encoder.export(BUNDLED, repository, progress, precision=precision)
         return
     from transformers.utils.logging import disable_progress_bar
 
@@ -114,7 +121,7 @@ def export(name: str, repository: Path, progress: Callable[[str], None] = lambda
         source = Path(folder, name)
         progress("random weights")
         write_source(SHAPES[name], source, texts())
-        encoder.export(str(source), repository, progress)
+        encoder.export(str(source), repository, progress, precision=precision)
 
 
 def texts() -> list[str]:

@@ -30,6 +30,7 @@ MODULES = {
     "e": "scores",
     "f": "framework",
     "g": "backend",
+    "h": "precisions",
 }
 
 
