@@ -66,7 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--only", type=_letters, metavar="a,c", help="these comparisons, a to h (default: all)")
     compare.add_argument("--runs", type=_positive, metavar="N", help="runs of each side (default: 5, quick: 2)")
     compare.add_argument("--quick", action="store_true", help="shorter runs, smaller searches for the best setting")
-    compare.add_argument("--json", type=Path, metavar="FILE", help="write [{id, name, ratio, low, high, target, …}]")
+    compare.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write [{id, name, ratio, low, high, target, …}], and a page of the same name ending in .md",
+    )
     sweep_cli.add(add, CONSOLE)
     return parser
 
@@ -149,7 +154,8 @@ def _scoring(arguments: argparse.Namespace) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> None:
-    from benchmarks.compare import ratios, run
+    from benchmarks import sweep_facts
+    from benchmarks.compare import page, ratios, run
 
     runs = arguments.runs or (2 if arguments.quick else 5)
     found: list[ratios.Ratio] = []
@@ -160,8 +166,10 @@ def _compare(arguments: argparse.Namespace) -> None:
         if found:
             CONSOLE.print(ratios.table(found))
         if found and arguments.json:
-            written = [one.to_json() for one in found]
+            where = {"machine": sweep_facts.machine(), "code": sweep_facts.code()}
+            written = [{**one.to_json(), **where} for one in found]
             arguments.json.write_text(json.dumps(written, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            arguments.json.with_suffix(".md").write_text(page.page(written), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -90,11 +90,12 @@ def table(ratios: Sequence[Ratio]) -> Table:
             rows.add_section()
         target = "" if one.target is None else f"{'≤' if one.at_most else '≥'} {one.target:g}"
         verdict = {None: "", True: "\nmet", False: "\n[red]missed"}[one.met]
-        ours, other = (f"{_short(statistics.median(side))}\n{one.unit}" for side in (one.ours, one.other))
-        spread = f"{_short(one.low)}…{_short(one.high)}"
-        rows.add_row(one.id, one.name, _short(one.ratio), spread, target + verdict, ours, other)
+        ours, other = (f"{short(statistics.median(side))}\n{one.unit}" for side in (one.ours, one.other))
+        spread = f"{short(one.low)}…{short(one.high)}"
+        rows.add_row(one.id, one.name, short(one.ratio), spread, target + verdict, ours, other)
     return rows
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """Three digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value >= 10 else f"{value:.2f}"

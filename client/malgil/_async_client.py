@@ -15,7 +15,16 @@ from malgil._base import DEFAULT_URL, PROBE, ClientBase, Kind, many_embed_inputs
 from malgil._errors import MalgilError
 from malgil._results import SearchResult
 from malgil._retry import check_count
-from malgil._tensors import Tensors, embed_inputs, read_embedding, read_search, search_inputs
+from malgil._tensors import (
+    EMBED_OUTPUTS,
+    EXPLAINED_OUTPUTS,
+    SEARCH_OUTPUTS,
+    Tensors,
+    embed_inputs,
+    read_embedding,
+    read_search,
+    search_inputs,
+)
 from malgil._transport import connect_async
 
 In = TypeVar("In")
@@ -61,10 +70,11 @@ class AsyncSearchClient(ClientBase):
         top_k: int | None = None,
         surface: str | None = None,
         min_score: float | None = None,
+        explain: bool = False,
         timeout: float | None = None,
     ) -> SearchResult:
         """As SearchClient.search: the services that `query` may mean, best first."""
-        return await self._search(search_inputs(query, top_k, surface, min_score), timeout)
+        return await self._search(search_inputs(query, top_k, surface, min_score), timeout, explain)
 
     async def search_many(
         self,
@@ -73,12 +83,13 @@ class AsyncSearchClient(ClientBase):
         top_k: int | None = None,
         surface: str | None = None,
         min_score: float | None = None,
+        explain: bool = False,
         timeout: float | None = None,
         concurrency: int = 32,
     ) -> list[SearchResult]:
         """As SearchClient.search_many; on the first error the queries under way are cancelled."""
         inputs = many_search_inputs(queries, top_k, surface, min_score)
-        return await _map(lambda each: self._search(each, timeout), inputs, concurrency)
+        return await _map(lambda each: self._search(each, timeout, explain), inputs, concurrency)
 
     async def embed(
         self, text: str | Sequence[str], *, kind: Kind = "query", timeout: float | None = None
@@ -102,18 +113,19 @@ class AsyncSearchClient(ClientBase):
         """As SearchClient.generation: number of the index generation that serves now."""
         return (await self._search(PROBE, timeout)).generation
 
-    async def _search(self, inputs: Tensors, timeout: float | None) -> SearchResult:
-        return read_search(await self._infer(self._search_model, inputs, timeout))
+    async def _search(self, inputs: Tensors, timeout: float | None, explain: bool = False) -> SearchResult:
+        outputs = EXPLAINED_OUTPUTS if explain else SEARCH_OUTPUTS
+        return read_search(await self._infer(self._search_model, inputs, outputs, timeout))
 
     async def _embed(self, inputs: Tensors, timeout: float | None) -> NDArray[np.float32]:
-        return read_embedding(await self._infer(self._embed_model, inputs, timeout))
+        return read_embedding(await self._infer(self._embed_model, inputs, EMBED_OUTPUTS, timeout))
 
-    async def _infer(self, model: str, inputs: Tensors, timeout: float | None) -> Tensors:
+    async def _infer(self, model: str, inputs: Tensors, outputs: Sequence[str], timeout: float | None) -> Tensors:
         deadline = self._deadline(timeout)
         attempt = 0
         while True:
             try:
-                return await self._transport.infer(model, inputs, deadline)
+                return await self._transport.infer(model, inputs, outputs, deadline)
             except MalgilError as error:
                 pause = self._backoff.pause(attempt, error, deadline.left())
                 if pause is None:

@@ -46,6 +46,7 @@ examples:
   malgil search "돈 보내기" --top-k 5           the five best, as a table
   malgil search "돈 보내기" --surface RECO      only services exposed on RECO
   malgil search "ㅋㄷ" --min-score 0.8          only what is sure enough
+  malgil search "송ㄱ" --explain               with the cosine and the evidence of the letters
   malgil search "대출" --json                   {"generation": 7, "hits": [{"id": …, "name": …, …}, …]}
 """
 
@@ -76,7 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _search(client: SearchClient, arguments: argparse.Namespace) -> int:
     result = client.search(
-        arguments.query, top_k=arguments.top_k, surface=arguments.surface, min_score=arguments.min_score
+        arguments.query,
+        top_k=arguments.top_k,
+        surface=arguments.surface,
+        min_score=arguments.min_score,
+        explain=arguments.explain,
     )
     if arguments.json:
         print(_json(result))
@@ -96,7 +101,14 @@ def _probe(client: SearchClient, _: argparse.Namespace) -> int:
 
 def _json(result: SearchResult) -> str:
     # A float32 holds seven digits; the rest of a float's would be noise.
-    hits = [dataclasses.asdict(hit) | {"score": round(hit.score, 6)} for hit in result]
+    hits = [
+        {
+            name: round(value, 6) if isinstance(value, float) else value
+            for name, value in dataclasses.asdict(hit).items()
+            if value is not None  # what was not asked for
+        }
+        for hit in result
+    ]
     return json.dumps({"generation": result.generation, "hits": hits}, ensure_ascii=False)
 
 
@@ -130,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--top-k", type=int, metavar="K", help="most hits to print (default: 10)")
     search.add_argument("--surface", help="only services exposed there, as RECO")
     search.add_argument("--min-score", type=float, metavar="X", help="only hits that score at least X")
+    search.add_argument("--explain", action="store_true", help="print what each score is made of, too")
     search.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     search.set_defaults(run=_search)
 

@@ -15,7 +15,16 @@ from malgil._base import DEFAULT_URL, PROBE, ClientBase, Kind, many_embed_inputs
 from malgil._errors import MalgilError
 from malgil._results import SearchResult
 from malgil._retry import check_count
-from malgil._tensors import Tensors, embed_inputs, read_embedding, read_search, search_inputs
+from malgil._tensors import (
+    EMBED_OUTPUTS,
+    EXPLAINED_OUTPUTS,
+    SEARCH_OUTPUTS,
+    Tensors,
+    embed_inputs,
+    read_embedding,
+    read_search,
+    search_inputs,
+)
 from malgil._transport import connect
 
 In = TypeVar("In")
@@ -71,17 +80,19 @@ class SearchClient(ClientBase):
         top_k: int | None = None,
         surface: str | None = None,
         min_score: float | None = None,
+        explain: bool = False,
         timeout: float | None = None,
     ) -> SearchResult:
         """The services that `query` may mean, best first.
 
         `top_k`: most hits to return, 1…1000; None leaves it to the server (10). `surface`: only services
         shown there, such as "RECO". `min_score`: only hits that score at least this, on the scale of the
-        server's encoder. `timeout`: seconds, instead of the client's.
+        server's encoder. `explain`: hits also say what their scores are made of. `timeout`: seconds, instead
+        of the client's.
 
         Values are judged by the server (BadRequest); wrong types raise TypeError here.
         """
-        return self._search(search_inputs(query, top_k, surface, min_score), timeout)
+        return self._search(search_inputs(query, top_k, surface, min_score), timeout, explain)
 
     def search_many(
         self,
@@ -90,6 +101,7 @@ class SearchClient(ClientBase):
         top_k: int | None = None,
         surface: str | None = None,
         min_score: float | None = None,
+        explain: bool = False,
         timeout: float | None = None,
         concurrency: int = 32,
     ) -> list[SearchResult]:
@@ -100,7 +112,7 @@ class SearchClient(ClientBase):
         begun are not sent.
         """
         inputs = many_search_inputs(queries, top_k, surface, min_score)
-        return _map(lambda each: self._search(each, timeout), inputs, concurrency)
+        return _map(lambda each: self._search(each, timeout, explain), inputs, concurrency)
 
     def embed(
         self, text: str | Sequence[str], *, kind: Kind = "query", timeout: float | None = None
@@ -131,18 +143,19 @@ class SearchClient(ClientBase):
         """Number of the index generation that serves now, learnt by a real search. `timeout`: seconds."""
         return self._search(PROBE, timeout).generation
 
-    def _search(self, inputs: Tensors, timeout: float | None) -> SearchResult:
-        return read_search(self._infer(self._search_model, inputs, timeout))
+    def _search(self, inputs: Tensors, timeout: float | None, explain: bool = False) -> SearchResult:
+        outputs = EXPLAINED_OUTPUTS if explain else SEARCH_OUTPUTS
+        return read_search(self._infer(self._search_model, inputs, outputs, timeout))
 
     def _embed(self, inputs: Tensors, timeout: float | None) -> NDArray[np.float32]:
-        return read_embedding(self._infer(self._embed_model, inputs, timeout))
+        return read_embedding(self._infer(self._embed_model, inputs, EMBED_OUTPUTS, timeout))
 
-    def _infer(self, model: str, inputs: Tensors, timeout: float | None) -> Tensors:
+    def _infer(self, model: str, inputs: Tensors, outputs: Sequence[str], timeout: float | None) -> Tensors:
         deadline = self._deadline(timeout)
         attempt = 0
         while True:
             try:
-                return self._transport.infer(model, inputs, deadline)
+                return self._transport.infer(model, inputs, outputs, deadline)
             except MalgilError as error:
                 pause = self._backoff.pause(attempt, error, deadline.left())
                 if pause is None:

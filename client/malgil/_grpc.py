@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from tritonclient.grpc import InferenceServerClient, InferInput, InferResult
+from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient as AsyncInferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
@@ -36,10 +37,12 @@ class GrpcTransport:
         self._target = target
         self._client = InferenceServerClient(target, channel_args=_CHANNEL_ARGS)
 
-    def infer(self, model: str, inputs: Tensors, deadline: Deadline) -> Tensors:
+    def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
         """See Transport.infer."""
         try:
-            result = self._client.infer(model, _infer_inputs(inputs), client_timeout=deadline.left())
+            result = self._client.infer(
+                model, _infer_inputs(inputs), outputs=_asked(outputs), client_timeout=deadline.left()
+            )
         except InferenceServerException as error:
             raise _translate(error, self._target, deadline) from None
         return _tensors(result)
@@ -58,12 +61,14 @@ class AsyncGrpcTransport:
         # may well be made before any loop runs.
         self._client: Any = None
 
-    async def infer(self, model: str, inputs: Tensors, deadline: Deadline) -> Tensors:
+    async def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
         """See Transport.infer."""
         if self._client is None:
             self._client = AsyncInferenceServerClient(self._target, channel_args=_CHANNEL_ARGS)
         try:
-            result = await self._client.infer(model, _infer_inputs(inputs), client_timeout=deadline.left())
+            result = await self._client.infer(
+                model, _infer_inputs(inputs), outputs=_asked(outputs), client_timeout=deadline.left()
+            )
         except InferenceServerException as error:
             raise _translate(error, self._target, deadline) from None
         return _tensors(result)
@@ -79,6 +84,10 @@ def _infer_inputs(inputs: Tensors) -> list[InferInput]:
         InferInput(name, array.shape, np_to_triton_dtype(array.dtype)).set_data_from_numpy(array)
         for name, array in inputs.items()
     ]
+
+
+def _asked(outputs: Sequence[str]) -> list[InferRequestedOutput]:
+    return [InferRequestedOutput(name) for name in outputs]
 
 
 def _tensors(result: InferResult) -> Tensors:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import httpx
@@ -49,9 +49,9 @@ class HttpTransport:
         self._url = url
         self._client = httpx.Client(limits=_LIMITS, headers=_HEADERS)
 
-    def infer(self, model: str, inputs: Tensors, deadline: Deadline) -> Tensors:
+    def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
         """See Transport.infer."""
-        body, headers = encode(inputs)
+        body, headers = encode(inputs, outputs)
         try:
             response = self._client.post(
                 _address(self._url, model), content=body, headers=headers, timeout=deadline.left()
@@ -72,9 +72,9 @@ class AsyncHttpTransport:
         self._url = url
         self._client = httpx.AsyncClient(limits=_LIMITS, headers=_HEADERS, timeout=None)
 
-    async def infer(self, model: str, inputs: Tensors, deadline: Deadline) -> Tensors:
+    async def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
         """See Transport.infer."""
-        body, headers = encode(inputs)
+        body, headers = encode(inputs, outputs)
         call = self._client.post(_address(self._url, model), content=body, headers=headers)
         try:
             response = await _within(deadline, call)
@@ -87,7 +87,7 @@ class AsyncHttpTransport:
         await self._client.aclose()
 
 
-def encode(inputs: Tensors) -> tuple[bytes, dict[str, str]]:
+def encode(inputs: Tensors, outputs: Sequence[str]) -> tuple[bytes, dict[str, str]]:
     """The body of an inference request and the headers it needs."""
     described, blobs = [], []
     for name, array in inputs.items():
@@ -96,7 +96,8 @@ def encode(inputs: Tensors) -> tuple[bytes, dict[str, str]]:
         parameters = {"binary_data_size": len(blob)}
         described.append({"name": name, "datatype": kind, "shape": list(array.shape), "parameters": parameters})
         blobs.append(blob)
-    header = json.dumps({"inputs": described, "parameters": {"binary_data_output": True}}).encode()
+    asked = [{"name": name, "parameters": {"binary_data": True}} for name in outputs]
+    header = json.dumps({"inputs": described, "outputs": asked}).encode()
     return b"".join([header, *blobs]), {_HEADER_LENGTH: str(len(header))}
 
 

@@ -20,6 +20,10 @@ class Hit:
     """Higher is surer. The scale belongs to the server's encoder: do not compare across encoders."""
     phrase: str
     """The catalogue's phrase that matched best."""
+    dense: float | None = None
+    """Explained searches: cosine with the nearest phrase. Letters then close a share of what is missing to 1."""
+    lexical: float | None = None
+    """Explained searches: that share, the evidence of the letters: score = 1 - (1 - dense) * (1 - lexical)."""
 
 
 @dataclass(frozen=True, slots=True)

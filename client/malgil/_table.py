@@ -8,13 +8,17 @@ from collections.abc import Sequence
 from malgil._results import SearchResult
 
 _HEAD = ("#", "score", "name", "path", "phrase")
+_EXPLAINED = ("dense", "lexical")  # after the score
 
 
 def table(result: SearchResult) -> str:
     """The hits, a line each under a head line, in aligned columns."""
-    rows: list[Sequence[str]] = [_HEAD]
+    explained = any(hit.dense is not None for hit in result)
+    rows: list[Sequence[str]] = [(*_HEAD[:2], *(_EXPLAINED if explained else ()), *_HEAD[2:])]
     for rank, hit in enumerate(result, 1):
-        rows.append((str(rank), f"{hit.score:.4f}", _clean(hit.name), _clean(hit.path), _clean(hit.phrase)))
+        parts = [f"{part:.4f}" for part in (hit.dense, hit.lexical) if part is not None]
+        texts = map(_clean, (hit.name, hit.path, hit.phrase))
+        rows.append((str(rank), f"{hit.score:.4f}", *parts, *texts))
     widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True)).rstrip()

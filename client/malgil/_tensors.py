@@ -8,6 +8,7 @@ objects.
 from __future__ import annotations
 
 import operator
+from itertools import repeat
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +18,11 @@ from malgil._errors import BadRequest, ServerError
 from malgil._results import Hit, SearchResult
 
 Tensors: TypeAlias = dict[str, NDArray[Any]]
+
+# Outputs are named in each request: what nobody asked for is not sent.
+SEARCH_OUTPUTS = ("id", "name", "path", "score", "phrase", "generation")
+EXPLAINED_OUTPUTS = (*SEARCH_OUTPUTS, "dense", "lexical")
+EMBED_OUTPUTS = ("embedding",)
 
 
 def search_inputs(query: str, top_k: int | None, surface: str | None, min_score: float | None) -> Tensors:
@@ -44,9 +50,10 @@ def embed_inputs(text: str, kind: str) -> Tensors:
 def read_search(outputs: Tensors) -> SearchResult:
     """The result in a search's outputs, without the padding columns (id -1)."""
     columns = [_row(outputs, name) for name in ("id", "name", "path", "score", "phrase")]
+    parts = [map(float, _row(outputs, part)) if part in outputs else repeat(None) for part in ("dense", "lexical")]
     hits = tuple(
-        Hit(int(id_), _str(name), _str(path), float(score), _str(phrase))
-        for id_, name, path, score, phrase in zip(*columns, strict=True)
+        Hit(int(id_), _str(name), _str(path), float(score), _str(phrase), dense, lexical)
+        for (id_, name, path, score, phrase), dense, lexical in zip(zip(*columns, strict=True), *parts, strict=False)
         if id_ != -1
     )
     return SearchResult(hits, int(_row(outputs, "generation")[0]))

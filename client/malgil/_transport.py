@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
@@ -12,8 +13,8 @@ from malgil._tensors import Tensors
 class Transport(Protocol):
     """One inference at a time, from any number of threads."""
 
-    def infer(self, model: str, inputs: Tensors, deadline: Deadline) -> Tensors:
-        """The model's outputs; raises MalgilError."""
+    def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
+        """These of the model's outputs; raises MalgilError."""
         ...
 
     def close(self) -> None:
@@ -24,8 +25,8 @@ class Transport(Protocol):
 class AsyncTransport(Protocol):
     """The same within one event loop."""
 
-    async def infer(self, model: str, inputs: Tensors, deadline: Deadline) -> Tensors:
-        """The model's outputs; raises MalgilError."""
+    async def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
+        """These of the model's outputs; raises MalgilError."""
         ...
 
     async def close(self) -> None:

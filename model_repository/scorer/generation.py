@@ -49,6 +49,16 @@ class Generation:
         """D."""
         return int(self.matrix.shape[1])
 
+    @property
+    def phrases(self) -> list[str]:
+        """P texts."""
+        return [phrase.decode() for phrase in self.phrases_padded[:-1]]
+
+    @property
+    def is_name(self) -> npt.NDArray[np.bool_]:
+        """[P], whether a phrase is its service's name: the first of each is."""
+        return np.diff(self.service_of_row, prepend=-1) > 0
+
 
 def folder_of(index: Path, number: int) -> Path:
     """Where a generation lies."""

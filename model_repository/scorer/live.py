@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generation import Generation, GenerationError, current, folder_of, load
+from lexical import LexicalIndex
 from scoring import Scorer
 
 POLL_SECONDS = 0.5  # a publish serves within this and the time it takes to load
@@ -20,6 +21,7 @@ class Serving:
 
     generation: Generation
     scorer: Scorer
+    lexical: LexicalIndex | None  # None: letters are not looked at
 
 
 class LiveIndex:
@@ -29,7 +31,7 @@ class LiveIndex:
         index: the folder with CURRENT.
         encoder: the metadata file of the encoder that serves; generations of another are refused. Read once: the
             encoder in memory stays what it is when another is exported beside it.
-        make_scorer: puts a generation on the device.
+        prepare: puts a generation on the device, and makes what the letters of queries are compared with.
         log: called with (level, sentence), level "info" or "error".
     """
 
@@ -37,10 +39,10 @@ class LiveIndex:
         self,
         index: Path,
         encoder: Path,
-        make_scorer: Callable[[Generation], Scorer],
+        prepare: Callable[[Generation], Serving],
         log: Callable[[str, str], None],
     ) -> None:
-        self._index, self._encoder, self._make_scorer, self._log = index, encoder, make_scorer, log
+        self._index, self._encoder, self._prepare, self._log = index, encoder, prepare, log
         self._serving: Serving | None = None
         self._fingerprint: str | None = None
         self._refused: tuple[int | None, str] | None = None
@@ -82,7 +84,7 @@ class LiveIndex:
             if self._refused and self._refused[0] == number:
                 return
             generation = load(folder_of(self._index, number), self._fingerprint)
-            self._serving = Serving(generation, self._make_scorer(generation))
+            self._serving = self._prepare(generation)
             self._refused = None
             self._log("info", f"serving generation {number}: {len(generation.thresholds)} open services")
         except Exception as error:  # a device out of memory too: the thread that follows must not die of it

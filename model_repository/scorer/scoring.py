@@ -1,8 +1,9 @@
 """Exact ranking of services for a batch of query embeddings. Pure: no Triton here.
 
-A service scores as its best phrase: score(q, s) = max over the phrases p of s of cos(q, p). What may be among the best
-is scored again in float64 and rounded to six decimals: a float32 product adds in another order for another batch size,
-place or device, and equal phrases must tie, and a query score the same, whatever the order. Ties go to the smaller id.
+By meaning a service scores as its best phrase: dense(q, s) = max over the phrases p of s of cos(q, p). What may be
+among the best is scored again in float64 and rounded to six decimals: a float32 product adds in another order for
+another batch size, place or device, and equal phrases must tie, and a query score the same, whatever the order. Ties go
+to the smaller id. What the letters of a query say comes on top: see fusion.py.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from fusion import DECIMALS, merge, rows_of, services_of
+from lexical import NONE, Evidence
 
-DECIMALS = 6
 ROUNDING = 1e-5  # more than a float32 product of unit vectors and DECIMALS move a score
 # Numbers in a matrix up to which a product takes one thread: its idle fellows would spin, and take the encoder's time.
 # One thread needs 6 ms for 64 queries at this size, the bundled encoder 100 for them on two.
@@ -66,13 +68,31 @@ class Ranked:
     services: Ints  # [n]: index of the service in the generation
     rows: Ints  # [n]: index of the phrase that matched
     scores: Floats  # [n]
+    dense: Floats  # [n]: cosine of the service's nearest phrase
+    lexical: Floats  # [n]: evidence of the letters, 0 to 1
+
+    @classmethod
+    def by_meaning(cls, services: Ints, rows: Ints, dense: Floats) -> Ranked:
+        """Hits without evidence of letters: they score as their cosine."""
+        return cls(services, rows, dense, dense, np.zeros_like(dense))
+
+    @classmethod
+    def nothing(cls) -> Ranked:
+        """No hits."""
+        return cls.by_meaning(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+
+    def at(self, places: Ints) -> Ranked:
+        """The hits at these places, in their order."""
+        return Ranked(
+            self.services[places], self.rows[places], self.scores[places], self.dense[places], self.lexical[places]
+        )
 
 
 class Scorer(Protocol):
     """Ranks on one device."""
 
-    def rank(self, embeddings: Any, wants: Sequence[Want]) -> list[Ranked]:
-        """Rank for each row of `embeddings`, float32 [B, D], unit length."""
+    def rank(self, embeddings: Any, wants: Sequence[Want], evidence: Sequence[Evidence] = ()) -> list[Ranked]:
+        """Rank for each row of `embeddings`, float32 [B, D], unit length, with the evidence of each if there is any."""
 
 
 def unit(embeddings: Floats) -> Floats:
@@ -121,7 +141,7 @@ def select(rows: Ints, scores: Floats, query: Floats, index: Index, floor: Float
     order = np.lexsort((rows, index.ids_padded[services], -rounded))
     _, first = np.unique(services[order], return_index=True)
     best = order[np.sort(first)[:top_k]]
-    return Ranked(services[best], rows[best], rounded[best])
+    return Ranked.by_meaning(services[best], rows[best], rounded[best])
 
 
 def _least(scores: Floats, services: npt.NDArray[np.int32], floor: Floats, top_k: int) -> Floats:
@@ -135,6 +155,11 @@ def _least(scores: Floats, services: npt.NDArray[np.int32], floor: Floats, top_k
     return least - np.float32(2 * ROUNDING)
 
 
+def row_starts(index: Index) -> Ints:
+    """[S + 1], where each service's rows begin, and where the last one's end."""
+    return np.searchsorted(index.service_of_row, np.arange(len(index.thresholds) + 1))
+
+
 def product_threads(index: Index) -> int:
     """How many threads the CPU's matrix product gets."""
     return 1 if index.matrix.size <= ONE_THREAD_SIZE else len(os.sched_getaffinity(0))
@@ -146,24 +171,35 @@ class CpuScorer:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._floors = Floors(index)
-        self._starts = np.arange(0, max(len(index.matrix), 1), BLOCK_ROWS)
+        self._no_floor = np.full(len(index.thresholds), -np.inf, dtype=np.float32)
+        self._row_starts = row_starts(index)
+        self._blocks = np.arange(0, max(len(index.matrix), 1), BLOCK_ROWS)
         self._buffer: Floats = np.empty((0, len(index.matrix)), dtype=np.float32)
 
-    def rank(self, embeddings: Floats, wants: Sequence[Want]) -> list[Ranked]:
-        """Rank for each row of `embeddings`, float32 [B, D], unit length."""
+    def rank(self, embeddings: Floats, wants: Sequence[Want], evidence: Sequence[Evidence] = ()) -> list[Ranked]:
+        """Rank for each row of `embeddings`, float32 [B, D], unit length, with the evidence of each if there is any."""
         if not len(self._index.matrix):
-            nothing = np.empty(0, dtype=np.int64)
-            return [Ranked(nothing, nothing, np.empty(0, dtype=np.float32)) for _ in wants]
+            return [Ranked.nothing() for _ in wants]
         if len(self._buffer) < len(embeddings):  # kept between batches: fresh pages cost more than the top-k
             self._buffer = np.empty((len(embeddings), len(self._index.matrix)), dtype=np.float32)
         scores = np.matmul(embeddings, self._index.matrix.T, out=self._buffer[: len(embeddings)])
-        maxima = np.maximum.reduceat(scores, self._starts, axis=1)  # [B, blocks]
-        return [self._rank_one(*one) for one in zip(embeddings, scores, maxima, wants, strict=True)]
+        maxima = np.maximum.reduceat(scores, self._blocks, axis=1)  # [B, blocks]
+        said = evidence or [NONE] * len(wants)
+        return [self._rank_one(*one) for one in zip(embeddings, scores, maxima, wants, said, strict=True)]
 
-    def _rank_one(self, query: Floats, scores: Floats, maxima: Floats, want: Want) -> Ranked:
-        """Look into the blocks with the highest maxima, and into more of them until nothing outside can be a hit."""
+    def _rank_one(self, query: Floats, scores: Floats, maxima: Floats, want: Want, evidence: Evidence) -> Ranked:
         floor = self._floors.of(want)
-        count = min(want.top_k, len(maxima))
+        dense = self._by_meaning(query, scores, maxima, floor, want.top_k)
+        if not len(evidence.rows):
+            return dense
+        services = services_of(evidence, self._index)[0]
+        rows = rows_of(services, self._row_starts)
+        spelled = select(rows, scores[rows], query, self._index, self._no_floor, len(services))
+        return merge(dense, spelled, evidence, self._index, floor, want.top_k)
+
+    def _by_meaning(self, query: Floats, scores: Floats, maxima: Floats, floor: Floats, top_k: int) -> Ranked:
+        """Look into the blocks with the highest maxima, and into more of them until nothing outside can be a hit."""
+        count = min(top_k, len(maxima))
         while True:
             # At least `count` rows reach this bound, so that no row below it can be among the best `count` of all.
             bound = np.partition(maxima, len(maxima) - count)[len(maxima) - count] - 4 * ROUNDING
@@ -173,9 +209,9 @@ class CpuScorer:
             rows = rows[: np.searchsorted(rows, len(scores))]
             if not everything:
                 rows = rows[scores[rows] >= bound]
-            ranked = select(rows, scores[rows], query, self._index, floor, want.top_k)
+            ranked = select(rows, scores[rows], query, self._index, floor, top_k)
             # Services share blocks, or do not reach their floors: then look further down.
-            full = len(ranked.scores) == want.top_k and ranked.scores[-1] >= bound + 2 * ROUNDING
+            full = len(ranked.scores) == top_k and ranked.scores[-1] >= bound + 2 * ROUNDING
             if everything or full:
                 return ranked
             count = min(4 * count, len(maxima))

@@ -104,15 +104,18 @@ def lay_out(generation: Generation, ranked: Sequence[Ranked], wants: Sequence[Wa
     columns = max(want.top_k for want in wants)
     services = np.full((len(ranked), columns), -1, dtype=np.int64)
     rows = np.full((len(ranked), columns), -1, dtype=np.int64)
-    scores = np.full((len(ranked), columns), -np.inf, dtype=np.float32)
+    scores, dense, lexical = (np.full((len(ranked), columns), -np.inf, dtype=np.float32) for _ in range(3))
     for i, hits in enumerate(ranked):
         n = len(hits.services)
-        services[i, :n], rows[i, :n], scores[i, :n] = hits.services, hits.rows, hits.scores
+        services[i, :n], rows[i, :n] = hits.services, hits.rows
+        scores[i, :n], dense[i, :n], lexical[i, :n] = hits.scores, hits.dense, hits.lexical
     return {
         "id": generation.ids_padded[services],
         "name": generation.names_padded[services],
         "path": generation.paths_padded[services],
         "phrase": generation.phrases_padded[rows],
         "score": scores,
+        "dense": dense,
+        "lexical": lexical,
         "generation": np.full((len(ranked), 1), generation.number, dtype=np.int64),
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from layout import restore
 from tokenizers import Tokenizer
 
 MAX_TEXT_BYTES = 8192
@@ -48,6 +49,13 @@ class Tokenization:
             raise FileNotFoundError(message) from None
         return cls(tokenizer, metadata)
 
+    def meant(self, query: str) -> str:
+        """A query in NFC, what was typed with the wrong keyboard layout as the Korean that was meant."""
+        return restore(unicodedata.normalize("NFC", query), self._pieces)
+
+    def _pieces(self, text: str) -> int:
+        return len(self._tokenizer.encode(text, add_special_tokens=False))
+
     def encode(self, texts: Sequence[str], kinds: Sequence[str]) -> list[npt.NDArray[np.int64]]:
         """Token ids of each text, special tokens included, at most `max_length` of them.
 
@@ -55,7 +63,8 @@ class Tokenization:
             One int64 array [length] for each text.
         """
         prompted = [
-            self.prompts[kind] + unicodedata.normalize("NFC", text) for text, kind in zip(texts, kinds, strict=True)
+            self.prompts[kind] + (self.meant(text) if kind == "query" else unicodedata.normalize("NFC", text))
+            for text, kind in zip(texts, kinds, strict=True)
         ]
         return [np.array(e.ids, dtype=np.int64) for e in self._tokenizer.encode_batch_fast(prompted)]
 

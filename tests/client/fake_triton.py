@@ -88,6 +88,8 @@ def two_hits(query: str) -> Tensors:
         "score": np.array([[0.9, 0.5, -np.inf]], np.float32),
         "phrase": column("돈 보내기".encode(), "이체".encode()),
         "generation": np.array([[42]], np.int64),
+        "dense": np.array([[0.8, 0.5, -np.inf]], np.float32),
+        "lexical": np.array([[0.5, 0.0, -np.inf]], np.float32),
     }
 
 
@@ -116,7 +118,8 @@ def grpc_server(brain: Brain, port: int = 0) -> Iterator[str]:
                 context.abort(grpc.StatusCode[outputs[0]], outputs[1])
                 raise AssertionError("abort raises")
             response = service_pb2.ModelInferResponse(model_name=request.model_name)
-            for name, array in outputs.items():
+            for name in (output.name for output in request.outputs):
+                array = outputs[name]
                 response.outputs.add(name=name, datatype=np_to_triton_dtype(array.dtype), shape=array.shape)
                 response.raw_output_contents.append(to_raw(array))
             return response
@@ -143,7 +146,7 @@ def http_server(brain: Brain, port: int = 0) -> Iterator[str]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             split = int(self.headers["Inference-Header-Content-Length"])
             header = json.loads(body[:split])
-            assert header["parameters"] == {"binary_data_output": True}
+            assert all(output["parameters"] == {"binary_data": True} for output in header["outputs"])
             inputs: Tensors = {}
             for tensor in header["inputs"]:
                 end = split + tensor["parameters"]["binary_data_size"]
@@ -155,7 +158,8 @@ def http_server(brain: Brain, port: int = 0) -> Iterator[str]:
                 self.reply(HTTP_STATUS[outputs[0]], json.dumps({"error": outputs[1]}).encode(), {})
                 return
             described, blobs = [], []
-            for name, array in outputs.items():
+            for name in (output["name"] for output in header["outputs"]):
+                array = outputs[name]
                 blobs.append(to_raw(array))
                 described.append(
                     {

@@ -72,8 +72,8 @@ def test_padding_is_dropped_and_text_that_is_not_utf8_still_shows() -> None:
     result = read_search(two_hits("송금"))
     assert result == SearchResult(
         (
-            Hit(11, "송금", "홈 > 송금", float(np.float32(0.9)), "돈 보내기"),
-            Hit(7, "\N{REPLACEMENT CHARACTER}", "", 0.5, "이체"),
+            Hit(11, "송금", "홈 > 송금", float(np.float32(0.9)), "돈 보내기", float(np.float32(0.8)), 0.5),
+            Hit(7, "\N{REPLACEMENT CHARACTER}", "", 0.5, "이체", 0.5, 0.0),
         ),
         42,
     )
@@ -104,7 +104,7 @@ def test_a_vector_can_be_written_to() -> None:
 
 
 def test_http_sends_the_bytes_and_says_where_they_begin() -> None:
-    body, headers = encode(search_inputs("송금", 5, None, None))
+    body, headers = encode(search_inputs("송금", 5, None, None), ["id"])
     split = int(headers["Inference-Header-Content-Length"])
     assert body[split:] == b"\x06\0\0\0" + "송금".encode() + b"\x05\0\0\0"
     assert body[:split].decode().count('"binary_data_size"') == 2

@@ -43,6 +43,14 @@ def test_a_search_brings_its_hits_and_generation(client: Any) -> None:
     assert result.generation == 42
 
 
+def test_a_search_explains_its_scores_when_asked_and_only_then(client: Any) -> None:
+    assert [(hit.dense, hit.lexical) for hit in client.search("돈")] == [(None, None)] * 2
+    explained = client.search("돈", explain=True)
+    np.testing.assert_allclose([(hit.dense, hit.lexical) for hit in explained], [(0.8, 0.5), (0.5, 0)], atol=1e-6)
+    (many,) = client.search_many(["돈"], explain=True)
+    assert many == explained
+
+
 def test_the_server_receives_the_options_that_were_given_and_no_others(client: Any, brain: Brain) -> None:
     client.search("돈", top_k=2, surface="RECO", min_score=0.25)
     client.search("돈")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from generation import Generation, folder_of
-from live import LiveIndex
+from live import LiveIndex, Serving
 from scoring import CpuScorer, Scorer, Want
 
 from export.generations import point_at, publish
@@ -31,7 +31,12 @@ class House:
 
     def follow(self, make_scorer: Callable[[Generation], Scorer]) -> LiveIndex:
         """One that follows this index, not started."""
-        return LiveIndex(self.index, self.encoder, make_scorer, lambda *line: self.log.append(line))
+        return LiveIndex(
+            self.index,
+            self.encoder,
+            lambda one: Serving(one, make_scorer(one), None),
+            lambda *line: self.log.append(line),
+        )
 
     def publish(self, *names: str, fingerprint: str = ENCODER["fingerprint"]) -> int:
         """A catalogue with these services."""

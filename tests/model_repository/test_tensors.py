@@ -149,12 +149,13 @@ def test_an_answer_has_the_types_of_the_contract(answer: dict[str, Any]) -> None
         "path": "|O",
         "phrase": "|O",
         "score": "<f4",
+        "dense": "<f4",
+        "lexical": "<f4",
         "generation": "<i8",
     }
 
 
 def test_an_answer_without_any_open_service_is_all_padding() -> None:
     index = generation(np.empty((0, 2), np.float32), [], [])
-    nothing = Ranked(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
-    answer = lay_out(index, [nothing], [Want(2)])
+    answer = lay_out(index, [Ranked.nothing()], [Want(2)])
     assert (answer["id"].tolist(), answer["phrase"].tolist()) == ([[-1, -1]], [[b"", b""]])

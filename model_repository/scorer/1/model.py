@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from generation import Generation
+from lexical import LexicalIndex
 from live import LiveIndex, Serving
 from scoring import CpuScorer, Scorer, Want, product_threads, unit
 from tensors import check_embeddings, lay_out, parse_query, parse_wants
@@ -24,8 +25,9 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
         folder = Path(args["model_repository"])
+        self.with_lexical = _is_on("lexical", parameters["lexical"])
         self.device = _choose_device(parameters["device"], args["model_instance_device_id"])
-        self.live = LiveIndex(folder / parameters["index"], folder / parameters["encoder"], self._make_scorer, _log)
+        self.live = LiveIndex(folder / parameters["index"], folder / parameters["encoder"], self._prepare, _log)
         _log("info", f"scoring on {self.device}")
         self.live.start()
 
@@ -40,26 +42,30 @@ class TritonPythonModel:
             return [_error(self.live.why_not, pb_utils.TritonError.UNAVAILABLE) for _ in requests]
         responses: list[Any] = [None] * len(requests)
         embeddings: list[Any] = []
+        queries: list[str] = []
         wants: list[Want] = []
         spans: list[tuple[int, int, int]] = []
         for i, request in enumerate(requests):
             try:
-                embedding, own = self._read(request, serving)
+                texts, embedding, own = self._read(request, serving)
             except ValueError as error:
                 responses[i] = _error(str(error), pb_utils.TritonError.INVALID_ARG)
                 continue
             spans.append((i, len(wants), len(wants) + len(own)))
             embeddings.append(embedding)
+            queries += texts
             wants += own
-        ranked = serving.scorer.rank(self._join(embeddings), wants) if wants else []
+        evidence = [serving.lexical.evidence(query) for query in queries] if serving.lexical else []
+        ranked = serving.scorer.rank(self._join(embeddings), wants, evidence) if wants else []
         for i, start, stop in spans:
             outputs = lay_out(serving.generation, ranked[start:stop], wants[start:stop])
-            responses[i] = pb_utils.InferenceResponse([pb_utils.Tensor(k, v) for k, v in outputs.items()])
+            asked = requests[i].requested_output_names()
+            tensors = [pb_utils.Tensor(name, value) for name, value in outputs.items() if name in asked]
+            responses[i] = pb_utils.InferenceResponse(tensors)
         return responses
 
-    def _read(self, request: Any, serving: Serving) -> tuple[Any, list[Want]]:
-        for raw in _elements(request, "query") or []:
-            parse_query(raw)
+    def _read(self, request: Any, serving: Serving) -> tuple[list[str], Any, list[Want]]:
+        queries = [parse_query(raw) for raw in _elements(request, "query") or []]
         tensor = pb_utils.get_input_tensor_by_name(request, "embedding")
         if self.device == "cpu":
             embedding = tensor.as_numpy()
@@ -70,7 +76,7 @@ class TritonPythonModel:
             embedding = torch.from_dlpack(tensor.to_dlpack())
             check_embeddings(embedding.cpu().numpy(), serving.generation.dimension)
         top_k, surface, min_score = (_elements(request, name) for name in ("top_k", "surface", "min_score"))
-        return embedding, parse_wants(len(embedding), top_k, surface, min_score, serving.generation.surfaces)
+        return queries, embedding, parse_wants(len(embedding), top_k, surface, min_score, serving.generation.surfaces)
 
     def _join(self, embeddings: list[Any]) -> Any:
         if self.device == "cpu":
@@ -78,6 +84,10 @@ class TritonPythonModel:
         import torch
 
         return torch.nn.functional.normalize(torch.cat([e.to(self.device) for e in embeddings]))
+
+    def _prepare(self, generation: Generation) -> Serving:
+        lexical = LexicalIndex(generation.phrases, generation.is_name) if self.with_lexical else None
+        return Serving(generation, self._make_scorer(generation), lexical)
 
     def _make_scorer(self, generation: Generation) -> Scorer:
         if self.device == "cpu":
@@ -102,6 +112,12 @@ def _choose_device(wanted: str, device_id: str) -> str:
     if wanted == "cuda":
         raise ValueError("parameter device is cuda, and torch finds no GPU")
     return "cpu"
+
+
+def _is_on(name: str, value: str) -> bool:
+    if value not in ("on", "off"):
+        raise ValueError(f"parameter {name} is {value!r}: it must be on or off")
+    return value == "on"
 
 
 def _elements(request: Any, name: str) -> list[Any] | None:

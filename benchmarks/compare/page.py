@@ -1,0 +1,58 @@
+"""The page of a comparison's JSON file, made from that file alone."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.compare.ratios import short
+
+Entry = dict[str, Any]
+EXPLAINED = {
+    "a": "The whole search under 256 clients, over the same work in one process at its best batch and thread count.",
+    "b": "The same server with dynamic batching and without.",
+    "c": "Requests of mixed lengths: packed and ragged, over what else one can run in Triton, and over the ceiling "
+    "that sorting by length in one process gives.",
+    "d": "One client's p50 over the sum of tokenize, encode and score in one process. Lower is better.",
+    "e": "Exact top-10 with services, thresholds and surfaces, over the bare matrix product. Lower is better.",
+    "f": "The whole search over sentence-transformers behind FastAPI.",
+    "g": "The drop-in ONNX Runtime backend over its own session in process.",
+    "h": "The bundled encoder in int8 over fp32.",
+}
+
+
+def page(entries: Sequence[Entry]) -> str:
+    """The page in Markdown.
+
+    Args:
+        entries: what `--json` wrote, at least one.
+    """
+    machine, code = entries[0]["machine"], entries[0]["code"]
+    gpus = ", ".join(machine["gpus"]) or "no GPU"
+    changed = " with changes" if code["dirty"] else ""
+    parts = [
+        "# Against what one would run instead",
+        f"Made by `python -m benchmarks compare --json …` on **{machine['cpu']}, {machine['cores']} cores, "
+        f"{machine['memory_gib']:.0f} GiB, {gpus}**; clients on the same machine. "
+        f"Commit {(code['commit'] or 'unknown')[:10]}{changed}. Both sides of a ratio are measured in turns; it is the "
+        "median of the runs' ratios, beside the lowest and the highest.",
+    ]
+    for letter in dict.fromkeys(entry["id"] for entry in entries):
+        own = [entry for entry in entries if entry["id"] == letter]
+        rows = [
+            ["comparison", "ratio", "lowest…highest", "target", "", "ours", "other", "runs"],
+            ["---", *["---:"] * 3, "---", *["---:"] * 3],
+        ]
+        rows += [_row(entry) for entry in own]
+        parts += [f"**{letter}.** {EXPLAINED[letter]}", "\n".join(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(entry: Entry) -> list[str]:
+    sign = "≤" if entry["better"] == "lower" else "≥"
+    target = "" if entry["target"] is None else f"{sign} {entry['target']:g}"
+    verdict = {None: "", True: "met", False: "**missed**"}[entry["met"]]
+    ours, other = (f"{short(statistics.median(entry[side]))} {entry['unit']}" for side in ("ours", "other"))
+    spread = f"{short(entry['low'])}…{short(entry['high'])}"
+    return [entry["name"], f"**{short(entry['ratio'])}**", spread, target, verdict, ours, other, str(entry["runs"])]
