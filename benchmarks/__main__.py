@@ -1,4 +1,4 @@
-"""Command line: `python -m benchmarks demo | quality | korsts | scoring | compare | sweep | report`."""
+"""Command line: `python -m benchmarks demo | quality | tune | korsts | scoring | compare | sweep | report`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from benchmarks import sweep_cli
+from benchmarks import quality_cli, sweep_cli
 from benchmarks.serving import serving
 from benchmarks.sweep_plan import SweepError
-from export import ROOT
 from export.catalog import CatalogError
-from export.catalog import read as read_catalog
 from server.triton import SetupError
 
 CONSOLE = Console(highlight=False)
-CATALOG = ROOT / "catalogs" / "finance.jsonl"
-QUERIES = ROOT / "benchmarks" / "data" / "finance_queries.jsonl"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,13 +46,9 @@ def _parser() -> argparse.ArgumentParser:
 
     for command in (
         add("demo", _demo, "Ask a dozen queries and show what was understood."),
-        quality := add("quality", _quality, "Recall and MRR on labelled queries, beside a plain BM25."),
         korsts := add("korsts", _korsts, "Sentence similarity on KorSTS through the live embed ensemble."),
     ):
         command.add_argument("--url", help="gRPC HOST:PORT of a running server (default: start one)")
-    quality.add_argument("--catalog", type=Path, default=CATALOG, help="the published catalogue (default: the sample)")
-    quality.add_argument("--queries", type=Path, default=QUERIES, help="labelled queries (default: the sample's)")
-    quality.add_argument("--json", type=Path, metavar="FILE", help="write {kind: {method: {metric: value}}}")
     korsts.add_argument("--data", type=Path, required=True, metavar="DIR", help="holds korsts/sts-test.tsv")
     scoring = add("scoring", _scoring, "Exact top-k on a CPU: libraries as ratios to the bare matrix product.")
     scoring.add_argument("--phrases", type=int, default=100_000, help="default: %(default)s")
@@ -72,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="write [{id, name, ratio, low, high, target, …}], and a page of the same name ending in .md",
     )
+    quality_cli.add(add, CONSOLE)
     sweep_cli.add(add, CONSOLE)
     return parser
 
@@ -105,23 +98,6 @@ def _demo(arguments: argparse.Namespace) -> None:
 
     with serving(arguments.url) as url:
         demo.show(url, CONSOLE)
-
-
-def _quality(arguments: argparse.Namespace) -> None:
-    from benchmarks import quality
-
-    catalog, labelled = read_catalog(arguments.catalog), quality.read(arguments.queries)
-    with serving(arguments.url) as url, _bar("searching") as advance:
-        measured = quality.measure(catalog, labelled, url, advance)
-    table = Table("kind", "queries", "method", "recall@1", "recall@5", "MRR@10", title="quality")
-    for kind, by_method in measured.items():
-        for method, values in by_method.items():
-            figures = (f"{values[name]:.3f}" for name in ("recall@1", "recall@5", "mrr@10"))
-            table.add_row(kind, str(values["queries"]), method, *figures)
-        table.add_section()
-    CONSOLE.print(table)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(measured, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 def _korsts(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks demo`: a dozen queries that share no word with the service's name, typos included."""
+"""`python -m benchmarks demo`: queries that share no word with the service's name, and what people type on the way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 # Chosen because they are answered well; how often that is so, `python -m benchmarks quality` says.
-QUERIES = (
+MEANT = (
     "폰번호만 아는데 돈 부칠 수 있나요",
     "셋이 먹은 치킨값 똑같이 나누기",
     "하루에 최대 얼마까지 부칠 수 있어?",
@@ -20,12 +20,20 @@ QUERIES = (
     "천 달러면 우리 돈으로 얼마지",
     "출퇴근길에 걷기만 해도 돈 주는 거",
     "내가 사는 빌라 요즘 얼마나 하려나",
-    "눈이 침침해서 뭐라고 써 있는지 모르겠네",
+    "손가락만 대면 앱 열리게",
     "대츨 이자 깍아줘",  # from here on with slips of the finger
     "핸드폰 찌거서 지하철 타기",
     "보이스피씽 당햇어요",
     "비번 까머겄어요",
 )
+TYPED = (
+    "송ㄱ",  # half typed
+    "ㄷㅊㅍㅇ",  # initials alone
+    "thdrma",  # the wrong keyboard layout
+    "마이나쓰통쟝",  # two slips of the finger
+    "카드분실신고",  # spaces left out
+)
+QUERIES = (*MEANT, *TYPED)
 
 
 def show(url: str, console: Console) -> None:

@@ -12,10 +12,11 @@ from itertools import product
 
 from layout import FINALS, INITIALS, MEDIALS, compose
 
-from benchmarks.labelled import Labelled
+from export.labelled import Labelled
 
 FIRST_KEYS, PREFIX, CHOSUNG, WRONG_LAYOUT = "first_keys", "prefix", "chosung", "wrong_layout"
 ONE_TYPO, TWO_TYPOS, SPACING = "one_typo", "two_typos", "spacing"
+KINDS = (FIRST_KEYS, PREFIX, CHOSUNG, WRONG_LAYOUT, ONE_TYPO, TWO_TYPOS, SPACING)
 SECOND_PAIR = 4  # keys: with the second consonant and vowel a prefix says something
 ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _KEYS = {chr(0xAC00 + at): "".join(parts) for at, parts in enumerate(product(INITIALS, MEDIALS, FINALS))}

@@ -1,98 +1,139 @@
-"""`python -m benchmarks quality`: does the right service come first? Malgil and BM25 on the same labelled queries."""
+"""`python -m benchmarks quality`: does the right service come first? Four methods on the same labelled queries."""
 
 from __future__ import annotations
 
-import json
+import csv
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import bm25s
-import malgil
 import numpy as np
 
+from benchmarks import methods, noise
+from benchmarks.methods import Corpus, Embed, Entry, Ranks
 from export.catalog import Service
+from export.labelled import OUT_OF_SCOPE, Labelled, names
 
-OUT_OF_SCOPE = "out_of_scope"
-DEPTH = 10  # hits looked at
-Ranks = list[list[int]]  # for each query, service ids, best first
+IN_SIGHT = 3  # places that a person looks at while typing
+SAME = "0"  # in the column is_duplicate of songys/Question_pair
+PAIRS = Path("question_pair") / "kor_Pair_test.csv"
+Figures = dict[str, dict[str, dict[str, float]]]
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """A query, the id of the service that should come first, and what kind of query it is."""
+class Report:
+    """Figures, {kind: {method: {recall@1, recall@5, mrr@10, queries}}}, and lines for people."""
 
-    query: str
-    id: int | None
-    kind: str
-
-
-def read(path: Path) -> list[Labelled]:
-    """Labelled queries from JSON Lines."""
-    return [Labelled(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    figures: Figures
+    keystrokes: list[str]
+    kept: list[str]
+    confusions: list[str]
 
 
-def bigrams(text: str) -> list[str]:
-    """Character bigrams within words, as Elasticsearch's CJK analyzer takes them; a lone character is a unit."""
-    return [word[i : i + 2] for word in text.lower().split() for i in range(max(len(word) - 1, 1))]
-
-
-def bm25(services: Sequence[Service], queries: Sequence[str]) -> Ranks:
-    """Plain BM25 (Robertson et al. 1994; k1 1.5, b 0.75) over the names and phrases of open services."""
-    owners = [service.id for service in services if service.open for _ in service.texts]
-    texts = [text for service in services if service.open for text in service.texts]
-    index = bm25s.BM25(k1=1.5, b=0.75)
-    index.index([bigrams(text) for text in texts], show_progress=False)
-    ranks = []
-    for query in queries:
-        known = [token for token in bigrams(query) if token in index.vocab_dict]
-        scores = index.get_scores(known) if known else np.zeros(len(texts))
-        best: dict[int, float] = {}
-        for row in np.argsort(-scores, kind="stable"):
-            if scores[row] > 0:
-                best.setdefault(owners[row], scores[row])
-        ranks.append(list(best)[:DEPTH])
-    return ranks
-
-
-def search(url: str, queries: Sequence[str], advance: Callable[[int, int], None]) -> Ranks:
-    """The live `search` ensemble."""
-    ranks: Ranks = []
-    with malgil.SearchClient(url, timeout=30) as client:
-        for start in range(0, len(queries), 64):
-            results = client.search_many(queries[start : start + 64], top_k=DEPTH)
-            ranks += [[hit.id for hit in result] for result in results]
-            advance(len(ranks), len(queries))
-    return ranks
+def everything(given: Sequence[Labelled], services: Sequence[Service]) -> list[Labelled]:
+    """Labelled queries, and what `noise` makes of the clean ones and of the services' names."""
+    return [*given, *noise.noisy([one for one in given if one.kind not in noise.KINDS], names(services))]
 
 
 def score(labelled: Sequence[Labelled], ranks: Ranks) -> dict[str, dict[str, float]]:
     """Recall@1, recall@5 and MRR@10 by kind, and over all in-scope queries as "all"."""
-    places: dict[str, list[float]] = defaultdict(list)
+    found: dict[str, list[float]] = defaultdict(list)
     for one, ids in zip(labelled, ranks, strict=True):
         if one.kind != OUT_OF_SCOPE:
             place = ids.index(one.id) + 1 if one.id in ids else np.inf
-            places[one.kind].append(place)
-            places["all"].append(place)
+            found[one.kind].append(place)
+            found["all"].append(place)
     return {
         kind: {
-            "recall@1": float(np.mean(np.array(found) <= 1)),
-            "recall@5": float(np.mean(np.array(found) <= 5)),
-            "mrr@10": float(np.mean(1 / np.array(found))),
-            "queries": len(found),
+            "recall@1": float(np.mean(np.array(places) <= 1)),
+            "recall@5": float(np.mean(np.array(places) <= 5)),
+            "mrr@10": float(np.mean(1 / np.array(places))),
+            "queries": len(places),
         }
-        for kind, found in places.items()
+        for kind, places in found.items()
     }
 
 
-def measure(
-    catalog: Sequence[Service], labelled: Sequence[Labelled], url: str, advance: Callable[[int, int], None]
-) -> dict[str, dict[str, dict[str, float]]]:
-    """{kind: {method: {recall@1, recall@5, mrr@10, queries}}}, methods bm25 and malgil."""
-    queries = [one.query for one in labelled]
-    scored = {
-        "bm25": score(labelled, bm25(catalog, queries)),
-        "malgil": score(labelled, search(url, queries, advance)),
-    }
-    return {kind: {method: by_kind[kind] for method, by_kind in scored.items()} for kind in scored["malgil"]}
+def measure(services: Sequence[Service], labelled: Sequence[Labelled], embed: Embed) -> Report:
+    """Figures of the held-out half; the linear mix is tuned on the other half, as Malgil's weights were."""
+    opened = [Entry(one.id, one.texts, one.threshold) for one in services if one.open]
+    corpus = Corpus(opened, embed)
+    vectors = embed([one.query for one in labelled])
+    tuned = np.array([not one.held_out for one in labelled])
+    mine, theirs = ([one for one in labelled if one.held_out == held] for held in (True, False))
+    mix = methods.best_mix(corpus, [one.query for one in theirs], vectors[tuned], lambda found: _mean(theirs, found))
+    ranks = methods.ranks(corpus, [one.query for one in mine], vectors[~tuned], mix)
+    name_of = {one.id: one.name for one in services}
+    return Report(
+        _by_kind({method: score(mine, found) for method, found in ranks.items()}),
+        keystrokes(mine, ranks),
+        kept(mine, ranks["malgil"]),
+        confusions(mine, ranks["malgil"], name_of.__getitem__),
+    )
+
+
+def keystrokes(labelled: Sequence[Labelled], ranks: dict[str, Ranks]) -> list[str]:
+    """For each method, how many keys until the right service is in sight, over the names and keywords typed."""
+    lines = []
+    for method, found in ranks.items():
+        seen: dict[tuple[str, int | None], list[bool]] = defaultdict(list)
+        for one, ids in zip(labelled, found, strict=True):
+            if one.kind in (noise.FIRST_KEYS, noise.PREFIX) and one.clean:
+                seen[one.clean, one.id].append(one.id in ids[:IN_SIGHT])
+        total = [len(noise.typed(text).replace(" ", "")) for text, _ in seen]
+        needed = [places.index(True) + 1 if True in places else len(places) + 1 for places in seen.values()]
+        if seen:
+            share = np.sum(needed) / np.sum(total)
+            lines.append(f"{method}: {np.mean(needed):.1f} of {np.mean(total):.1f} keys ({share:.0%})")
+    return lines
+
+
+def kept(labelled: Sequence[Labelled], ranks: Ranks) -> list[str]:
+    """How much of the recall@5 of clean queries is left when the same queries are mistyped."""
+    hit = {(one.kind, one.query): one.id in ids[:5] for one, ids in zip(labelled, ranks, strict=True)}
+    clean = {query: found for (kind, query), found in hit.items() if kind not in noise.KINDS}
+    lines = []
+    for kind in (noise.ONE_TYPO, noise.TWO_TYPOS, noise.SPACING):
+        both = [(hit[kind, one.query], clean[one.clean]) for one in labelled if one.kind == kind and one.clean in clean]
+        if both:
+            slipped, before = np.mean(both, axis=0)
+            lines.append(f"{kind}: {slipped:.3f} of {before:.3f} ({slipped / before:.0%})")
+    return lines
+
+
+def pairs(file: Path, embed: Embed) -> Figures:
+    """Questions of songys/Question_pair that ask the same: is one found by the other among all of them?"""
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["question1"] and row["question2"]]
+    corpus = Corpus([Entry(i, (row["question2"],)) for i, row in enumerate(rows)], embed)
+    asked = [
+        Labelled(row["question1"], i, "question_pair") for i, row in enumerate(rows) if row["is_duplicate"] == SAME
+    ]
+    queries = [one.query for one in asked]
+    vectors = embed(queries)
+    half = len(asked) // 2  # the mix is tuned on the first
+    mix = methods.best_mix(corpus, queries[:half], vectors[:half], lambda found: _mean(asked[:half], found))
+    ranks = methods.ranks(corpus, queries[half:], vectors[half:], mix)
+    figures = _by_kind({method: score(asked[half:], found) for method, found in ranks.items()})
+    return {"question_pair": figures["question_pair"]}
+
+
+def confusions(labelled: Sequence[Labelled], ranks: Ranks, name_of: Callable[[int], str], most: int = 10) -> list[str]:
+    """What came first instead of the right service, most frequent first."""
+    counts: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for one, ids in zip(labelled, ranks, strict=True):
+        if one.id is not None and one.id not in ids[:5]:
+            counts[name_of(one.id), name_of(ids[0]) if ids else "(nothing)"].append(one.query)
+    worst = sorted(counts.items(), key=lambda item: -len(item[1]))[:most]
+    return [f"{right} → {wrong}: {len(queries)}, such as {queries[0]!r}" for (right, wrong), queries in worst]
+
+
+def _mean(labelled: Sequence[Labelled], found: Ranks) -> float:
+    """The mean over kinds of recall@5 and MRR@10."""
+    figures = [own for kind, own in score(labelled, found).items() if kind != "all"]
+    return float(np.mean([own["recall@5"] + own["mrr@10"] for own in figures]))
+
+
+def _by_kind(scored: dict[str, dict[str, dict[str, float]]]) -> Figures:
+    return {kind: {method: own[kind] for method, own in scored.items()} for kind in scored["malgil"]}

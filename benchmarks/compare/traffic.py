@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from benchmarks import quality
-from export import ROOT
+from export import ROOT, labelled
 
 Ids = npt.NDArray[np.int64]
 BUCKETS = (8, 16, 32, 64, 128)
@@ -19,7 +18,7 @@ SEED = 7
 
 def queries() -> list[str]:
     """The labelled queries of the sample catalogue, in an order that mixes their kinds."""
-    found = [one.query for one in quality.read(ROOT / "benchmarks" / "data" / "finance_queries.jsonl")]
+    found = [one.query for one in labelled.read(ROOT / "benchmarks" / "data" / "finance_queries.jsonl")]
     return [found[i] for i in np.random.default_rng(SEED).permutation(len(found))]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -69,8 +68,9 @@ class Postings:
         times = np.fromiter((n for own in counts for n in own.values()), np.float64, count=sizes.sum())
         owners = np.repeat(np.arange(len(counts)), sizes)
         holding = np.bincount(tokens, minlength=len(self._ids))
-        self._idf = np.log1p((len(counts) - holding + 0.5) / (holding + 0.5))
-        self._idf_unknown = math.log1p((len(counts) + 0.5) / 0.5)
+        # The last, which a place of -1 finds, is that of n-grams in no phrase.
+        held = np.append(holding, 0)
+        self._idf = np.log1p((len(counts) - held + 0.5) / (held + 0.5))
         lengths = np.bincount(owners, times, minlength=len(counts))
         self._mean = max(float(lengths.mean()), 1.0) if counts else 1.0
         weights = self._idf[tokens] * self._saturated(times, lengths[owners])
@@ -83,16 +83,14 @@ class Postings:
 
         N-grams that no phrase holds count as the rarest there are: who says something else as well means less.
         """
-        full, known = 0.0, []
-        for gram, times in Counter(grams).items():
-            at = self._ids.get(gram)
-            idf = self._idf_unknown if at is None else self._idf[at]
-            full += float(idf * self._saturated(times, len(grams)))
-            if at is not None:
-                known.append((self._ends[at + 1] - self._ends[at], self._ends[at]))
+        counts = Counter(grams)
+        places = [self._ids.get(gram, -1) for gram in counts]
+        times = np.fromiter(counts.values(), np.float64, count=len(counts))
+        full = float(self._idf[places] @ self._saturated(times, len(grams)))
+        known = sorted((self._ends[at + 1] - self._ends[at], self._ends[at]) for at in places if at >= 0)
         spans: list[slice] = []
         room = POSTINGS
-        for size, start in sorted(known):
+        for size, start in known:
             room -= size
             if room < 0 and spans:
                 break

@@ -5,7 +5,7 @@ from keys import keys, words
 from rapidfuzz.distance import OSA
 
 from benchmarks import noise
-from benchmarks.labelled import Labelled
+from export.labelled import Labelled
 
 
 def test_keystrokes_are_what_the_screen_shows_at_each_key_but_the_last() -> None:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import Any
 
+import malgil
+import numpy as np
 import pytest
 
-from benchmarks import quality
-from benchmarks.__main__ import CATALOG, QUERIES, main
+from benchmarks import noise, quality
+from benchmarks.__main__ import main
+from benchmarks.methods import Corpus, Entry
+from benchmarks.quality_cli import CATALOG, QUERIES, SLIPS
+from export import labelled
 from export.catalog import read as read_catalog
+from export.labelled import OUT_OF_SCOPE, Labelled
 from server.launcher import Server
 
 
 def test_recall_and_mrr_are_those_of_the_textbook() -> None:
-    labelled = [quality.Labelled(str(i), 7, "paraphrase") for i in range(4)]
+    queries = [Labelled(str(i), 7, "paraphrase") for i in range(4)]
     ranks = [[7, 1], [1, 2, 7], [1, 2, 3, 4, 5, 7], [1]]
-    assert quality.score(labelled, ranks)["paraphrase"] == {
+    assert quality.score(queries, ranks)["paraphrase"] == {
         "recall@1": 0.25,
         "recall@5": 0.5,
         "mrr@10": pytest.approx((1 + 1 / 3 + 1 / 6 + 0) / 4),
@@ -24,33 +30,83 @@ def test_recall_and_mrr_are_those_of_the_textbook() -> None:
     }
 
 
-def test_bm25_finds_a_phrase_by_its_own_words_and_never_a_closed_service() -> None:
+def test_the_baseline_finds_a_phrase_by_its_own_words() -> None:
     services = read_catalog(CATALOG)
     texts = {service.phrases[0]: service for service in services}
-    ranks = quality.bm25(services, list(texts))
-    closed = {service.id for service in services if not service.open}
-    assert not closed & {found for ids in ranks for found in ids}
+    corpus = Corpus([Entry(s.id, s.texts) for s in services if s.open], lambda t: np.eye(len(t), dtype=np.float32))
+    ranks = corpus.by_score(corpus.bm25(list(texts)), least=0.0)
     firsts = [ids[:1] == [s.id] for s, ids in zip(texts.values(), ranks, strict=True) if s.open]
     assert sum(firsts) / len(firsts) > 0.95
+    assert corpus.by_score(corpus.bm25(["qqqqq"]), least=0.0) == [[]]
 
 
 def test_labelled_queries_point_at_open_services_and_none_is_a_phrase_of_the_catalogue() -> None:
     services = read_catalog(CATALOG)
     opened = {service.id for service in services if service.open}
     phrases = {text.replace(" ", "").lower() for service in services for text in service.texts}
-    labelled = quality.read(QUERIES)
-    assert sum(one.kind == "paraphrase" for one in labelled) >= 60
-    assert len({one.query for one in labelled}) == len(labelled)
-    for one in labelled:
+    queries = labelled.read(QUERIES)
+    assert sum(one.kind == "paraphrase" for one in queries) >= 60
+    assert len({one.query for one in queries}) == len(queries)
+    for one in queries:
         assert one.query.replace(" ", "").lower() not in phrases, one
-        assert (one.id is None) == (one.kind == quality.OUT_OF_SCOPE), one
+        assert (one.id is None) == (one.kind == OUT_OF_SCOPE), one
         assert one.id is None or one.id in opened, one
 
 
-def test_the_live_search_is_better_than_bm25_on_paraphrases(server: Server, tmp_path: Path) -> None:
-    written = tmp_path / "quality.json"
+def test_slips_are_of_the_kinds_that_noise_makes_and_point_at_open_services() -> None:
+    opened = {service.id for service in read_catalog(CATALOG) if service.open}
+    slips = labelled.read(SLIPS)
+    assert {one.kind for one in slips} == set(noise.KINDS) - {noise.FIRST_KEYS}
+    assert all(one.id in opened for one in slips)
+
+
+def test_keys_are_counted_until_the_service_is_in_sight() -> None:
+    typed = [Labelled(shown, 1, noise.FIRST_KEYS, "송금") for shown in ("ㅅ", "소", "송")]
+    seen, unseen = [1], [2, 3, 4, 1]
+    assert quality.keystrokes(typed, {"a": [unseen, seen, seen]}) == ["a: 2.0 of 6.0 keys (33%)"]
+    assert quality.keystrokes(typed, {"a": [unseen, unseen, unseen]}) == ["a: 4.0 of 6.0 keys (67%)"]
+
+
+def test_what_typos_cost_is_measured_on_the_same_queries() -> None:
+    queries = [
+        Labelled("송금", 1, "keyword"),
+        Labelled("환전", 2, "keyword"),
+        Labelled("송굼", 1, noise.ONE_TYPO, "송금"),
+        Labelled("환젼", 2, noise.ONE_TYPO, "환전"),
+        Labelled("대츨", 3, noise.ONE_TYPO),  # written by hand: there is no clean one
+    ]
+    assert quality.kept(queries, [[1], [2], [1], [5], [5]]) == ["one_typo: 0.500 of 1.000 (50%)"]
+
+
+@pytest.fixture(scope="module")
+def measured(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[str, float]]]:
+    """What `quality --json` writes with the encoder that serves."""
+    written = tmp_path_factory.mktemp("quality") / "quality.json"
     assert main(["quality", "--url", server.grpc_url, "--json", str(written)]) == 0
-    measured = json.loads(written.read_text())
-    paraphrase = measured["paraphrase"]
-    assert paraphrase["malgil"]["recall@1"] > paraphrase["bm25"]["recall@1"]
-    assert paraphrase["malgil"]["recall@5"] > paraphrase["bm25"]["recall@5"]
+    found: dict[str, dict[str, dict[str, float]]] = json.loads(written.read_text())
+    return found
+
+
+def test_no_kind_of_query_is_answered_worse_than_by_words_or_by_meaning_alone(measured: Any) -> None:
+    for kind, by_method in measured.items():
+        assert set(by_method) == {"bm25", "dense", "linear", "malgil"}
+        best = max(by_method[method]["recall@5"] for method in ("bm25", "dense"))
+        assert by_method["malgil"]["recall@5"] >= best, kind
+
+
+@pytest.mark.parametrize("kind", [noise.PREFIX, noise.CHOSUNG, noise.WRONG_LAYOUT])
+def test_half_typed_words_initials_and_the_wrong_layout_find_the_service(measured: Any, kind: str) -> None:
+    assert measured[kind]["malgil"]["recall@5"] >= 0.9
+
+
+def test_the_live_search_ranks_as_the_figures_say(server: Server) -> None:
+    with malgil.SearchClient(server.grpc_url) as client:
+        services = [service for service in read_catalog(CATALOG) if service.open]
+        entries = [Entry(one.id, one.texts, one.threshold) for one in services]
+        corpus = Corpus(entries, lambda texts: client.embed(list(texts)))
+        queries = ["송ㄱ", "ㄷㅊㅍㅇ", "thdrma", "더취패이", "남은 용돈 어디서 봐", "카드 뷴실 싱고"]
+        offline = corpus.malgil(client.embed(queries), queries)
+        for query, ranked, live in zip(queries, offline, client.search_many(queries, explain=True), strict=True):
+            assert [hit.id for hit in live] == corpus.ids([ranked])[0], query
+            np.testing.assert_allclose([hit.score for hit in live], ranked.scores, atol=1e-4)
+            assert [hit.lexical for hit in live] == pytest.approx(ranked.lexical.tolist(), abs=1e-6)

@@ -1,12 +1,14 @@
-import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from layout import compose, restore
+from tokenization import Tokenization
 
 from benchmarks.noise import typed
+from benchmarks.quality_cli import QUERIES
+from export import labelled
 
 PIECES = {"thdrma": 4, "송금": 1, "auto": 1, "며새": 2, "ehs qhsorl": 6, "돈 보내기": 2, "ehs": 1, "돈": 1, "qhsorl": 3}
 
@@ -54,12 +56,6 @@ def test_the_wrong_layout_is_mended_and_english_is_left_alone(text: str, meant: 
 
 
 def test_no_word_of_english_in_the_sample_queries_is_taken_for_korean(repository: Path) -> None:
-    from tokenization import Tokenization
-
-    from benchmarks import labelled
-    from benchmarks.demo import __file__ as beside
-
     tokenization = Tokenization.load(repository / "tokenizer" / "1")
-    queries = labelled.read(Path(beside).parent / "data" / "finance_queries.jsonl")
-    changed = [one.query for one in queries if tokenization.meant(one.query) != one.query]
-    assert not changed, sys.stderr
+    changed = [one.query for one in labelled.read(QUERIES) if tokenization.meant(one.query) != one.query]
+    assert not changed

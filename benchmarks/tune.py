@@ -1,0 +1,74 @@
+"""`python -m benchmarks tune`: better weights of the letters, on the half of the queries that no figure comes from."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+
+import numpy as np
+from fusion import fused
+from lexical import Weights
+
+from benchmarks import quality
+from benchmarks.methods import Corpus, Embed, Entry
+from export.catalog import Service
+from export.labelled import OUT_OF_SCOPE, Labelled
+
+CLEAN = ("paraphrase", "keyword", "synonym", "mixed")
+MOST = 300  # queries of one kind: keystrokes are many
+STEP = 0.15  # standard deviation of a change
+LOSS = 10.0  # times what clean queries lose against the meaning alone
+
+
+def search(
+    services: Sequence[Service],
+    labelled: Sequence[Labelled],
+    embed: Embed,
+    seconds: float,
+    seed: int,
+    say: Callable[[str], None],
+) -> Weights:
+    """A random walk from the weights in use; each step up is said."""
+    draw = random.Random(seed)
+    chosen = _sample([one for one in labelled if not one.held_out and one.kind != OUT_OF_SCOPE], draw)
+    corpus = Corpus([Entry(one.id, one.texts) for one in services if one.open], embed)
+    cosines = corpus.cosines(embed([one.query for one in chosen]))
+    bare = quality.score(chosen, corpus.by_score(cosines))
+
+    def value(weights: Weights) -> float:
+        corpus.lexical.weights = weights
+        shares = np.zeros_like(cosines)
+        for row, one in zip(shares, chosen, strict=True):
+            found = corpus.lexical.evidence(one.query)
+            np.maximum.at(row, corpus.service_of_row[found.rows], found.shares)
+        figures = quality.score(chosen, corpus.by_score(fused(cosines, shares)))
+        gained = np.mean([own["recall@5"] + own["mrr@10"] for kind, own in figures.items() if kind != "all"])
+        lost = sum(max(0.0, bare[kind]["recall@5"] - figures[kind]["recall@5"]) for kind in CLEAN if kind in figures)
+        return float(gained - LOSS * lost)
+
+    best = Weights()
+    highest = value(best)
+    say(f"{highest:.4f} {best}")
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        weights = _changed(best, draw)
+        if (reached := value(weights)) > highest:
+            best, highest = weights, reached
+            say(f"{highest:.4f} {best}")
+    return best
+
+
+def _changed(weights: Weights, draw: random.Random) -> Weights:
+    values = asdict(weights)
+    for field in draw.sample([field.name for field in fields(Weights)], draw.randint(1, 4)):
+        values[field] = min(max(values[field] + draw.gauss(0, STEP), 0.0), 0.99)
+    return Weights(**values)
+
+
+def _sample(labelled: Sequence[Labelled], draw: random.Random) -> list[Labelled]:
+    by_kind: dict[str, list[Labelled]] = {}
+    for one in labelled:
+        by_kind.setdefault(one.kind, []).append(one)
+    return [one for own in by_kind.values() for one in draw.sample(own, min(MOST, len(own)))]
