@@ -1,4 +1,4 @@
-"""Command line: `python -m export encoder`, `python -m export catalog publish`, `python -m export catalog check`."""
+"""Command line: `python -m export encoder`, `python -m export catalog …`, `python -m export calibrate`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from export import ROOT, catalog, embedding, generations
+from export import ROOT, calibrate, calibrate_cli, catalog, embedding, generations, labelled
 
 REPOSITORY = ROOT / "model_repository"
 INDEX = ROOT / "index"
@@ -27,7 +27,13 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         status: int = arguments.run(arguments)
-    except (catalog.CatalogError, embedding.OtherEncoderError, FileNotFoundError) as error:
+    except (
+        catalog.CatalogError,
+        embedding.OtherEncoderError,
+        labelled.LabelError,
+        calibrate.NothingToLearnError,
+        FileNotFoundError,
+    ) as error:
         return _fail(str(error))
     except KeyboardInterrupt:
         return _fail("interrupted; nothing was replaced")
@@ -99,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _repository_option(publish)
     publish.set_defaults(run=_publish)
+    calibrate_cli.add(commands, _repository_option, CONSOLE)
     check = actions.add_parser("check", help="validate a catalogue and say what is wrong in which line")
     check.add_argument("file", type=Path, help="the catalogue: JSON Lines, one service a line")
     check.set_defaults(run=_check)

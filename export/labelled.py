@@ -44,9 +44,37 @@ class Labelled:
         return hashlib.sha256(self.origin.encode()).digest()[0] % 2 == 1
 
 
+class LabelError(ValueError):
+    """A line of labelled queries that cannot be used; the text names file, line and field."""
+
+
 def read(path: Path) -> list[Labelled]:
-    """Labelled queries from JSON Lines."""
-    return [Labelled(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    """Labelled queries from JSON Lines: {"query": text, "id": number or null, "kind": text} each.
+
+    Raises:
+        LabelError: a line is something else.
+    """
+    found = []
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+        if line.strip():
+            try:
+                found.append(_labelled(json.loads(line)))
+            except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError among them
+                raise LabelError(f"{path}:{number}: {error}") from None
+    return found
+
+
+def _labelled(value: object) -> Labelled:
+    if not isinstance(value, dict) or not {"query", "id"} <= value.keys() <= {"query", "id", "kind"}:
+        raise ValueError('a labelled query is {"query": …, "id": …, "kind": …}')
+    query, id, kind = value["query"], value["id"], value.get("kind", "")
+    if not isinstance(query, str) or not query.strip():
+        raise ValueError("query must be a text that is not blank")
+    if id is not None and (isinstance(id, bool) or not isinstance(id, int)):
+        raise ValueError(f"id is {json.dumps(id)[:40]}: it must be a service's id, or null")
+    if not isinstance(kind, str):
+        raise ValueError("kind must be a text")
+    return Labelled(query, id, kind)
 
 
 def names(services: Sequence[Service]) -> list[Labelled]:

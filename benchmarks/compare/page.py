@@ -19,6 +19,7 @@ EXPLAINED = {
     "f": "The whole search over sentence-transformers behind FastAPI.",
     "g": "The drop-in ONNX Runtime backend over its own session in process.",
     "h": "The bundled encoder in int8 over fp32.",
+    "i": "The whole search with lexical evidence over the meaning alone.",
 }
 
 

@@ -31,6 +31,7 @@ MODULES = {
     "f": "framework",
     "g": "backend",
     "h": "precisions",
+    "i": "letters",
 }
 
 
