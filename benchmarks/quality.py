@@ -57,8 +57,8 @@ def score(labelled: Sequence[Labelled], ranks: Ranks) -> dict[str, dict[str, flo
 
 def measure(services: Sequence[Service], labelled: Sequence[Labelled], embed: Embed) -> Report:
     """Figures of the held-out half; the linear mix is tuned on the other half, as Malgil's weights were."""
-    opened = [Entry(one.id, one.texts, one.threshold) for one in services if one.open]
-    corpus = Corpus(opened, embed)
+    # Without thresholds, which BM25 and the mix cannot have: what those do, `python -m export calibrate` tells.
+    corpus = Corpus([Entry(one.id, one.texts) for one in services if one.open], embed)
     vectors = embed([one.query for one in labelled])
     tuned = np.array([not one.held_out for one in labelled])
     mine, theirs = ([one for one in labelled if one.held_out == held] for held in (True, False))

@@ -89,7 +89,10 @@ def curve(found: Sequence[Answer]) -> list[Point]:
         missing = "has an id" if not inside else 'has "id": null'
         raise NothingToLearnError(f"no query {missing}: queries of both sorts are needed to tell a threshold")
     best = [float(one.scores[0]) for one in found if len(one.scores)]
-    return [_point(float(at), inside, outside) for at in np.linspace(min(best), max(best), STEPS)]
+    if not best:
+        raise NothingToLearnError("no query finds anything, whatever the threshold")
+    lowest = min(float(score) for one in found for score in one.scores)
+    return [_point(at, inside, outside) for at in (lowest, *np.linspace(min(best), max(best), STEPS).tolist())]
 
 
 def propose(points: Sequence[Point], cost: float) -> Point:

@@ -64,9 +64,9 @@ def test_what_was_exported_is_kept_until_its_code_changes_and_the_rest_is_always
     exports: list[str] = []
     export = encoder.export
 
-    def counted(location: str, *rest: Any) -> encoder.Exported:
+    def counted(location: str, *rest: Any, **named: Any) -> encoder.Exported:
         exports.append(location)
-        return export(location, *rest)
+        return export(location, *rest, **named)
 
     monkeypatch.setattr(encoder, "export", counted)
     (repository / "scorer" / "1" / "model.py").write_text("an older one")
@@ -81,7 +81,7 @@ def test_what_was_exported_is_kept_until_its_code_changes_and_the_rest_is_always
 
 
 def test_the_bundled_encoder_is_not_exported_twice(bench: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise AssertionError("`make export` has made it")
 
     monkeypatch.setattr(encoder, "export", refuse)
