@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from generation import GenerationError
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from export import ROOT, calibrate, calibrate_cli, catalog, embedding, generations, labelled
+from export import ROOT, calibrate, calibrate_cli, catalog, catalog_cli, embedding, history, labelled
 
 REPOSITORY = ROOT / "model_repository"
-INDEX = ROOT / "index"
 CONSOLE = Console(highlight=False)
 
 
@@ -29,6 +27,9 @@ def main(argv: list[str] | None = None) -> int:
         status: int = arguments.run(arguments)
     except (
         catalog.CatalogError,
+        catalog_cli.CatalogCommandError,
+        history.HistoryError,
+        GenerationError,
         embedding.OtherEncoderError,
         labelled.LabelError,
         calibrate.NothingToLearnError,
@@ -82,33 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     _repository_option(encoder)
     encoder.set_defaults(run=_encoder)
 
-    catalogs = commands.add_parser("catalog", help="check and publish catalogues of services")
-    actions = catalogs.add_subparsers(required=True, metavar="ACTION")
-    publish = actions.add_parser(
-        "publish",
-        help="embed a catalogue and make it the one that serves",
-        description="Validate a catalogue, embed what is new in it, write an index generation and make it serve. "
-        "A running server takes it up within a second.",
-        epilog="example: `python -m export catalog publish catalogs/finance.jsonl --offline`",
-    )
-    publish.add_argument("file", type=Path, help="the catalogue: JSON Lines, one service a line")
-    publish.add_argument(
-        "--offline", action="store_true", help="embed in this process instead of through the running server"
-    )
-    publish.add_argument("--url", default="127.0.0.1:8001", help="gRPC address of the server (default: %(default)s)")
-    publish.add_argument("--index", type=Path, default=INDEX, help="index folder (default: index)")
-    publish.add_argument(
-        "--default-threshold",
-        type=_threshold,
-        metavar="SCORE",
-        help="least score of services without a threshold of their own, -1 to 1 (default: none)",
-    )
-    _repository_option(publish)
-    publish.set_defaults(run=_publish)
+    catalog_cli.add(commands, _repository_option, CONSOLE)
     calibrate_cli.add(commands, _repository_option, CONSOLE)
-    check = actions.add_parser("check", help="validate a catalogue and say what is wrong in which line")
-    check.add_argument("file", type=Path, help="the catalogue: JSON Lines, one service a line")
-    check.set_defaults(run=_check)
     return parser
 
 
@@ -116,13 +92,6 @@ def _repository_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repository", type=Path, default=REPOSITORY, help="model repository (default: model_repository)"
     )
-
-
-def _threshold(text: str) -> float:
-    value = float(text)
-    if not -1 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not from -1 to 1")
-    return value
 
 
 def _encoder(arguments: argparse.Namespace) -> int:
@@ -182,41 +151,6 @@ def _print_costs(arguments: argparse.Namespace) -> None:
         for cost in costs.compare(Path(folder), arguments.repository, arguments.data, status.update):
             table.add_row(cost.what, cost.before, cost.after, cost.ratio)
     CONSOLE.print(table)
-
-
-def _publish(arguments: argparse.Namespace) -> int:
-    import malgil
-
-    services = catalog.read(arguments.file)
-    metadata_file = arguments.repository / "tokenizer" / "1" / "encoder.json"
-    if not metadata_file.exists():
-        return _fail(f"{metadata_file} is missing: run `python -m export encoder` first")
-    metadata = json.loads(metadata_file.read_text(encoding="utf-8"))
-    columns = (TextColumn("embedding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=CONSOLE, transient=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def advance(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        if arguments.offline:
-            embed = embedding.offline(arguments.repository, advance)
-        else:
-            embed = embedding.online(arguments.url, arguments.repository, advance)
-        try:
-            number = generations.publish(services, arguments.index, metadata, embed, arguments.default_threshold)
-        except malgil.MalgilError as error:
-            return _fail(f"{arguments.url}: {error}. Start `python -m server`, or publish with --offline")
-    phrases = sum(len(service.texts) for service in services)
-    opened = sum(service.open for service in services)
-    CONSOLE.print(f"generation {number} serves: {opened} open of {len(services)} services, {phrases} phrases")
-    return 0
-
-
-def _check(arguments: argparse.Namespace) -> int:
-    services = catalog.read(arguments.file)
-    CONSOLE.print(f"{arguments.file}: {len(services)} services, {sum(s.open for s in services)} open")
-    return 0
 
 
 def _fail(text: str) -> int:

@@ -55,9 +55,9 @@ def publish(
     ordered = sorted(services, key=lambda service: (not service.open, service.id))
     texts = [text for service in ordered for text in service.texts]
     owners = np.repeat(np.arange(len(ordered), dtype=np.int32), [len(service.texts) for service in ordered])
-    with _locked(index):
+    with locked(index):
         vectors = _embedded(texts, _known(index, encoder["fingerprint"]), embed)
-        number = _next(index)
+        number = next_number(index)
         temporary = index / "generations" / f".{number:06d}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
@@ -77,15 +77,23 @@ def publish(
             "default_threshold": default_threshold,
             "files": {name: sha256(temporary / name) for name in ("vectors.safetensors", "services.jsonl")},
         }
-        (temporary / "manifest.json").write_text(
-            json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
-        )
-        for path in (*temporary.iterdir(), temporary):
-            _sync(path)
-        temporary.rename(reader.folder_of(index, number))
-        _sync(index / "generations")
+        write_manifest(temporary, manifest)
+        seal(index, temporary, number)
         point_at(index, number)
     return number
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write a generation's manifest."""
+    (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def seal(index: Path, temporary: Path, number: int) -> None:
+    """Make a finished folder a generation: on disk whole before it has its number."""
+    for path in (*temporary.iterdir(), temporary):
+        _sync(path)
+    temporary.rename(reader.folder_of(index, number))
+    _sync(index / "generations")
 
 
 def point_at(index: Path, number: int) -> None:
@@ -127,7 +135,7 @@ def _embedded(texts: Sequence[str], known: Mapping[str, Vectors], embed: Embed) 
     return np.stack([vectors[text] for text in texts])
 
 
-def _next(index: Path) -> int:
+def next_number(index: Path) -> int:
     """A number that no generation had, not even one that was deleted while it served."""
     numbers = [int(p.name) for p in (index / "generations").glob("[0-9]*") if p.name.isdigit()]
     with contextlib.suppress(reader.GenerationError):
@@ -136,7 +144,7 @@ def _next(index: Path) -> int:
 
 
 @contextlib.contextmanager
-def _locked(index: Path) -> Iterator[None]:
+def locked(index: Path) -> Iterator[None]:
     """One publisher at a time; the lock goes with the process that holds it."""
     (index / "generations").mkdir(parents=True, exist_ok=True)
     with (index / ".lock").open("w") as lock:

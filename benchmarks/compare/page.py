@@ -29,14 +29,13 @@ def page(entries: Sequence[Entry]) -> str:
     Args:
         entries: what `--json` wrote, at least one.
     """
-    machine, code = entries[0]["machine"], entries[0]["code"]
+    machine = entries[0]["machine"]
     gpus = ", ".join(machine["gpus"]) or "no GPU"
-    changed = " with changes" if code["dirty"] else ""
     parts = [
         "# Against what one would run instead",
         f"Made by `python -m benchmarks compare --json …` on **{machine['cpu']}, {machine['cores']} cores, "
         f"{machine['memory_gib']:.0f} GiB, {gpus}**; clients on the same machine. "
-        f"Commit {(code['commit'] or 'unknown')[:10]}{changed}. Both sides of a ratio are measured in turns; it is the "
+        f"Commit {_commits(entries)}. Both sides of a ratio are measured in turns; it is the "
         "median of the runs' ratios, beside the lowest and the highest.",
     ]
     for letter in dict.fromkeys(entry["id"] for entry in entries):
@@ -48,6 +47,19 @@ def page(entries: Sequence[Entry]) -> str:
         rows += [_row(entry) for entry in own]
         parts += [f"**{letter}.** {EXPLAINED[letter]}", "\n".join(f"| {' | '.join(row)} |" for row in rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def _commits(entries: Sequence[Entry]) -> str:
+    """The commit, or those of each letter."""
+    letters: dict[str, list[str]] = {}
+    for entry in entries:
+        code = entry["code"]
+        shown = f"{(code['commit'] or 'unknown')[:10]}{' with changes' if code['dirty'] else ''}"
+        own = letters.setdefault(shown, [])
+        own += [entry["id"]] if entry["id"] not in own else []
+    if len(letters) == 1:
+        return next(iter(letters))
+    return ", ".join(f"{commit} ({', '.join(own)})" for commit, own in letters.items())
 
 
 def _row(entry: Entry) -> list[str]:

@@ -9,8 +9,12 @@ index/generations/000042/
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,6 +119,11 @@ def load(folder: Path, fingerprint: str | None = None) -> Generation:
     Raises:
         GenerationError: damaged, or made by another encoder.
     """
+    with _reading(folder):
+        return _load(folder, fingerprint)
+
+
+def _load(folder: Path, fingerprint: str | None) -> Generation:
     manifest = read_manifest(folder)
     try:
         made_by = manifest["encoder"]["fingerprint"]
@@ -139,6 +148,21 @@ def load(folder: Path, fingerprint: str | None = None) -> Generation:
         KeyError, TypeError, AttributeError, ValueError, OverflowError, OSError, RecursionError, SafetensorError
     ) as error:  # fmt: skip
         raise GenerationError(f"{folder} is damaged: {error!r}") from None
+
+
+@contextlib.contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Hold the folder's shared lock: what collects old generations leaves alone what is being read."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise GenerationError(f"{folder} cannot be read: {error.strerror}") from None
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks: then collecting only risks a refusal
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _assemble(

@@ -14,7 +14,7 @@ from tritonclient.utils import InferenceServerException
 
 from export.embedding import offline
 from server.launcher import Server
-from tests.live import OUTPUTS, decoded, infer, texts
+from tests.live import OUTPUTS, decoded, infer, inputs, texts
 
 QUERIES = [f"{text} {i}" if i else text for i in range(8) for text in (
     "돈 보내기", "용돈", "이번 달 카드값", "환전하려면 어떻게 해", "ㅅㄱ", "대출 이자", "보험금 청구 서류", "Apple Pay",
@@ -243,3 +243,12 @@ def test_an_embedding_that_cannot_be_scored_is_refused(client: Any, embedding: A
 def test_a_blank_query_is_refused_by_the_scorer_too(client: Any) -> None:
     message = refused(client, "scorer", query=texts([" "]), embedding=embedding_of(client, "송금"))
     assert "query is blank" in message
+
+
+def test_an_answer_carries_what_was_asked_for_and_nothing_else(client: Any) -> None:
+    asked = [grpc.InferRequestedOutput(name) for name in ("id", "dense", "lexical", "score")]
+    result = client.infer("search", inputs({"query": texts(["송ㄱ"])}), outputs=asked)
+    assert {output.name for output in result.get_response().outputs} == {"id", "dense", "lexical", "score"}
+    dense, lexical, score = (result.as_numpy(name) for name in ("dense", "lexical", "score"))
+    np.testing.assert_allclose(score, 1 - (1 - dense) * (1 - lexical), atol=2e-6)
+    assert lexical.max() > 0.9
