@@ -47,6 +47,7 @@ class Generation:
     phrases_padded: Objects  # [P + 1] bytes
     thresholds: npt.NDArray[np.float32]  # [S], -inf where there is none
     surfaces: dict[str, npt.NDArray[np.bool_]]  # surface → [S]: shown there
+    created: str = ""  # when it was published, ISO 8601
 
     @property
     def dimension(self) -> int:
@@ -196,6 +197,7 @@ def _assemble(
         phrases_padded=_bytes(phrases),
         thresholds=np.array([-np.inf if t is None else t for t in thresholds], dtype=np.float32),
         surfaces={s: np.array([s in service["surfaces"] for service in services], bool) for s in sorted(surfaces)},
+        created=str(manifest.get("created", "")),
     )
 
 

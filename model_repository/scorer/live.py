@@ -10,6 +10,7 @@ from pathlib import Path
 
 from generation import Generation, GenerationError, current, folder_of, load
 from lexical import LexicalIndex
+from metrics import Metrics
 from scoring import Scorer
 
 POLL_SECONDS = 0.5  # a publish serves within this and the time it takes to load
@@ -33,6 +34,7 @@ class LiveIndex:
             encoder in memory stays what it is when another is exported beside it.
         prepare: puts a generation on the device, and makes what the letters of queries are compared with.
         log: called with (level, sentence), level "info" or "error".
+        metrics: told what begins to serve, and of each refusal.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class LiveIndex:
         encoder: Path,
         prepare: Callable[[Generation], Serving],
         log: Callable[[str, str], None],
+        metrics: Metrics | None = None,
     ) -> None:
         self._index, self._encoder, self._prepare, self._log = index, encoder, prepare, log
+        self._metrics = metrics
         self._serving: Serving | None = None
         self._fingerprint: str | None = None
         self._refused: tuple[int | None, str] | None = None
@@ -87,12 +91,16 @@ class LiveIndex:
             self._serving = self._prepare(generation)
             self._refused = None
             self._log("info", f"serving generation {number}: {len(generation.thresholds)} open services")
+            if self._metrics:
+                self._metrics.serves(generation)
         except Exception as error:  # a device out of memory too: the thread that follows must not die of it
             refused = (number, str(error) if isinstance(error, GenerationError) else f"{type(error).__name__}: {error}")
             if refused != self._refused:
                 self._refused = refused
                 what = "the index" if number is None else f"generation {number}"
                 self._log("error", f"{what} is refused: {refused[1]}")
+                if self._metrics:
+                    self._metrics.refused()
 
     def _watch(self) -> None:
         while not self._stop.wait(POLL_SECONDS):

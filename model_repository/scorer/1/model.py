@@ -1,9 +1,10 @@
-"""Triton adapter of the scorer: see scoring.py, generation.py, live.py and tensors.py for what it does."""
+"""Triton adapter of the scorer: see scoring.py, generation.py, live.py, tensors.py and metrics.py."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import triton_python_backend_utils as pb_utils
 from generation import Generation
 from lexical import LexicalIndex
 from live import LiveIndex, Serving
+from metrics import Metrics
 from scoring import CpuScorer, Scorer, Want, product_threads, unit
 from tensors import check_embeddings, lay_out, parse_query, parse_wants
 from threadpoolctl import threadpool_limits
@@ -27,18 +29,23 @@ class TritonPythonModel:
         folder = Path(args["model_repository"])
         self.with_lexical = _is_on("lexical", parameters["lexical"])
         self.device = _choose_device(parameters["device"], args["model_instance_device_id"])
-        self.live = LiveIndex(folder / parameters["index"], folder / parameters["encoder"], self._prepare, _log)
+        self.metrics = Metrics(pb_utils.MetricFamily, {"scorer": args["model_instance_name"]})
+        index, encoder = folder / parameters["index"], folder / parameters["encoder"]
+        self.live = LiveIndex(index, encoder, self._prepare, _log, self.metrics)
         _log("info", f"scoring on {self.device}")
         self.live.start()
+        self.metrics.start()
 
     def finalize(self) -> None:
-        """Stop following the index."""
+        """Stop following the index and sending metrics."""
         self.live.stop()
+        self.metrics.stop()
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Rank the queries of all requests in one product; a bad request fails alone."""
         serving = self.live.serving
         if serving is None:
+            self.metrics.error("no_catalogue", len(requests))
             return [_error(self.live.why_not, pb_utils.TritonError.UNAVAILABLE) for _ in requests]
         responses: list[Any] = [None] * len(requests)
         embeddings: list[Any] = []
@@ -49,14 +56,18 @@ class TritonPythonModel:
             try:
                 texts, embedding, own = self._read(request, serving)
             except ValueError as error:
+                self.metrics.error("invalid_argument")
                 responses[i] = _error(str(error), pb_utils.TritonError.INVALID_ARG)
                 continue
             spans.append((i, len(wants), len(wants) + len(own)))
             embeddings.append(embedding)
             queries += texts
             wants += own
+        began = time.perf_counter()
         evidence = [serving.lexical.evidence(query) for query in queries] if serving.lexical else []
+        spelled = time.perf_counter()
         ranked = serving.scorer.rank(self._join(embeddings), wants, evidence) if wants else []
+        self.metrics.batch(ranked, spelled - began, time.perf_counter() - spelled)
         for i, start, stop in spans:
             outputs = lay_out(serving.generation, ranked[start:stop], wants[start:stop])
             asked = requests[i].requested_output_names()
