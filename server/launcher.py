@@ -57,7 +57,7 @@ class Server:
             home = triton.find_home(self._scratch)
             self.process = subprocess.Popen(
                 end_with_parent() + triton.command(home, repository.resolve(), self.ports, host, self._shm_prefix),
-                env=home.environment,
+                env={**home.environment, "MALGIL_METRICS_URL": self.metrics_url},  # for admission, see the tokenizer
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

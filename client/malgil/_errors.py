@@ -66,7 +66,7 @@ def from_status(code: str, message: str) -> MalgilError:
         return BadRequest(message)
     if code == "DEADLINE_EXCEEDED" or "Request timeout expired" in message:
         return DeadlineExceeded(message)
-    if code == "RESOURCE_EXHAUSTED" or "Exceeds maximum queue size" in message:
+    if code == "RESOURCE_EXHAUSTED" or message.startswith("overloaded") or "Exceeds maximum queue size" in message:
         return Overloaded(message)
     # NOT_FOUND: the server does not hold the model (yet). A dead Python stub answers INTERNAL for ever, while
     # the server goes on calling itself ready.

@@ -40,9 +40,7 @@ class GrpcTransport:
     def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
         """See Transport.infer."""
         try:
-            result = self._client.infer(
-                model, _infer_inputs(inputs), outputs=_asked(outputs), client_timeout=deadline.left()
-            )
+            result = self._client.infer(model, _infer_inputs(inputs), outputs=_asked(outputs), **_times(deadline))
         except InferenceServerException as error:
             raise _translate(error, self._target, deadline) from None
         return _tensors(result)
@@ -66,9 +64,7 @@ class AsyncGrpcTransport:
         if self._client is None:
             self._client = AsyncInferenceServerClient(self._target, channel_args=_CHANNEL_ARGS)
         try:
-            result = await self._client.infer(
-                model, _infer_inputs(inputs), outputs=_asked(outputs), client_timeout=deadline.left()
-            )
+            result = await self._client.infer(model, _infer_inputs(inputs), outputs=_asked(outputs), **_times(deadline))
         except InferenceServerException as error:
             raise _translate(error, self._target, deadline) from None
         return _tensors(result)
@@ -77,6 +73,12 @@ class AsyncGrpcTransport:
         """See Transport.close."""
         if self._client is not None:
             await self._client.close()
+
+
+def _times(deadline: Deadline) -> dict[str, Any]:
+    """The deadline for the connection, and for the server, which refuses what it cannot answer in time."""
+    left = deadline.left()
+    return {"client_timeout": left, "timeout": int(left * 1e6)}  # seconds, and microseconds
 
 
 def _infer_inputs(inputs: Tensors) -> list[InferInput]:

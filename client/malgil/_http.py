@@ -51,7 +51,7 @@ class HttpTransport:
 
     def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
         """See Transport.infer."""
-        body, headers = encode(inputs, outputs)
+        body, headers = encode(inputs, outputs, deadline.left())
         try:
             response = self._client.post(
                 _address(self._url, model), content=body, headers=headers, timeout=deadline.left()
@@ -74,7 +74,7 @@ class AsyncHttpTransport:
 
     async def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
         """See Transport.infer."""
-        body, headers = encode(inputs, outputs)
+        body, headers = encode(inputs, outputs, deadline.left())
         call = self._client.post(_address(self._url, model), content=body, headers=headers)
         try:
             response = await _within(deadline, call)
@@ -87,17 +87,18 @@ class AsyncHttpTransport:
         await self._client.aclose()
 
 
-def encode(inputs: Tensors, outputs: Sequence[str]) -> tuple[bytes, dict[str, str]]:
-    """The body of an inference request and the headers it needs."""
+def encode(inputs: Tensors, outputs: Sequence[str], timeout: float) -> tuple[bytes, dict[str, str]]:
+    """The body of an inference request and the headers it needs; it is of no use after `timeout` seconds."""
     described, blobs = [], []
     for name, array in inputs.items():
         kind = np_to_triton_dtype(array.dtype)
         blob = serialize_byte_tensor(array).item() if kind == "BYTES" else array.tobytes()
-        parameters = {"binary_data_size": len(blob)}
-        described.append({"name": name, "datatype": kind, "shape": list(array.shape), "parameters": parameters})
+        size = {"binary_data_size": len(blob)}
+        described.append({"name": name, "datatype": kind, "shape": list(array.shape), "parameters": size})
         blobs.append(blob)
     asked = [{"name": name, "parameters": {"binary_data": True}} for name in outputs]
-    header = json.dumps({"inputs": described, "outputs": asked}).encode()
+    parameters = {"timeout": int(timeout * 1e6)}  # microseconds: the server refuses what it cannot answer in time
+    header = json.dumps({"parameters": parameters, "inputs": described, "outputs": asked}).encode()
     return b"".join([header, *blobs]), {_HEADER_LENGTH: str(len(header))}
 
 

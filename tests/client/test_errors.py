@@ -14,6 +14,7 @@ from tests.client import fake_triton
     [
         (fake_triton.BLANK, BadRequest, "query: the text is blank"),
         (fake_triton.QUEUE_FULL, Overloaded, "Exceeds maximum queue size"),
+        (("UNAVAILABLE", "in ensemble 'search', overloaded: 256 wait"), Overloaded, "overloaded: 256 wait"),
         (fake_triton.QUEUE_TIMEOUT, DeadlineExceeded, "Request timeout expired"),
         (fake_triton.NO_CATALOGUE, Unavailable, "no catalogue is published"),
         (fake_triton.NO_MODEL, Unavailable, "Request for unknown model: 'search' is not found"),

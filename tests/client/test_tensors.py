@@ -104,7 +104,7 @@ def test_a_vector_can_be_written_to() -> None:
 
 
 def test_http_sends_the_bytes_and_says_where_they_begin() -> None:
-    body, headers = encode(search_inputs("송금", 5, None, None), ["id"])
+    body, headers = encode(search_inputs("송금", 5, None, None), ["id"], timeout=1.5)
     split = int(headers["Inference-Header-Content-Length"])
     assert body[split:] == b"\x06\0\0\0" + "송금".encode() + b"\x05\0\0\0"
     assert body[:split].decode().count('"binary_data_size"') == 2

@@ -1,12 +1,14 @@
-"""Triton adapter of the tokenizer: see tokenization.py for what it does."""
+"""Triton adapter of the tokenizer: see tokenization.py and admission.py for what it does."""
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import triton_python_backend_utils as pb_utils
+from admission import Admission, fetch, pending
 from tokenization import Tokenization, pad, parse_kind, parse_text
 
 # Batches are short texts: handing them to a thread pool costs more than tokenizing them.
@@ -18,6 +20,11 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the exported tokenizer."""
+        parameters = {
+            key: value["string_value"] for key, value in json.loads(args["model_config"])["parameters"].items()
+        }
+        behind, metrics = parameters["waiting_in"].split(), os.environ.get("MALGIL_METRICS_URL", parameters["metrics"])
+        self.admission = Admission(int(parameters["max_pending"]), lambda: pending(fetch(metrics), behind), _warn)
         self.tokenization = Tokenization.load(Path(args["model_repository"], args["model_version"]))
 
     def execute(self, requests: list[Any]) -> list[Any]:
@@ -26,14 +33,16 @@ class TritonPythonModel:
         texts: list[str] = []
         kinds: list[str] = []
         spans: list[tuple[int, int, int]] = []
+        refusals = self.admission.refusals([request.timeout() / 1e6 for request in requests])
         for i, request in enumerate(requests):
+            if refusals[i]:
+                responses[i] = _error(refusals[i], pb_utils.TritonError.UNAVAILABLE)
+                continue
             try:
                 own_texts = [parse_text(raw) for raw in _elements(request, "text")]
                 own_kinds = [parse_kind(raw) for raw in _elements(request, "kind")] or ["query"] * len(own_texts)
             except ValueError as error:
-                responses[i] = pb_utils.InferenceResponse(
-                    error=pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
-                )
+                responses[i] = _error(str(error), pb_utils.TritonError.INVALID_ARG)
                 continue
             spans.append((i, len(texts), len(texts) + len(own_texts)))
             texts += own_texts
@@ -48,3 +57,11 @@ class TritonPythonModel:
 def _elements(request: Any, name: str) -> list[bytes]:
     tensor = pb_utils.get_input_tensor_by_name(request, name)
     return [] if tensor is None else tensor.as_numpy().ravel().tolist()
+
+
+def _error(sentence: str, status: int) -> Any:
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(sentence, status))
+
+
+def _warn(sentence: str) -> None:
+    pb_utils.Logger.log_warn(f"tokenizer: {sentence}")
