@@ -6,10 +6,10 @@ import argparse
 import ipaddress
 import signal
 import sys
-import time
 from pathlib import Path
 
 from server.launcher import REPOSITORY, Server, free_ports
+from server.supervisor import Supervisor
 from server.triton import Ports, SetupError
 
 
@@ -17,30 +17,22 @@ def main(argv: list[str] | None = None) -> int:
     """Serve; returns Triton's exit code, or 1 with a sentence on stderr if it could not start."""
     arguments = _parser().parse_args(argv)
     ports = free_ports() if arguments.free_ports else _ports(arguments)
-    started = time.monotonic()
+    supervisor = Supervisor(lambda: Server(arguments.repository, ports, arguments.listen), _announce, _say)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda received, _: supervisor.stop(received))
     try:
         _check_exposure(arguments.listen, arguments.insecure)
-        server = Server(arguments.repository, ports, arguments.listen)
+        return supervisor.run()
     except SetupError as error:
         return _fail(error)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda received, _: server.process.send_signal(received))
-    try:
-        generation = server.wait_ready()
-        _announce(server, generation, time.monotonic() - started)
-        return server.wait()
-    except SetupError as error:
-        # A signal while starting is the user's own wish, not a failure to explain.
-        return server.process.poll() or _fail(error)
-    finally:
-        server.stop()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m server",
         description="Run a Triton (pip's, or the container's) over the model repository on this machine's loopback. "
-        "Says ready once a real search is answered; ends with Triton's exit code.",
+        "Says ready once a real search is answered, and starts Triton again when it ends, when a model's process dies, "
+        "or when a search is not answered any more. SIGTERM ends it, with Triton's exit code.",
         epilog="First: `python -m export encoder` and `python -m export catalog publish FILE --offline`.",
     )
     parser.add_argument("--repository", type=Path, default=REPOSITORY, help="default: model_repository")
@@ -89,6 +81,10 @@ def _announce(server: Server, generation: int | None, seconds: float) -> None:
         f"  metrics  {server.metrics_url}",
         flush=True,
     )
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def _fail(error: Exception) -> int:

@@ -110,19 +110,26 @@ class Server:
                 time.sleep(0.1)
         raise triton.SetupError(f"tritonserver did not answer a search within {timeout:.0f} s")
 
-    def wait(self) -> int:
-        """Wait until Triton ends by itself; its exit code."""
-        return self.process.wait()
+    def wait(self, timeout: float = STOP_SECONDS) -> None:
+        """Wait until Triton, told to end, has ended, or so many seconds are over."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout)
 
-    def stop(self) -> int:
-        """End Triton if it runs, and clear what it leaves; its exit code."""
-        if self.process.poll() is None:
+    def stop(self, at_once: bool = False) -> int:
+        """End Triton if it runs, and clear what it leaves; its exit code.
+
+        Args:
+            at_once: do not wait for the requests that it works on.
+        """
+        if self.process.poll() is None and not at_once:
             self.process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(STOP_SECONDS)
+            self.wait()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)  # stubs that did not end with it
         code = self.process.wait()
+        with contextlib.suppress(ChildProcessError):  # as a container's first process, this inherits the stubs
+            while True:
+                os.waitpid(-self.process.pid, 0)
         for region in Path("/dev/shm").glob(f"{self._shm_prefix}*"):
             region.unlink(missing_ok=True)
         shutil.rmtree(self._scratch, ignore_errors=True)

@@ -1,0 +1,114 @@
+"""What dies or hangs is seen, and started again at the same addresses, until the user ends it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import malgil
+import psutil
+import pytest
+from generation import current
+
+from server.health import OVERDUE_SECONDS, PROBE_SECONDS, Health
+from server.launcher import Server
+from tests.server.test_launcher import gone, serving, shared_memory
+
+
+def victim(launcher: subprocess.Popen[str], name: str) -> psutil.Process:
+    """Triton, or the stub of a model, below the launcher."""
+    for child in psutil.Process(launcher.pid).children(recursive=True):
+        words = child.cmdline()
+        if child.name() == name or (len(words) > 2 and words[-2] == f"{name}_0_0"):
+            return child
+    raise AssertionError(f"no {name}")
+
+
+def generation_within(url: str, seconds: float) -> int:
+    """The generation of the first search that is answered."""
+    deadline = time.monotonic() + seconds
+    with malgil.SearchClient(url, timeout=2, retries=0) as client:
+        while True:
+            try:
+                return client.generation()
+            except malgil.MalgilError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+
+
+def fails_within(url: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    with malgil.SearchClient(url, timeout=2, retries=0) as client:
+        while client.ready():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize("name", ["tritonserver", "tokenizer", "encoder", "scorer"])
+def test_whatever_process_is_killed_the_same_generation_serves_again_at_the_same_address(
+    repository: Path, index: Path, tmp_path: Path, name: str
+) -> None:
+    log = tmp_path / "log"
+    with serving(repository, log) as (launcher, announced, children):
+        (url,) = re.findall(r"gRPC +(\S+)", announced)
+        victim(launcher, name).kill()
+        fails_within(url, 5)
+        assert generation_within(url, 60) == current(index)
+        assert gone(children - {psutil.Process(launcher.pid)})  # no stub of the old one holds its memory
+        (line,) = re.findall(r"^.*restart 1 in 0 s$", log.read_text(errors="replace"), re.MULTILINE)
+        assert ("tritonserver ended with" if name == "tritonserver" else f"the process of {name}_0_0 (pid ") in line
+        launcher.send_signal(signal.SIGTERM)
+        assert launcher.wait(30) == 0
+        assert not shared_memory(launcher.pid)
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("tritonserver", f"no answer to a search within {OVERDUE_SECONDS:.0f} s"),
+        ("encoder", "Stub process 'encoder_0_0' is not healthy"),  # Triton itself gives up on it after some seconds
+    ],
+)
+def test_what_hangs_is_started_again_within_half_a_minute(
+    repository: Path, index: Path, tmp_path: Path, name: str, cause: str
+) -> None:
+    log = tmp_path / "log"
+    with serving(repository, log) as (launcher, announced, children):
+        (url,) = re.findall(r"gRPC +(\S+)", announced)
+        victim(launcher, name).suspend()  # lives, and never answers
+        assert gone(children, PROBE_SECONDS + OVERDUE_SECONDS + 20)
+        assert generation_within(url, 60) == current(index)
+        assert cause in "".join(re.findall(r".*restart 1 in 0 s", log.read_text(errors="replace")))
+
+
+def test_a_full_queue_is_a_sign_of_life_only_while_it_moves(server: Server) -> None:
+    now = 0.0
+    health = Health(server, lambda: now)
+    try:
+        with malgil.SearchClient(server.grpc_url) as client:
+            for _ in range(3):
+                client.generation()
+                time.sleep(0.5)  # metrics lag a response by a moment
+                now += OVERDUE_SECONDS
+                health.judge_queue()
+                assert health.wrong() is None
+        health.close()
+        time.sleep(PROBE_SECONDS)  # its own last search is counted by now
+        health.judge_queue()
+        now += OVERDUE_SECONDS + 1
+        health.judge_queue()
+        assert health.wrong() == f"the queue is full, and nothing was answered for {OVERDUE_SECONDS:.0f} s"
+    finally:
+        health.close()
+
+
+def test_a_signal_while_it_starts_again_ends_it(repository: Path, index: Path, tmp_path: Path) -> None:
+    with serving(repository, tmp_path / "log") as (launcher, _, _):
+        victim(launcher, "tritonserver").kill()
+        time.sleep(1)  # the next one is loading
+        launcher.send_signal(signal.SIGTERM)
+        launcher.wait(30)
+        assert not shared_memory(launcher.pid)
