@@ -98,7 +98,7 @@ def seal(index: Path, temporary: Path, number: int) -> None:
 
 def point_at(index: Path, number: int) -> None:
     """Make a generation the one that serves."""
-    temporary = index / f".CURRENT.{os.getpid()}.tmp"
+    temporary = index / ".CURRENT.tmp"  # one name, so that the next publish takes it over from one that was killed
     temporary.write_text(f"{number:06d}\n", encoding="ascii")
     _sync(temporary)
     temporary.replace(index / "CURRENT")
@@ -146,7 +146,10 @@ def next_number(index: Path) -> int:
 @contextlib.contextmanager
 def locked(index: Path) -> Iterator[None]:
     """One publisher at a time; the lock goes with the process that holds it."""
+    new = [folder for folder in (index / "generations", *(index / "generations").parents) if not folder.exists()]
     (index / "generations").mkdir(parents=True, exist_ok=True)
+    for folder in new:  # or a power cut after the first publish could take the index folder with it
+        _sync(folder.parent)
     with (index / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

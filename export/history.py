@@ -165,7 +165,7 @@ def collect(index: Path, keep: int) -> list[int]:
                     doomed = folder.rename(folder.with_name(f".{number:06d}.old"))
                     shutil.rmtree(doomed)
                     removed.append(number)
-        for left in (index / "generations").glob(".*.old"):  # of a collector that was killed
+        for left in (index / "generations").glob(".*"):  # of publishers and collectors that were killed
             shutil.rmtree(left, ignore_errors=True)
     return removed
 

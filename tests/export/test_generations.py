@@ -193,6 +193,13 @@ def test_what_a_killed_publisher_left_half_written_does_not_get_into_the_next_ge
     assert [path.name for path in (tmp_path / "generations").iterdir()] == ["000001"]
 
 
+def test_a_half_written_current_of_a_killed_publisher_is_taken_over(tmp_path: Path) -> None:
+    publish(CATALOG, tmp_path, ENCODER, embed)
+    (tmp_path / ".CURRENT.tmp").write_text("0")
+    assert publish(CATALOG, tmp_path, ENCODER, embed) == current(tmp_path) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "CURRENT", "generations"]
+
+
 def test_a_number_never_means_two_generations(tmp_path: Path) -> None:
     for expected in (1, 2, 3):
         assert publish(CATALOG, tmp_path, ENCODER, embed) == expected

@@ -120,6 +120,15 @@ def test_what_a_killed_collector_left_goes_with_the_next(index: Path) -> None:
     assert not left.exists()
 
 
+def test_what_a_killed_publisher_left_half_written_goes_with_the_next_collection(index: Path) -> None:
+    left = index / "generations" / ".000004.tmp"
+    left.mkdir()
+    (left / "vectors.safetensors").write_bytes(b"half")
+    history.collect(index, 5)
+    assert not left.exists()
+    assert history.numbers(index) == [1, 2, 3]
+
+
 def test_a_number_is_never_used_twice_even_after_collecting(index: Path) -> None:
     history.collect(index, 1)
     assert publish([service(1, "새 메뉴")], index, ENCODER, embed) == 4
