@@ -1,4 +1,4 @@
-"""Command line: `python -m benchmarks demo | quality | tune | korsts | scoring | compare | sweep | report`."""
+"""Command line: `python -m benchmarks demo | quality | tune | korsts | scoring | compare | sweep | report | soak`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import malgil
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from benchmarks import quality_cli, sweep_cli
+from benchmarks.progress import bar
 from benchmarks.serving import serving
+from benchmarks.soak import cli as soak_cli
+from benchmarks.soak.cli import SoakError
 from benchmarks.sweep_plan import SweepError
 from export.catalog import CatalogError
 from server.triton import SetupError
@@ -29,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
-    except (SetupError, CatalogError, malgil.MalgilError, SweepError, FileNotFoundError) as error:
+    except (SetupError, CatalogError, malgil.MalgilError, SweepError, SoakError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     quality_cli.add(add, CONSOLE)
     sweep_cli.add(add, CONSOLE)
+    soak_cli.add(add, CONSOLE)
     return parser
 
 
@@ -85,14 +87,6 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=CONSOLE, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
 def _demo(arguments: argparse.Namespace) -> None:
     from benchmarks import demo
 
@@ -108,7 +102,7 @@ def _korsts(arguments: argparse.Namespace) -> None:
     if not path.exists():
         CONSOLE.print(f"skipped: there is no korsts/sts-test.tsv in {arguments.data}")
         return
-    with serving(arguments.url) as url, _bar("embedding") as advance:
+    with serving(arguments.url) as url, bar("embedding", CONSOLE) as advance:
         figure, pairs = korsts.measure(path, url, advance)
     CONSOLE.print(f"KorSTS test, {pairs} pairs: Spearman × 100 = {figure:.2f}")
 

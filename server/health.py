@@ -9,8 +9,8 @@ import urllib.request
 from collections.abc import Callable
 
 import malgil
-import psutil
 
+from server import stubs
 from server.launcher import PROBE, Server
 
 PROBE_SECONDS = 2.0  # between two real searches
@@ -27,7 +27,7 @@ class Health:
 
     def __init__(self, server: Server, clock: Callable[[], float] = time.monotonic) -> None:
         self._server, self._clock = server, clock
-        self._stubs = {child: _name(child) for child in psutil.Process(server.process.pid).children()}
+        self._stubs = stubs.of(server.process.pid)
         self._client = malgil.SearchClient(server.grpc_url, timeout=OVERDUE_SECONDS, retries=0)
         self._said: str | None = None
         self._doubts = 0  # searches that failed since the last one that did not
@@ -42,10 +42,7 @@ class Health:
         code = self._server.process.poll()
         if code is not None:
             return f"tritonserver ended with {code}"
-        for stub, name in self._stubs.items():
-            if not _lives(stub):
-                return f"the process of {name} (pid {stub.pid}) died"
-        return self._said
+        return stubs.died(self._stubs) or self._said
 
     def close(self) -> None:
         """Stop asking. A search on its way is left to its deadline."""
@@ -88,16 +85,3 @@ class Health:
         while not self._closed.wait(PROBE_SECONDS):
             with contextlib.suppress(RuntimeError):  # closed meanwhile
                 self.look()
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _name(stub: psutil.Process) -> str:
-    """A stub's model instance, which is its last argument but one; else what it runs."""
-    words = stub.cmdline()
-    return str(words[-2] if len(words) > 8 else stub.name())

@@ -16,7 +16,7 @@ from typing import IO
 
 import malgil
 
-from server import triton
+from server import stubs, triton
 
 ROOT = Path(__file__).parent.parent
 REPOSITORY = ROOT / "model_repository"
@@ -98,6 +98,9 @@ class Server:
                     raise triton.SetupError(
                         f"tritonserver ended with {self.process.returncode} before it answered: see its log"
                     )
+                dead = stubs.died(stubs.of(self.process.pid))
+                if dead:  # it would never answer
+                    raise triton.SetupError(f"{dead} before a search was answered: see tritonserver's log")
                 try:
                     return client.search(PROBE, top_k=1).generation
                 except malgil.MalgilError:

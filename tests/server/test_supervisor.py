@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -103,6 +104,25 @@ def test_a_full_queue_is_a_sign_of_life_only_while_it_moves(server: Server) -> N
         assert health.wrong() == f"the queue is full, and nothing was answered for {OVERDUE_SECONDS:.0f} s"
     finally:
         health.close()
+
+
+def test_a_model_that_dies_while_the_server_starts_again_is_not_waited_for(
+    repository: Path, index: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with serving(repository, log) as (launcher, announced, children):
+        (url,) = re.findall(r"gRPC +(\S+)", announced)
+        victim(launcher, "tritonserver").kill()
+        assert gone(children)
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(AssertionError):
+                victim(launcher, "scorer").kill()
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert generation_within(url, 90) == current(index)
+        assert "restart 2 in " in log.read_text(errors="replace")
 
 
 def test_a_signal_while_it_starts_again_ends_it(repository: Path, index: Path, tmp_path: Path) -> None:
