@@ -23,6 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17  # with IR 8, loads in every Triton from 24.10 on
 IR_VERSION = 8
+LAST = 2**31 - 1  # the end of a slice that has none
 Array = npt.NDArray[Any]
 
 
@@ -109,14 +110,17 @@ def lay_out(g: Graph, vocabulary: int, max_positions: int) -> Layout:
         )
     )
     unknown = g.op("Or", no_token, g.op("Not", g.op("And", in_vocabulary, short)))
-    length = g.op("Min", g.op("ReduceMax", lengths, keepdims=0), g.constant(max_positions))
+    longest = g.op("Min", g.op("ReduceMax", lengths, keepdims=0), g.constant(max_positions))
+    length = g.op("Max", longest, g.constant(1))  # a batch may hold no id at all, but no grid is empty
     position = g.op("Range", g.constant(0), length, g.constant(1))  # [L]
     inside = g.op("Less", position, lengths)  # [B, L]
     source = g.op("Where", inside, g.op("Add", starts, position), g.constant(0))
-    ids = g.op("Gather", "input_ids", source)
+    ids = g.op("Gather", g.op("Concat", "input_ids", g.constant([-1]), axis=0), source)
     real = g.op("And", inside, g.op("GreaterOrEqual", ids, g.constant(0)))
     grid = g.op("Where", g.op("And", real, g.op("Less", ids, g.constant(vocabulary))), ids, g.constant(0))
     flat = g.op("Cast", g.op("Reshape", real, g.constant([-1])), to=TensorProto.INT64)
+    # The first cell counts as a token even where there is none, so that a batch without tokens has a row to gather.
+    flat = g.op("Concat", g.constant([1]), g.op("Slice", flat, g.constant([1]), g.constant([LAST])), axis=0)
     rows = g.op("Squeeze", g.op("NonZero", flat), g.constant([0]))
     nth = g.op("Sub", g.op("CumSum", flat, g.constant(0)), g.constant(1))
     shape = g.op("Shape", real)

@@ -28,7 +28,7 @@ STOP_SECONDS = 20.0
 class Server:
     """A running tritonserver, with its stubs, scratch folder and shared memory.
 
-    Use as a context manager, or call `stop()`.
+    Use as a context manager, or call `stop()`. Its regions in /dev/shm begin with `shm_prefix`.
 
     Args:
         repository: the model repository.
@@ -52,11 +52,11 @@ class Server:
         check_exported(repository)
         check_free(host, self.ports)
         self._scratch = Path(tempfile.mkdtemp(prefix="malgil-server-"))
-        self._shm_prefix = f"malgil_{os.getpid()}_{self.ports.grpc}_"
+        self.shm_prefix = f"malgil_{os.getpid()}_{self.ports.grpc}_"
         try:
             home = triton.find_home(self._scratch)
             self.process = subprocess.Popen(
-                end_with_parent() + triton.command(home, repository.resolve(), self.ports, host, self._shm_prefix),
+                end_with_parent() + triton.command(home, repository.resolve(), self.ports, host, self.shm_prefix),
                 env={**home.environment, "MALGIL_METRICS_URL": self.metrics_url},  # for admission, see the tokenizer
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -133,7 +133,7 @@ class Server:
         with contextlib.suppress(ChildProcessError):  # as a container's first process, this inherits the stubs
             while True:
                 os.waitpid(-self.process.pid, 0)
-        for region in Path("/dev/shm").glob(f"{self._shm_prefix}*"):
+        for region in Path("/dev/shm").glob(f"{self.shm_prefix}*"):
             region.unlink(missing_ok=True)
         shutil.rmtree(self._scratch, ignore_errors=True)
         return code

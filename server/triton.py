@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sys
 import sysconfig
@@ -76,6 +77,7 @@ def _environment(libraries: Path) -> dict[str, str]:
 
 def command(home: Home, repository: Path, ports: Ports, host: str, shm_prefix: str) -> list[str]:
     """The command line that serves `repository`."""
+    nobody = f"malgil-nobody={secrets.token_hex(16)}"  # a header and its value, which nobody is told
     return [
         str(home.binary),
         f"--model-repository={repository}",
@@ -84,6 +86,10 @@ def command(home: Home, repository: Path, ports: Ports, host: str, shm_prefix: s
         "--model-control-mode=none",
         # The configs are complete; without this, each Python model is started twice.
         "--disable-auto-complete-config",
+        # Open to whoever can search otherwise: the stubs' own shared memory could be registered, and answers written
+        # over it; traces and verbose logs could be turned on for good.
+        f"--grpc-restricted-protocol=shared-memory,trace,logging:{nobody}",
+        f"--http-restricted-api=shared-memory,trace,logging:{nobody}",
         f"--backend-config=python,shm-region-prefix-name={shm_prefix}",
         f"--http-address={host}",
         f"--http-port={ports.http}",

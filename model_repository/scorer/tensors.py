@@ -7,15 +7,29 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from generation import Generation
 from scoring import Floats, Ranked, Want
 
+Tensor = TypeVar("Tensor")
 DEFAULT_TOP_K = 10
 MAX_TOP_K = 1000
 MAX_QUERY_BYTES = 8192
+
+
+def require(name: str, value: Tensor | None) -> Tensor:
+    """What a required input holds.
+
+    Triton counts a request's inputs, but does not look which they are: an optional one passes for a required one.
+
+    Raises:
+        ValueError: it is missing.
+    """
+    if value is None:
+        raise ValueError(f"{name} is missing: a request must have it")
+    return value
 
 
 def parse_query(raw: bytes) -> str:
@@ -73,8 +87,11 @@ def check_embeddings(embeddings: Floats, dimension: int) -> None:
     """Whether embeddings [B, D] can be scored.
 
     Raises:
-        ValueError: of another width than the index, or not finite.
+        ValueError: without a batch dimension, of another width than the index, or not finite.
     """
+    # Triton keeps 32 bits of a batch size: one of 2**32 becomes 0, and its tensors come without a batch dimension.
+    if embeddings.ndim != 2:
+        raise ValueError(f"embedding has shape {list(embeddings.shape)}: it must have 2 dimensions, the batch first")
     if embeddings.shape[1] != dimension:
         raise ValueError(f"embedding has {embeddings.shape[1]} numbers: this index takes {dimension}")
     if not np.isfinite(embeddings).all():

@@ -6,7 +6,7 @@ import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 MAX_TEXT_BYTES = 8192
 KINDS = ("query", "passage")
 FIELD = "text (query in search)"  # errors name the field, and the ensembles call it by these names
+Elements = TypeVar("Elements")
 PADDING_ID = -1  # not a token of any vocabulary, so that a literal "<pad>" in a text stays a token
 
 
@@ -67,6 +68,31 @@ class Tokenization:
             for text, kind in zip(texts, kinds, strict=True)
         ]
         return [np.array(e.ids, dtype=np.int64) for e in self._tokenizer.encode_batch_fast(prompted)]
+
+
+def require(name: str, value: Elements | None) -> Elements:
+    """What a required input holds.
+
+    Triton counts a request's inputs, but does not look which they are: an optional one passes for a required one.
+
+    Raises:
+        ValueError: it is missing; the text is a sentence for the caller.
+    """
+    if value is None:
+        raise ValueError(f"{name} is missing: a request must have it")
+    return value
+
+
+def check_shape(name: str, shape: Sequence[int]) -> None:
+    """Whether a tensor is a batch of single elements, [B, 1].
+
+    Triton keeps 32 bits of a batch size: one of 2**32 becomes 0, and its tensors come without a batch dimension.
+
+    Raises:
+        ValueError: it is not; the text is a sentence for the caller.
+    """
+    if len(shape) != 2:
+        raise ValueError(f"{name} has shape {list(shape)}: it must have 2 dimensions, the batch first")
 
 
 def parse_text(raw: bytes) -> str:

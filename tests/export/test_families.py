@@ -202,6 +202,13 @@ def test_an_item_that_cannot_be_embedded_is_not_a_number_and_harms_no_neighbour(
         np.testing.assert_allclose(np.delete(vectors, at, axis=0), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("batch", [[ids()], [ids(), ids()], [ids(-1, -1)], [ids(), ids(-1)], [ids(-(2**63))]])
+def test_a_batch_without_a_single_token_does_not_fail_but_is_not_a_number(run: Run, batch: list[Ids]) -> None:
+    vectors = run(batch)
+    assert len(vectors) == len(batch)
+    assert np.isnan(vectors).all()
+
+
 @pytest.mark.parametrize("padding", [1, 3, WINDOW, 4 * WINDOW])
 def test_padding_changes_nothing_even_beyond_the_window(run: Run, padding: int) -> None:
     padded = [np.pad(item, (0, padding), constant_values=-1) for item in GOOD]

@@ -6,10 +6,14 @@ import threading
 import time
 from typing import Any
 
+import grpc as rpc
 import numpy as np
+import pytest
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
+from benchmarks.soak.fuzz_values import int32, string
+from benchmarks.soak.fuzz_wire import INFER, Call, Tensor, grpc_infer
 from server.launcher import Server
 from tests.live import infer, inputs, texts
 
@@ -110,6 +114,40 @@ def test_ids_that_no_vocabulary_has_harm_only_their_own_request(server: Server) 
             assert np.isnan(embedding).all()
         else:
             np.testing.assert_allclose(embedding, alone, atol=1e-5)
+
+
+def test_a_batch_without_a_single_token_is_answered_with_no_number(server: Server) -> None:
+    with grpc.InferenceServerClient(server.grpc_url) as client:
+        for ids in (np.empty((2, 0), np.int64), np.full((1, 3), -1)):
+            embedding = infer(client, "encoder", input_ids=ids)["embedding"]
+            assert embedding.shape[0] == len(ids)
+            assert np.isnan(embedding).all()
+
+
+# What the client library would not send: Triton checks less than it seems to, and hands these on to the models.
+SMUGGLED = {
+    "a length that lies": Call("search", (Tensor("query", "BYTES", (1, 1), b"\x14\0\0\0abc"),)),
+    "a surface's length that lies": Call(
+        "search", (string("query", b"a"), Tensor("surface", "BYTES", (1, 1), b"\xff\xff\xff\xffRECO"))
+    ),
+    "no text": Call("tokenizer", (string("kind", b"query"),)),
+    "no embedding": Call("scorer", (string("query", b"a"), int32("top_k", 3))),
+    "no query": Call("scorer", (Tensor("embedding", "FP32", (1, 384), bytes(4 * 384)), int32("top_k", 3))),
+    "no batch": Call("encoder", (Tensor("input_ids", "INT64", (2**32, 2), bytes(16)),)),
+}
+
+
+@pytest.mark.parametrize("what", SMUGGLED)
+def test_what_triton_lets_through_is_refused_alone(server: Server, what: str) -> None:
+    good = Call("search", (string("query", "돈 보내기".encode()),), ("id",))
+    with rpc.insecure_channel(server.grpc_url) as channel, grpc.InferenceServerClient(server.grpc_url) as client:
+        keep_busy(client)
+        infer_raw = channel.unary_unary(INFER)
+        mixed = [good, SMUGGLED[what]] * 16
+        futures = [infer_raw.future(grpc_infer(call).body, timeout=60) for call in mixed]
+        codes = [future.code() for future in futures]
+    assert codes[::2] == [rpc.StatusCode.OK] * 16
+    assert codes[1::2] == [rpc.StatusCode.INVALID_ARGUMENT] * 16
 
 
 def test_an_embedding_that_is_not_finite_is_refused_alone(server: Server) -> None:

@@ -20,6 +20,7 @@ from tensors import (
     parse_surface,
     parse_top_k,
     parse_wants,
+    require,
 )
 
 from tests.index import generation
@@ -100,12 +101,19 @@ def test_every_surface_of_the_catalogue_can_be_asked_for_on_every_keyboard(surfa
     [
         (np.ones((2, 3), np.float32), "embedding has 3 numbers: this index takes 2"),
         (np.array([[1, 0], [np.nan, 0]], np.float32), "embedding holds a number that is not finite"),
+        (np.ones(2, np.float32), r"embedding has shape \[2\]: it must have 2 dimensions, the batch first"),
         (np.array([[np.inf, 0]], np.float32), "embedding holds a number that is not finite"),
     ],
 )
 def test_an_embedding_that_cannot_be_scored_is_refused(embeddings: Any, sentence: str) -> None:
     with pytest.raises(ValueError, match=f"^{sentence}$"):
         check_embeddings(embeddings, 2)
+
+
+def test_a_missing_tensor_is_named_and_an_empty_one_is_not_missing() -> None:
+    with pytest.raises(ValueError, match=r"^query is missing: a request must have it$"):
+        require("query", None)
+    assert require("query", []) == []
 
 
 def test_an_embedding_of_the_index_s_width_is_taken() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenization import PADDING_ID, Tokenization, pad, parse_kind, parse_text
+from tokenization import PADDING_ID, Tokenization, check_shape, pad, parse_kind, parse_text, require
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "query", "passage", ":", "송금", "돈", "보내기")
@@ -108,6 +108,19 @@ def test_a_bad_text_is_refused_with_the_field_the_value_and_the_bound(raw: bytes
 def test_an_unknown_kind_is_refused_with_the_known_ones(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"^kind is '.{0,32}': it must be one of query, passage$"):
         parse_kind(raw)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1, 1)])
+def test_a_text_without_its_batch_dimension_is_refused_in_a_sentence(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"^kind has shape \[.*\]: it must have 2 dimensions, the batch first$"):
+        check_shape("kind", shape)
+    check_shape("kind", (64, 1))
+
+
+def test_a_missing_text_is_named_and_an_empty_one_is_not_missing() -> None:
+    with pytest.raises(ValueError, match=r"^text is missing: a request must have it$"):
+        require("text", None)
+    assert require("text", []) == []
 
 
 def test_both_kinds_are_taken() -> None:

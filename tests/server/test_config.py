@@ -218,8 +218,26 @@ def test_long_texts_run_apart_from_short_ones_and_every_request_runs_once() -> N
     assert [length for total in totals for length in total] == sorted(lengths)  # like lengths together
 
 
+def test_a_long_text_does_not_make_short_ones_pay_for_its_length() -> None:
+    lengths = [8] * 30 + [512]
+    assert sum(lengths) <= settings.RUN_ELEMENTS
+    assert settings.split(plan(SMALL), [request([[1] * length]) for length in lengths]) == [list(range(30)), [30]]
+
+
 def test_short_texts_share_one_run() -> None:
     assert len(settings.split(plan(SMALL), [request([[1] * 10]) for _ in range(64)])) == 1
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 2, 1), ()])
+def test_a_request_that_cannot_lie_beside_others_is_refused_in_a_sentence(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"^ids has shape \[.*\]: it must have 2 dimensions, the batch first$"):
+        settings.check_request(plan(SMALL), {"ids": np.zeros(shape, np.int64)})
+    settings.check_request(plan(SMALL), {"ids": np.zeros((1, 2), np.int64)})
+
+
+def test_when_every_request_is_refused_nothing_runs() -> None:
+    assert settings.split(plan(SMALL), []) == []
+    assert settings.split(plan(SMALL.replace("allow_ragged_batch: true", "")), []) == []
 
 
 def test_a_model_without_ragged_inputs_is_never_split() -> None:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ import malgil
 import psutil
 import pytest
 from generation import current
+from tritonclient import grpc
+from tritonclient.utils import InferenceServerException
 
 from server.launcher import Server, free_ports
 from server.triton import SetupError
@@ -86,6 +89,21 @@ def test_the_addresses_it_prints_answer(repository: Path, index: Path, tmp_path:
                 assert client.generation() == current(index)
         with urllib.request.urlopen(metrics) as answer:
             assert b"nv_inference_count" in answer.read()
+
+
+def test_nobody_can_write_over_shared_memory_or_turn_traces_and_logs_on(server: Server) -> None:
+    with grpc.InferenceServerClient(server.grpc_url) as client:
+        for ask in (
+            lambda: client.register_system_shared_memory("mine", f"/{server.shm_prefix}", 64),
+            client.get_system_shared_memory_status,
+            lambda: client.update_trace_settings(settings={"trace_level": ["TIMESTAMPS"]}),
+            lambda: client.update_log_settings({"log_verbose_level": 9}),
+        ):
+            with pytest.raises(InferenceServerException, match="restricted"):
+                ask()
+    for path in ("systemsharedmemory/status", "cudasharedmemory/status", "trace/setting", "logging"):
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(f"{server.http_url}/v2/{path}")
 
 
 def test_killing_the_launcher_itself_ends_triton_too(repository: Path, index: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from lexical import LexicalIndex
 from live import LiveIndex, Serving
 from metrics import Metrics
 from scoring import CpuScorer, Scorer, Want, product_threads, unit
-from tensors import check_embeddings, lay_out, parse_query, parse_wants
+from tensors import check_embeddings, lay_out, parse_query, parse_wants, require
 from threadpoolctl import threadpool_limits
 
 
@@ -76,8 +76,8 @@ class TritonPythonModel:
         return responses
 
     def _read(self, request: Any, serving: Serving) -> tuple[list[str], Any, list[Want]]:
-        queries = [parse_query(raw) for raw in _elements(request, "query") or []]
-        tensor = pb_utils.get_input_tensor_by_name(request, "embedding")
+        queries = [parse_query(raw) for raw in require("query", _elements(request, "query"))]
+        tensor = require("embedding", pb_utils.get_input_tensor_by_name(request, "embedding"))
         if self.device == "cpu":
             embedding = tensor.as_numpy()
             check_embeddings(embedding, serving.generation.dimension)

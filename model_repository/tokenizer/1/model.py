@@ -9,7 +9,7 @@ from typing import Any
 
 import triton_python_backend_utils as pb_utils
 from admission import Admission, fetch, pending
-from tokenization import Tokenization, pad, parse_kind, parse_text
+from tokenization import FIELD, Tokenization, check_shape, pad, parse_kind, parse_text, require
 
 # Batches are short texts: handing them to a thread pool costs more than tokenizing them.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -39,8 +39,9 @@ class TritonPythonModel:
                 responses[i] = _error(refusals[i], pb_utils.TritonError.UNAVAILABLE)
                 continue
             try:
-                own_texts = [parse_text(raw) for raw in _elements(request, "text")]
-                own_kinds = [parse_kind(raw) for raw in _elements(request, "kind")] or ["query"] * len(own_texts)
+                own_texts = [parse_text(raw) for raw in require(FIELD, _elements(request, "text", FIELD))]
+                kinds_given = _elements(request, "kind", "kind")
+                own_kinds = ["query"] * len(own_texts) if kinds_given is None else [parse_kind(k) for k in kinds_given]
             except ValueError as error:
                 responses[i] = _error(str(error), pb_utils.TritonError.INVALID_ARG)
                 continue
@@ -54,9 +55,14 @@ class TritonPythonModel:
         return responses
 
 
-def _elements(request: Any, name: str) -> list[bytes]:
+def _elements(request: Any, name: str, field: str) -> list[bytes] | None:
     tensor = pb_utils.get_input_tensor_by_name(request, name)
-    return [] if tensor is None else tensor.as_numpy().ravel().tolist()
+    if tensor is None:
+        return None
+    array = tensor.as_numpy()
+    check_shape(field, array.shape)
+    elements: list[bytes] = array.ravel().tolist()
+    return elements
 
 
 def _error(sentence: str, status: int) -> Any:

@@ -23,6 +23,9 @@ PARAMETERS = (
 # memory grows with it: the bundled encoder did 7,460 tokens/s in runs of 512 (4 texts of 128), 6,970 in runs of 1,024,
 # 5,820 in runs of 4,096 and 4,760 in runs of 8,192, medians of 5 on two cores.
 RUN_ELEMENTS = 768
+# Cells of the grid that attention makes of a run, times RUN_ELEMENTS: a text of 512 among 30 short ones would take a
+# grid of 31 x 512, and attention its lengths' square.
+WIDEST = 2
 OPTIMIZATION = {0: "ORT_ENABLE_ALL", -1: "ORT_ENABLE_BASIC", 1: "ORT_ENABLE_EXTENDED", 2: "ORT_DISABLE_ALL"}
 TYPES = {
     "TYPE_INT64",
@@ -41,6 +44,7 @@ class Plan:
     """How one model is to be run."""
 
     inputs: tuple[str, ...]
+    ranks: dict[str, int]  # of each input, batch dimension included
     ragged: frozenset[str]
     shapes: dict[str, tuple[str, type]]  # batch_input: graph input → (source input, dtype)
     outputs: tuple[str, ...]
@@ -91,6 +95,7 @@ def plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
         raise ValueError(f"optimization graph level {level}: it must be one of {', '.join(map(str, OPTIMIZATION))}")
     return Plan(
         inputs=inputs,
+        ranks={tensor["name"]: len(tensor["dims"]) + 1 for tensor in config["input"]},
         ragged=frozenset(tensor["name"] for tensor in config["input"] if tensor.get("allow_ragged_batch")),
         shapes=shapes,
         outputs=tuple(tensor["name"] for tensor in config["output"]),
@@ -140,23 +145,39 @@ def check_graph(plan: Plan, inputs: Sequence[str], outputs: Sequence[str]) -> No
         raise ValueError(f"output {sorted(missing)[0]}: the graph has {sorted(outputs)}")
 
 
+def check_request(plan: Plan, tensors: Mapping[str, Array]) -> None:
+    """Whether a request's inputs can be laid beside those of others.
+
+    Triton keeps 32 bits of a batch size: one of 2**32 becomes 0, and its tensors come without a batch dimension.
+
+    Raises:
+        ValueError: an input lacks its batch dimension; the text is a sentence for the caller.
+    """
+    for name, array in tensors.items():
+        if array.ndim != plan.ranks[name]:
+            shape = list(array.shape)
+            raise ValueError(f"{name} has shape {shape}: it must have {plan.ranks[name]} dimensions, the batch first")
+
+
 def split(plan: Plan, tensors: Sequence[Mapping[str, Array]]) -> list[list[int]]:
-    """Which requests of a batch run together: of like length, at most RUN_ELEMENTS ragged elements in one run.
+    """Which requests of a batch run together: of like length, at most RUN_ELEMENTS ragged elements in one run, and at
+    most WIDEST times as many when each item is as long as the longest.
 
     A request is never cut; one that is larger alone runs alone. Without ragged inputs all run together.
     """
     if not plan.ragged:
-        return [list(range(len(tensors)))]
+        return [list(range(len(tensors)))] if tensors else []
     sizes = [sum(own[name].size for name in plan.ragged) for own in tensors]
     lengths = [max(own[name].shape[-1] for name in plan.ragged) for own in tensors]
     runs: list[list[int]] = []
-    room = 0
+    room = items = 0
     for i in sorted(range(len(tensors)), key=lengths.__getitem__):
-        if sizes[i] > room or not runs:
+        own = max(len(tensors[i][name]) for name in plan.ragged)
+        if not runs or sizes[i] > room or (items + own) * lengths[i] > WIDEST * RUN_ELEMENTS:
             runs.append([])
-            room = RUN_ELEMENTS
+            room, items = RUN_ELEMENTS, 0
         runs[-1].append(i)
-        room -= sizes[i]
+        room, items = room - sizes[i], items + own
     return runs
 
 

@@ -37,16 +37,26 @@ class TritonPythonModel:
         )
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Run the requests of a batch in runs of like length; onnxruntime's error is that of every request in a run."""
+        """Run a batch in runs of like length; a bad request fails alone, onnxruntime's error is that of a run."""
         tensors = [
             {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self.plan.inputs}
             for request in requests
         ]
-        responses: list[Any] = [None] * len(requests)
-        for members in settings.split(self.plan, tensors):
+        responses = [self._refusal(own) for own in tensors]
+        good = [i for i, refusal in enumerate(responses) if refusal is None]
+        for places in settings.split(self.plan, [tensors[i] for i in good]):
+            members = [good[place] for place in places]
             for i, response in zip(members, self._run([tensors[i] for i in members]), strict=True):
                 responses[i] = response
         return responses
+
+    def _refusal(self, tensors: dict[str, Any]) -> Any:
+        try:
+            settings.check_request(self.plan, tensors)
+        except ValueError as error:
+            failure = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
+            return pb_utils.InferenceResponse(error=failure)
+        return None
 
     def _run(self, tensors: list[dict[str, Any]]) -> list[Any]:
         sizes = [len(next(iter(own.values()))) for own in tensors]
