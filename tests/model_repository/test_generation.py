@@ -14,12 +14,13 @@ import pytest
 from generation import Generation, GenerationError, current, folder_of, load
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from letters import VERSION
 from safetensors.numpy import load_file, save_file
 
 from export.generations import publish
 from tests.index import CATALOG, DIMENSION, ENCODER, embed, service
 
-FILES = ("manifest.json", "services.jsonl", "vectors.safetensors")
+FILES = ("manifest.json", "services.jsonl", "vectors.safetensors", "lexical.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +136,66 @@ def test_a_file_with_one_bit_turned_is_named(folder: Path, name: str) -> None:
         load(folder)
 
 
-def test_a_generation_of_a_later_format_is_not_misread(folder: Path) -> None:
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_generation_of_another_format_is_not_misread_and_says_what_to_do(folder: Path, number: int) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
-    with pytest.raises(GenerationError, match="format 2, this reads 1"):
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": number}))
+    with pytest.raises(GenerationError, match=f"format {number}, this reads 2: publish the catalogue again"):
+        load(folder)
+
+
+@pytest.mark.parametrize("change", [{"/dev/zero": "0" * 64}, {"../../CURRENT": "0" * 64}, {"services.jsonl": None}])
+def test_a_manifest_cannot_make_the_scorer_read_other_files_nor_trust_one_unread(
+    folder: Path, change: dict[str, Any]
+) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    files = {name: sum for name, sum in {**manifest["files"], **change}.items() if sum}
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "files": files}))
+    with pytest.raises(GenerationError, match=r"its manifest must list vectors\.safetensors, services\.jsonl, lexical"):
+        load(folder)
+
+
+def test_letters_find_open_services_alone_and_only_if_they_are_wanted(published: Path) -> None:
+    lexical = load(published).lexical
+    assert lexical
+    assert lexical.evidence("송금").rows.tolist() == [6]
+    assert lexical.evidence("보내기").rows.tolist() == [8]
+    assert lexical.evidence("송금").shares.tolist() == [1.0]
+    assert lexical.evidence("닫힌 메뉴").shares.max() < 0.5
+    assert load(published, with_lexical=False).lexical is None
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "complaint"),
+    [
+        ("keys.text", lambda a: a.astype(np.int32), r"keys\.text is int32 \[\d+\]: it must be uint8 \[n\]"),
+        ("keys.starts", lambda a: a.astype(np.int64), r"keys\.starts is int64 \[\d+\]: it must be int32 \[n\]"),
+        ("initials.ends", lambda a: a[:, np.newaxis], r"initials\.ends is int32 \[9, 1\]: it must be int32 \[n\]"),
+        ("keys.text", lambda a: np.where(a == a[0], a[1], a), r"it is not of the phrases in services\.jsonl"),
+        ("keys.ends", lambda a: a[:-1], r"it is not of the phrases in services\.jsonl: publish again"),
+        ("keys.owners", lambda a: a + 9, "owners names a phrase that is not there"),
+        ("initials.starts", lambda a: a[::-1], "starts is not in order"),
+        ("more", lambda a: np.zeros(1), r"it must hold keys\.text, .*, initials\.times"),
+    ],
+)
+def test_letters_that_are_not_those_of_the_phrases_do_not_serve(
+    folder: Path, name: str, change: Callable[[Any], Any], complaint: str
+) -> None:
+    file = folder / "lexical.safetensors"
+    arrays = load_file(file)
+    changed = np.ascontiguousarray(change(arrays.get(name)))
+    save_file({**arrays, name: changed}, file, metadata={"letters": VERSION})
+    seal(folder)
+    with pytest.raises(GenerationError, match=rf"000001: lexical\.safetensors: {complaint}"):
+        load(folder)
+    assert load(folder, with_lexical=False).number == 1
+
+
+def test_letters_made_in_another_way_do_not_serve(folder: Path) -> None:
+    file = folder / "lexical.safetensors"
+    save_file(load_file(file), file, metadata={"letters": "0"})
+    seal(folder)
+    with pytest.raises(GenerationError, match=r"version '0' of the letters, this reads '1': publish again"):
         load(folder)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from generation import Generation, folder_of
-from live import LiveIndex, Serving
+from live import LiveIndex
 from scoring import CpuScorer, Scorer, Want
 
 from export.generations import point_at, publish
@@ -34,7 +34,7 @@ class House:
         return LiveIndex(
             self.index,
             self.encoder,
-            lambda one: Serving(one, make_scorer(one), None),
+            make_scorer,
             lambda *line: self.log.append(line),
         )
 
@@ -90,6 +90,16 @@ def test_a_publish_serves_within_two_seconds_and_says_so_once(followed: House) -
         ("info", "serving generation 1: 1 open services"),
         ("info", "serving generation 2: 2 open services"),
     ]
+
+
+def test_the_letters_of_what_is_published_are_looked_at_unless_the_scorer_is_told_not_to(house: House) -> None:
+    for with_lexical in (True, False):
+        live = LiveIndex(house.index, house.encoder, CpuScorer, lambda *_: None, with_lexical=with_lexical)
+        live.refresh()
+        assert live.serving
+        lexical = live.serving.generation.lexical
+        assert (lexical is not None) == with_lexical
+        assert lexical is None or lexical.evidence("ㅅㄱ").rows.tolist() == [0, 1]
 
 
 def test_a_batch_in_hand_is_answered_from_the_generation_it_began_with(house: House) -> None:
