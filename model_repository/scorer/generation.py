@@ -185,6 +185,8 @@ def _assemble(
     owners = np.repeat(np.arange(len(services)), [1 + len(service["phrases"]) for service in services])
     if not np.array_equal(owners, service_of_row):
         raise GenerationError("vectors.safetensors and services.jsonl do not belong together")
+    if service_of_row.dtype != np.int32:  # of another kind it could be equal, and index nothing
+        raise GenerationError(f"vectors.safetensors: service is {service_of_row.dtype}: it must be int32")
     if matrix.dtype != np.float32:
         raise GenerationError(f"vectors.safetensors holds {matrix.dtype}: it must be float32")
     length = np.sqrt(np.einsum("pd,pd->p", matrix, matrix))

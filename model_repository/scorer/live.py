@@ -80,7 +80,7 @@ class LiveIndex:
         number: int | None = None
         try:
             if self._fingerprint is None:
-                self._fingerprint = str(json.loads(self._encoder.read_text(encoding="utf-8"))["fingerprint"])
+                self._fingerprint = _fingerprint(self._encoder)
             number = current(self._index)
             if number is None or (self._serving and self._serving.generation.number == number):
                 self._refused = None  # pointing at a refused one once more tries it once more
@@ -105,3 +105,15 @@ class LiveIndex:
     def _watch(self) -> None:
         while not self._stop.wait(POLL_SECONDS):
             self.refresh()
+
+
+def _fingerprint(encoder: Path) -> str:
+    try:
+        fingerprint = json.loads(encoder.read_text(encoding="utf-8"))["fingerprint"]
+    except OSError as error:
+        raise GenerationError(f"{encoder} cannot be read: {error.strerror}; run `python -m export encoder`") from None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        fingerprint = None
+    if not isinstance(fingerprint, str):
+        raise GenerationError(f"{encoder} has no fingerprint of an encoder: run `python -m export encoder` again")
+    return fingerprint

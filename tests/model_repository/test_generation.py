@@ -11,10 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from generation import Generation, GenerationError, current, folder_of, load
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from letters import VERSION
+from generation import GenerationError, current, folder_of, load
 from safetensors.numpy import load_file, save_file
 
 from export.generations import publish
@@ -165,40 +162,6 @@ def test_letters_find_open_services_alone_and_only_if_they_are_wanted(published:
     assert load(published, with_lexical=False).lexical is None
 
 
-@pytest.mark.parametrize(
-    ("name", "change", "complaint"),
-    [
-        ("keys.text", lambda a: a.astype(np.int32), r"keys\.text is int32 \[\d+\]: it must be uint8 \[n\]"),
-        ("keys.starts", lambda a: a.astype(np.int64), r"keys\.starts is int64 \[\d+\]: it must be int32 \[n\]"),
-        ("initials.ends", lambda a: a[:, np.newaxis], r"initials\.ends is int32 \[9, 1\]: it must be int32 \[n\]"),
-        ("keys.text", lambda a: np.where(a == a[0], a[1], a), r"it is not of the phrases in services\.jsonl"),
-        ("keys.ends", lambda a: a[:-1], r"it is not of the phrases in services\.jsonl: publish again"),
-        ("keys.owners", lambda a: a + 9, "owners names a phrase that is not there"),
-        ("initials.starts", lambda a: a[::-1], "starts is not in order"),
-        ("more", lambda a: np.zeros(1), r"it must hold keys\.text, .*, initials\.times"),
-    ],
-)
-def test_letters_that_are_not_those_of_the_phrases_do_not_serve(
-    folder: Path, name: str, change: Callable[[Any], Any], complaint: str
-) -> None:
-    file = folder / "lexical.safetensors"
-    arrays = load_file(file)
-    changed = np.ascontiguousarray(change(arrays.get(name)))
-    save_file({**arrays, name: changed}, file, metadata={"letters": VERSION})
-    seal(folder)
-    with pytest.raises(GenerationError, match=rf"000001: lexical\.safetensors: {complaint}"):
-        load(folder)
-    assert load(folder, with_lexical=False).number == 1
-
-
-def test_letters_made_in_another_way_do_not_serve(folder: Path) -> None:
-    file = folder / "lexical.safetensors"
-    save_file(load_file(file), file, metadata={"letters": "0"})
-    seal(folder)
-    with pytest.raises(GenerationError, match=r"version '0' of the letters, this reads '1': publish again"):
-        load(folder)
-
-
 def test_an_answer_never_names_a_generation_that_it_is_not_from(folder: Path) -> None:
     copied = Path(shutil.copytree(folder, folder.with_name("000002")))
     with pytest.raises(GenerationError, match="000002: its manifest says generation 1"):
@@ -233,6 +196,7 @@ def test_a_closed_service_between_open_ones_does_not_shift_their_vectors(folder:
 @pytest.mark.parametrize(
     ("name", "dtype", "shape"),
     [
+        ("service", "float32", None),
         ("vectors", "float64", None),
         ("vectors", "float16", None),
         ("vectors", "float32", (-1,)),
@@ -246,81 +210,6 @@ def test_arrays_of_another_kind_do_not_serve(
     tensors(folder, **{name: array.reshape(shape) if shape else array})
     with pytest.raises(GenerationError, match="000001"):
         load(folder)
-
-
-@pytest.fixture(scope="module")
-def contents(published: Path) -> dict[str, bytes]:
-    return {name: (published / name).read_bytes() for name in FILES}
-
-
-@pytest.fixture(scope="module")
-def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where hypothesis writes one damaged generation over the other."""
-    scratch = tmp_path_factory.mktemp("scratch") / "000001"
-    scratch.mkdir()
-    return scratch
-
-
-def loaded(scratch: Path, contents: dict[str, bytes], sealed: bool) -> Generation | GenerationError:
-    """What loading these files gives; anything but a GenerationError is raised."""
-    for name, content in contents.items():
-        (scratch / name).write_bytes(content)
-    if sealed:
-        seal(scratch)
-    try:
-        return load(scratch)
-    except GenerationError as error:
-        return error
-
-
-@settings(max_examples=150, deadline=None)
-@given(data=st.data(), name=st.sampled_from(FILES[1:]), cut=st.booleans(), sealed=st.booleans())
-def test_no_damage_to_a_file_ever_stops_the_scorer(
-    contents: dict[str, bytes], scratch: Path, data: st.DataObject, name: str, cut: bool, sealed: bool
-) -> None:
-    damaged = bytearray(contents[name])
-    at = data.draw(st.integers(0, len(damaged) - 1))
-    if cut:
-        del damaged[at:]
-    else:
-        damaged[at] ^= 1 << data.draw(st.integers(0, 7))
-    result = loaded(scratch, {**contents, name: bytes(damaged)}, sealed)
-    assert sealed or name in str(result)
-
-
-JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(width=32)
-    | st.text(max_size=5)
-    | st.sampled_from([10**400, "\0", "."]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
-
-
-@settings(max_examples=100, deadline=None)
-@given(data=st.data(), value=JSON)
-def test_no_manifest_ever_stops_the_scorer(
-    contents: dict[str, bytes], scratch: Path, data: st.DataObject, value: Any
-) -> None:
-    manifest = json.loads(contents["manifest.json"])
-    key = data.draw(st.sampled_from([*manifest, "whole"]))
-    content = json.dumps(value if key == "whole" else {**manifest, key: value}).encode()
-    loaded(scratch, {**contents, "manifest.json": content}, sealed=False)
-
-
-@settings(max_examples=100, deadline=None)
-@given(data=st.data(), value=JSON)
-def test_no_service_ever_stops_the_scorer(
-    contents: dict[str, bytes], scratch: Path, data: st.DataObject, value: Any
-) -> None:
-    services = [json.loads(line) for line in contents["services.jsonl"].splitlines()]
-    key = data.draw(st.sampled_from([*services[0], "whole"]))
-    services[0] = value if key == "whole" else {**services[0], key: value}
-    content = "\n".join(map(json.dumps, services)).encode()
-    loaded(scratch, {**contents, "services.jsonl": content}, sealed=True)
 
 
 def test_nothing_serves_before_the_first_publish(tmp_path: Path) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from generation import GenerationError, folder_of, load
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from letters import VERSION, read, spell, write
 from lexical import LexicalIndex
+from safetensors.numpy import load_file, save_file
 
 from export import ROOT, catalog
+from export.generations import publish
+from tests.index import CATALOG, ENCODER, embed
 
 # Of the arrays that spell() makes of the sample catalogue. Another digest means that generations published before
 # hold other arrays: raise VERSION with it.
@@ -58,3 +65,47 @@ def test_letters_are_not_made_in_another_way_under_the_same_version() -> None:
     phrases = [text for service in catalog.read(ROOT / "catalogs/finance.jsonl") for text in service.texts]
     made = b"".join(array.tobytes() for form in spell(phrases) for array in form)
     assert (VERSION, hashlib.sha256(made).hexdigest()) == ("1", DIGEST)
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A generation's folder."""
+    return folder_of(tmp_path, publish(CATALOG, tmp_path, ENCODER, embed))
+
+
+def replaced(folder: Path, arrays: dict[str, Any], version: str) -> None:
+    """Put these arrays into a generation, as if they had been published."""
+    file = folder / "lexical.safetensors"
+    save_file(arrays, file, metadata={"letters": version})
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "complaint"),
+    [
+        ("keys.text", lambda a: a.astype(np.int32), r"keys\.text is int32 \[\d+\]: it must be uint8 \[n\]"),
+        ("keys.starts", lambda a: a.astype(np.int64), r"keys\.starts is int64 \[\d+\]: it must be int32 \[n\]"),
+        ("initials.ends", lambda a: a[:, np.newaxis], r"initials\.ends is int32 \[9, 1\]: it must be int32 \[n\]"),
+        ("keys.text", lambda a: np.where(a == a[0], a[1], a), r"it is not of the phrases in services\.jsonl"),
+        ("keys.ends", lambda a: a[:-1], r"it is not of the phrases in services\.jsonl: publish again"),
+        ("keys.owners", lambda a: a + 9, "owners names a phrase that is not there"),
+        ("initials.starts", lambda a: a[::-1], "starts is not in order"),
+        ("more", lambda a: np.zeros(1), r"it must hold keys\.text, .*, initials\.times"),
+    ],
+)
+def test_letters_that_are_not_those_of_the_phrases_do_not_serve(
+    published: Path, name: str, change: Callable[[Any], Any], complaint: str
+) -> None:
+    arrays = load_file(published / "lexical.safetensors")
+    replaced(published, {**arrays, name: np.ascontiguousarray(change(arrays.get(name)))}, VERSION)
+    with pytest.raises(GenerationError, match=rf"000001: lexical\.safetensors: {complaint}"):
+        load(published)
+    assert load(published, with_lexical=False).number == 1
+
+
+def test_letters_made_in_another_way_do_not_serve(published: Path) -> None:
+    replaced(published, load_file(published / "lexical.safetensors"), "0")
+    with pytest.raises(GenerationError, match=r"version '0' of the letters, this reads '1': publish again"):
+        load(published)
