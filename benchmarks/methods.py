@@ -44,7 +44,7 @@ class Corpus:
         thresholds = [-np.inf if entry.threshold is None else entry.threshold for entry in kept]
         self.thresholds: Floats = np.array(thresholds, dtype=np.float32)
         self.surfaces: dict[str, npt.NDArray[np.bool_]] = {}
-        self.lexical = LexicalIndex(self.texts, np.diff(self.service_of_row, prepend=-1) > 0)
+        self.lexical = LexicalIndex.of(self.texts, np.diff(self.service_of_row, prepend=-1) > 0)
         self._scorer = CpuScorer(self)
 
     def dense(self, embeddings: Floats) -> list[Ranked]:

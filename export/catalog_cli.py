@@ -101,7 +101,7 @@ def _publish_once(arguments: argparse.Namespace, console: Console) -> None:
     import malgil
 
     services = catalog.read(arguments.file)
-    metadata = _metadata(arguments.repository)
+    metadata = encoder_metadata(arguments.repository)
     columns = (TextColumn("embedding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
@@ -160,7 +160,7 @@ def _diff(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _rollback(arguments: argparse.Namespace, console: Console) -> int:
-    fingerprint = _metadata(arguments.repository)["fingerprint"]
+    fingerprint = encoder_metadata(arguments.repository)["fingerprint"]
     back, number = history.rollback(arguments.index, arguments.number, fingerprint)
     console.print(f"generation {number} serves: {back} again")
     _collect(arguments, console)
@@ -185,12 +185,24 @@ def _collect(arguments: argparse.Namespace, console: Console) -> None:
         console.print(f"removed old generations: {', '.join(map(str, removed))}")
 
 
-def _metadata(repository: Path) -> dict[str, Any]:
+def encoder_metadata(repository: Path) -> dict[str, Any]:
+    """What `encoder.json` says of the encoder in a repository.
+
+    Raises:
+        CatalogCommandError: it is missing or damaged; the text says what to run.
+    """
     file = repository / "tokenizer" / "1" / "encoder.json"
-    if not file.exists():
-        raise CatalogCommandError(f"{file} is missing: run `python -m export encoder` first")
-    metadata: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return metadata
+    try:
+        metadata = json.loads(file.read_text(encoding="utf-8"))
+        kinds = [type(metadata[name]) for name in ("name", "fingerprint", "dimension")]
+        str(metadata["name"]).encode()  # not half a surrogate pair: the manifest is UTF-8
+    except FileNotFoundError:
+        raise CatalogCommandError(f"{file} is missing: run `python -m export encoder` first") from None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        kinds = []
+    if kinds != [str, str, int]:
+        raise CatalogCommandError(f"{file} is damaged: run `python -m export encoder` again")
+    return dict(metadata)
 
 
 def _threshold(text: str) -> float:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import generation as reader
+import letters
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
@@ -62,8 +63,10 @@ def publish(
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         save_file({"vectors": vectors, "service": owners}, temporary / "vectors.safetensors")
-        # safetensors writes 0600, which a container's user could not read.
-        (temporary / "vectors.safetensors").chmod(0o644)
+        opened = [text for service in ordered if service.open for text in service.texts]
+        letters.write(temporary / "lexical.safetensors", letters.spell(opened))
+        for name in ("vectors.safetensors", "lexical.safetensors"):
+            (temporary / name).chmod(0o644)  # safetensors writes 0600, which a container's user could not read
         lines = (json.dumps(service.as_dict(), ensure_ascii=False) + "\n" for service in ordered)
         (temporary / "services.jsonl").write_text("".join(lines), encoding="utf-8")
         manifest = {
@@ -75,7 +78,7 @@ def publish(
             "open_services": sum(service.open for service in ordered),
             "phrases": len(texts),
             "default_threshold": default_threshold,
-            "files": {name: sha256(temporary / name) for name in ("vectors.safetensors", "services.jsonl")},
+            "files": {name: sha256(temporary / name) for name in reader.FILES[reader.FORMAT]},
         }
         write_manifest(temporary, manifest)
         seal(index, temporary, number)
@@ -106,13 +109,13 @@ def point_at(index: Path, number: int) -> None:
 
 
 def _known(index: Path, fingerprint: str) -> dict[str, Vectors]:
-    """Vectors of the current generation by text, if the same encoder made them and they are undamaged."""
+    """Vectors of the current generation by text, whatever its format, if the same encoder made them, undamaged."""
     try:
         number = reader.current(index)
         if number is None:
             return {}
         folder = reader.folder_of(index, number)
-        if reader.read_manifest(folder)["encoder"]["fingerprint"] != fingerprint:
+        if reader.read_manifest(folder, tuple(reader.FILES))["encoder"]["fingerprint"] != fingerprint:
             return {}
         services = map(json.loads, (folder / "services.jsonl").read_bytes().splitlines())
         texts = [text for service in services for text in (service["name"], *service["phrases"])]

@@ -93,7 +93,7 @@ def services(index: Path, number: int) -> list[Line]:
         generation.GenerationError: it is damaged.
     """
     folder = reader.folder_of(index, number)
-    reader.read_manifest(folder)
+    reader.read_manifest(folder, tuple(reader.FILES))  # `show` brings back what older versions published
     return [json.loads(line) for line in (folder / "services.jsonl").read_bytes().splitlines()]
 
 

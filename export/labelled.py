@@ -70,10 +70,12 @@ def _labelled(value: object) -> Labelled:
     query, id, kind = value["query"], value["id"], value.get("kind", "")
     if not isinstance(query, str) or not query.strip():
         raise ValueError("query must be a text that is not blank")
-    if id is not None and (isinstance(id, bool) or not isinstance(id, int)):
-        raise ValueError(f"id is {json.dumps(id)[:40]}: it must be a service's id, or null")
     if not isinstance(kind, str):
         raise ValueError("kind must be a text")
+    if any("\ud800" <= letter <= "\udfff" for letter in f"{query}{kind}"):
+        raise ValueError("query or kind holds half a surrogate pair")
+    if id is not None and (isinstance(id, bool) or not isinstance(id, int)):
+        raise ValueError(f"id is {json.dumps(id)[:40]}: it must be a service's id, or null")
     return Labelled(query, id, kind)
 
 

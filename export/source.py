@@ -48,6 +48,16 @@ def load(location: str, name: str | None = None) -> Source:
         UnsupportedEncoderError: it has a part that cannot be honoured, which the text names.
         OSError: there is no such directory or hub id.
     """
+    try:
+        return _load(location, name)
+    except (UnsupportedEncoderError, OSError):
+        raise
+    except Exception as error:  # whatever the libraries make of a damaged file
+        reason = " ".join(str(error).split())[:300]
+        raise UnsupportedEncoderError(f"{location} cannot be loaded: {type(error).__name__}: {reason}") from error
+
+
+def _load(location: str, name: str | None) -> Source:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.util import is_sentence_transformer_model
 
@@ -90,7 +100,11 @@ def _prompts(reference: Any) -> dict[str, str]:
     own: dict[str, str] = reference.prompts or {}
     default = own.get(reference.default_prompt_name or "", "")
     passage = own.get("passage") or own.get("document") or default
-    return {"query": own.get("query") or default, "passage": passage}
+    prompts = {"query": own.get("query") or default, "passage": passage}
+    for kind, prompt in prompts.items():
+        if not isinstance(prompt, str) or any("\ud800" <= letter <= "\udfff" for letter in prompt):
+            raise UnsupportedEncoderError(f"the prompt of a {kind} is {ascii(prompt)[:60]}: it must be a text")
+    return prompts
 
 
 def _tokenizer_json(tokenizer: Any) -> str:

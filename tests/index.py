@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,14 @@ def embed(texts: Sequence[str]) -> Floats:
     """A direction of its own for each text, always the same; not of unit length."""
     seeds = [int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") for text in texts]
     return np.array([np.random.default_rng(seed).normal(size=DIMENSION) for seed in seeds], dtype=np.float32)
+
+
+def as_format_1(folder: Path) -> None:
+    """Make a generation what earlier versions published."""
+    (folder / "lexical.safetensors").unlink()
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["files"]["lexical.safetensors"]
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 1}), encoding="utf-8")
 
 
 def generation(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 INITIALS = "r r s e e f a q q t t d w w c z x v g".split()
 MEDIALS = "k o i o j p u p h hk ho hl y n nj np nl b m ml l".split()
@@ -60,3 +61,15 @@ def initials(word: str) -> str:
 def only_consonants(word: str) -> bool:
     """Whether a word of `words` may be initial consonants: jamo, or the keys of jamo with the layout on Latin."""
     return all("\u3131" <= letter <= "\u314e" for letter in word) or all(letter in _CONSONANTS for letter in word)
+
+
+def key_grams(spelled: Sequence[str]) -> list[str]:
+    """Trigrams of a text's keys, across spaces, and the first two keys of each word; `spelled`: its words' keys."""
+    letters = "".join(spelled)
+    return [letters[at : at + 3] for at in range(len(letters) - 2)] + ["^" + word[:2] for word in spelled]
+
+
+def initial_grams(spelled: Sequence[str]) -> list[str]:
+    """Bigrams and trigrams of a text's initial consonants, across spaces; `spelled`: its words' initials."""
+    letters = "".join(spelled)
+    return [letters[at : at + size] for size in (2, 3) for at in range(len(letters) - size + 1)]

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generation import Generation, GenerationError, current, folder_of, load
-from lexical import LexicalIndex
 from metrics import Metrics
 from scoring import Scorer
 
@@ -22,7 +21,6 @@ class Serving:
 
     generation: Generation
     scorer: Scorer
-    lexical: LexicalIndex | None  # None: letters are not looked at
 
 
 class LiveIndex:
@@ -32,21 +30,23 @@ class LiveIndex:
         index: the folder with CURRENT.
         encoder: the metadata file of the encoder that serves; generations of another are refused. Read once: the
             encoder in memory stays what it is when another is exported beside it.
-        prepare: puts a generation on the device, and makes what the letters of queries are compared with.
+        make_scorer: puts a generation on the device.
         log: called with (level, sentence), level "info" or "error".
         metrics: told what begins to serve, and of each refusal.
+        with_lexical: whether the letters of queries will be looked at.
     """
 
     def __init__(
         self,
         index: Path,
         encoder: Path,
-        prepare: Callable[[Generation], Serving],
+        make_scorer: Callable[[Generation], Scorer],
         log: Callable[[str, str], None],
         metrics: Metrics | None = None,
+        with_lexical: bool = True,
     ) -> None:
-        self._index, self._encoder, self._prepare, self._log = index, encoder, prepare, log
-        self._metrics = metrics
+        self._index, self._encoder, self._make_scorer, self._log = index, encoder, make_scorer, log
+        self._metrics, self._with_lexical = metrics, with_lexical
         self._serving: Serving | None = None
         self._fingerprint: str | None = None
         self._refused: tuple[int | None, str] | None = None
@@ -80,15 +80,15 @@ class LiveIndex:
         number: int | None = None
         try:
             if self._fingerprint is None:
-                self._fingerprint = str(json.loads(self._encoder.read_text(encoding="utf-8"))["fingerprint"])
+                self._fingerprint = _fingerprint(self._encoder)
             number = current(self._index)
             if number is None or (self._serving and self._serving.generation.number == number):
                 self._refused = None  # pointing at a refused one once more tries it once more
                 return
             if self._refused and self._refused[0] == number:
                 return
-            generation = load(folder_of(self._index, number), self._fingerprint)
-            self._serving = self._prepare(generation)
+            generation = load(folder_of(self._index, number), self._fingerprint, self._with_lexical)
+            self._serving = Serving(generation, self._make_scorer(generation))
             self._refused = None
             self._log("info", f"serving generation {number}: {len(generation.thresholds)} open services")
             if self._metrics:
@@ -105,3 +105,15 @@ class LiveIndex:
     def _watch(self) -> None:
         while not self._stop.wait(POLL_SECONDS):
             self.refresh()
+
+
+def _fingerprint(encoder: Path) -> str:
+    try:
+        fingerprint = json.loads(encoder.read_text(encoding="utf-8"))["fingerprint"]
+    except OSError as error:
+        raise GenerationError(f"{encoder} cannot be read: {error.strerror}; run `python -m export encoder`") from None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        fingerprint = None
+    if not isinstance(fingerprint, str):
+        raise GenerationError(f"{encoder} has no fingerprint of an encoder: run `python -m export encoder` again")
+    return fingerprint

@@ -26,12 +26,15 @@ class Tokenization:
     Args:
         tokenizer: without padding or truncation of its own.
         metadata: what `encoder.json` holds; `prompts` and `max_length` are read.
+
+    Raises:
+        ValueError: a prompt is missing, or the window has no room for a text.
     """
 
     def __init__(self, tokenizer: Tokenizer, metadata: Mapping[str, Any]) -> None:
         self._tokenizer = tokenizer
-        self.prompts: dict[str, str] = metadata["prompts"]
-        self.max_length: int = metadata["max_length"]
+        self.prompts: dict[str, str] = _prompts(metadata)
+        self.max_length: int = _window(metadata, 1 + tokenizer.num_special_tokens_to_add(False))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self.max_length)
 
@@ -41,14 +44,22 @@ class Tokenization:
 
         Raises:
             FileNotFoundError: the encoder was not exported yet; the text says what to run.
+            ValueError: one of them is damaged; the text says which.
         """
+        at = folder / "encoder.json"
         try:
-            metadata = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
-            tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text(encoding="utf-8"))
+            metadata = json.loads(at.read_text(encoding="utf-8"))
+            at = folder / "tokenizer.json"
+            tokenizer = Tokenizer.from_str(at.read_text(encoding="utf-8"))
+            at = folder / "encoder.json"
+            return cls(tokenizer, metadata)
         except FileNotFoundError as error:
             message = f"{error.filename} is missing: run `python -m export encoder` first"
             raise FileNotFoundError(message) from None
-        return cls(tokenizer, metadata)
+        except OSError:
+            raise
+        except Exception as error:  # tokenizers raises no narrower one
+            raise ValueError(f"{at} is damaged: {error}; run `python -m export encoder` again") from None
 
     def meant(self, query: str) -> str:
         """A query in NFC, what was typed with the wrong keyboard layout as the Korean that was meant."""
@@ -68,6 +79,23 @@ class Tokenization:
             for text, kind in zip(texts, kinds, strict=True)
         ]
         return [np.array(e.ids, dtype=np.int64) for e in self._tokenizer.encode_batch_fast(prompted)]
+
+
+def _prompts(metadata: Mapping[str, Any]) -> dict[str, str]:
+    prompts = metadata["prompts"]
+    if not isinstance(prompts, dict) or not all(isinstance(prompts.get(kind), str) for kind in KINDS):
+        raise ValueError(f"prompts must have a text for each of {', '.join(KINDS)}")
+    if any("\ud800" <= letter <= "\udfff" for kind in KINDS for letter in prompts[kind]):
+        raise ValueError("prompts hold half a surrogate pair")
+    return prompts
+
+
+def _window(metadata: Mapping[str, Any], least: int) -> int:
+    length = metadata["max_length"]
+    # Below, the tokenizers library does not truncate at all.
+    if isinstance(length, bool) or not isinstance(length, int) or not least <= length < 2**31:
+        raise ValueError(f"max_length is {str(length)[:40]}: it must be a whole number from {least} to {2**31 - 1}")
+    return length
 
 
 def require(name: str, value: Elements | None) -> Elements:

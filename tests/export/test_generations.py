@@ -20,7 +20,7 @@ from scoring import Floats
 from export import ROOT
 from export.catalog import CatalogError, Service
 from export.generations import point_at, publish
-from tests.index import CATALOG, DIMENSION, ENCODER, embed, service
+from tests.index import CATALOG, DIMENSION, ENCODER, as_format_1, embed, service
 
 # Another publisher. It embeds until the other one embeds too, which a lock never lets it, or until it has waited.
 PUBLISH = """
@@ -95,6 +95,15 @@ def test_vectors_of_another_encoder_are_not_taken_over(tmp_path: Path) -> None:
     again = Embedder()
     publish(CATALOG, tmp_path, {**ENCODER, "fingerprint": "7" * 64}, again)
     assert len(again.texts) == 11
+
+
+def test_an_upgrade_embeds_nothing_again(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, publish(CATALOG, tmp_path, ENCODER, embed))
+    as_format_1(folder)
+    again = Embedder()
+    assert publish(CATALOG, tmp_path, ENCODER, again) == 2
+    assert again.texts == []
+    assert load(folder_of(tmp_path, 2)).lexical
 
 
 @pytest.mark.parametrize("damage", ["vectors", "manifest", "CURRENT", "gone"])
@@ -186,6 +195,7 @@ def test_what_a_killed_publisher_left_half_written_does_not_get_into_the_next_ge
     (left / "other").write_bytes(b"")
     assert publish(CATALOG, tmp_path, ENCODER, embed) == 1
     assert sorted(path.name for path in folder_of(tmp_path, 1).iterdir()) == [
+        "lexical.safetensors",
         "manifest.json",
         "services.jsonl",
         "vectors.safetensors",

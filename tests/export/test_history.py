@@ -14,7 +14,7 @@ from generation import GenerationError, current, folder_of, load
 
 from export import history
 from export.generations import publish
-from tests.index import CATALOG, ENCODER, embed, service
+from tests.index import CATALOG, ENCODER, as_format_1, embed, service
 
 FINGERPRINT = ENCODER["fingerprint"]
 
@@ -46,6 +46,14 @@ def test_a_generation_s_catalogue_comes_back_as_it_was_published(index: Path) ->
     assert shown == {
         one.id: one.as_dict() | {"phrases": list(one.phrases), "surfaces": list(one.surfaces)} for one in CATALOG
     }
+
+
+def test_what_an_earlier_version_published_comes_back_as_a_catalogue_and_does_not_serve(index: Path) -> None:
+    shown = history.services(index, 1)
+    as_format_1(folder_of(index, 1))
+    assert history.services(index, 1) == shown
+    with pytest.raises(GenerationError, match="format 1, this reads 2: publish the catalogue again"):
+        history.rollback(index, 1, FINGERPRINT)
 
 
 def test_a_difference_names_what_came_went_and_changed(index: Path) -> None:

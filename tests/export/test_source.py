@@ -56,6 +56,13 @@ def test_prompts_are_those_the_encoder_was_saved_with(
     assert load(str(saved)).prompts == {"query": query, "passage": passage}
 
 
+@pytest.mark.parametrize("prompt", [["q: "], "\ud800"])
+def test_a_prompt_that_is_no_text_is_named(saved: Path, prompt: object) -> None:
+    (saved / "config_sentence_transformers.json").write_text(json.dumps({"prompts": {"query": prompt}}))
+    with pytest.raises(UnsupportedEncoderError, match=r"^the prompt of a query is .*: it must be a text$"):
+        load(str(saved))
+
+
 def test_a_window_narrower_than_the_positions_is_kept(tmp_path: Path) -> None:
     folder = save_sentence_transformer(tmp_path / "encoder")
     reference = SentenceTransformer(str(folder), device="cpu")

@@ -12,7 +12,7 @@ from lexical import LONGEST_QUERY, LexicalIndex
 
 NAMES = ("송금", "송금 내역", "계좌이체", "소개", "더치페이", "MY 자산", "PLCC 카드", "카드값 확인", "카드 분실 신고")
 PHRASE = "친구에게 송금"  # of the last service, not a name
-INDEX = LexicalIndex([*NAMES, PHRASE], np.array([True] * len(NAMES) + [False]))
+INDEX = LexicalIndex.of([*NAMES, PHRASE], np.array([True] * len(NAMES) + [False]))
 
 
 def best(query: str, count: int = 1) -> list[str]:
@@ -99,13 +99,13 @@ def test_the_form_of_unicode_makes_no_difference(name: str, form: str) -> None:
 
 
 def test_an_empty_catalogue_and_phrases_without_letters_can_be_searched() -> None:
-    assert len(LexicalIndex([], np.empty(0, bool)).evidence("송금").rows) == 0
-    found = LexicalIndex(["?!", "송금"], np.array([True, True])).evidence("송금")
+    assert len(LexicalIndex.of([], np.empty(0, bool)).evidence("송금").rows) == 0
+    found = LexicalIndex.of(["?!", "송금"], np.array([True, True])).evidence("송금")
     assert found.rows.tolist() == [1]
 
 
 def test_many_phrases_that_begin_alike_leave_the_short_names_in_sight() -> None:
     phrases = [f"송금 방법 {i}" for i in range(500)] + ["송금"]
-    index = LexicalIndex(phrases, np.array([False] * 500 + [True]))
+    index = LexicalIndex.of(phrases, np.array([False] * 500 + [True]))
     found = index.evidence("ㅅ")
     assert found.rows[np.argmax(found.shares)] == 500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from generation import Generation, folder_of
-from live import LiveIndex, Serving
+from hypothesis import given
+from live import LiveIndex
 from scoring import CpuScorer, Scorer, Want
 
 from export.generations import point_at, publish
 from tests.index import CATALOG, ENCODER, embed, service
+from tests.malformed import BOUNDED, odd_json
 
 PATIENCE = 2.0  # seconds from a publish until it serves
 
@@ -34,7 +37,7 @@ class House:
         return LiveIndex(
             self.index,
             self.encoder,
-            lambda one: Serving(one, make_scorer(one), None),
+            make_scorer,
             lambda *line: self.log.append(line),
         )
 
@@ -90,6 +93,16 @@ def test_a_publish_serves_within_two_seconds_and_says_so_once(followed: House) -
         ("info", "serving generation 1: 1 open services"),
         ("info", "serving generation 2: 2 open services"),
     ]
+
+
+def test_the_letters_of_what_is_published_are_looked_at_unless_the_scorer_is_told_not_to(house: House) -> None:
+    for with_lexical in (True, False):
+        live = LiveIndex(house.index, house.encoder, CpuScorer, lambda *_: None, with_lexical=with_lexical)
+        live.refresh()
+        assert live.serving
+        lexical = live.serving.generation.lexical
+        assert (lexical is not None) == with_lexical
+        assert lexical is None or lexical.evidence("ㅅㄱ").rows.tolist() == [0, 1]
 
 
 def test_a_batch_in_hand_is_answered_from_the_generation_it_began_with(house: House) -> None:
@@ -211,6 +224,16 @@ def test_a_missing_encoder_is_named(tmp_path: Path) -> None:
     assert house.live.serving is None
     assert "encoder.json" in house.live.why_not
     assert len(house.errors()) == 1
+
+
+@BOUNDED
+@given(content=odd_json(ENCODER))
+def test_no_metadata_of_an_encoder_stops_the_scorer_from_saying_what_to_do(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        house = House(Path(folder))
+        house.encoder.write_bytes(content)
+        house.live.refresh()  # nothing is published
+    assert all("encoder.json has no fingerprint of an encoder: run `" in line for line in house.errors())
 
 
 def test_the_scorer_that_serves_is_made_from_the_generation_that_serves(house: House) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from generation import folder_of, load
-from live import LiveIndex, Serving
+from live import LiveIndex
 from metrics import GAUGES, SEND_SECONDS, Metrics
 from scoring import CpuScorer, Ranked
 from tritonclient import grpc
@@ -201,7 +201,7 @@ def test_a_refused_publish_counts_once_and_the_last_good_generation_stays(
 ) -> None:
     index, encoder = tmp_path / "index", tmp_path / "encoder.json"
     encoder.write_text(json.dumps(ENCODER))
-    live = LiveIndex(index, encoder, lambda one: Serving(one, CpuScorer(one), None), lambda *_: None, metrics)
+    live = LiveIndex(index, encoder, CpuScorer, lambda *_: None, metrics)
 
     def look(times: int) -> list[float]:
         for _ in range(times):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
 from google.protobuf import json_format, text_format  # type: ignore[import-untyped]
+from hypothesis import given
+from hypothesis import strategies as st
 from tritonclient.grpc import model_config_pb2
 
 from export import ROOT
+from tests.malformed import BOUNDED, error_of, odd_json
 
 
 def _load() -> Any:
@@ -245,3 +249,26 @@ def test_a_model_without_ragged_inputs_is_never_split() -> None:
     (name,) = made.inputs
     tensors = [{name: np.zeros((1, 2000), np.float32)} for _ in range(3)]
     assert settings.split(made, tensors) == [[0, 1, 2]]
+
+
+@BOUNDED
+@given(data=st.data())
+def test_no_config_stops_the_backend_without_a_word(data: st.DataObject) -> None:
+    values = {"intra_op_thread_count": "2", "execution_mode": "1", "enable_mem_arena": "false"}
+    text = SMALL + f"batch_input {{ {LENGTHS} }}" + "optimization { graph { level: 1 } }"
+    config = as_triton_hands_it_over(text + "\n".join(PARAMETER.format(*pair) for pair in values.items()))
+    content = data.draw(odd_json({key: value for key, value in config.items() if value}))
+    try:
+        changed = json.loads(content)
+    except (ValueError, RecursionError):  # Triton itself writes this JSON
+        return
+    error_of(lambda: settings.plan(changed, "KIND_CPU"), ValueError, runs)
+
+
+def runs(made: Any) -> None:
+    """What a batch takes from a plan."""
+    tensors = [{name: np.zeros((1, 3), np.int64) for name in made.inputs}] * 2
+    for run in settings.split(made, tensors):
+        settings.join(made, [tensors[i] for i in run])
+    assert isinstance(made.optimization, str)
+    assert all(isinstance(name, str) for name in (*made.inputs, *made.outputs))

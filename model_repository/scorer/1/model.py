@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from generation import Generation
-from lexical import LexicalIndex
 from live import LiveIndex, Serving
 from metrics import Metrics
 from scoring import CpuScorer, Scorer, Want, product_threads, unit
@@ -27,11 +26,11 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
         folder = Path(args["model_repository"])
-        self.with_lexical = _is_on("lexical", parameters["lexical"])
+        with_lexical = _is_on("lexical", parameters["lexical"])
         self.device = _choose_device(parameters["device"], args["model_instance_device_id"])
         self.metrics = Metrics(pb_utils.MetricFamily, {"scorer": args["model_instance_name"]})
         index, encoder = folder / parameters["index"], folder / parameters["encoder"]
-        self.live = LiveIndex(index, encoder, self._prepare, _log, self.metrics)
+        self.live = LiveIndex(index, encoder, self._make_scorer, _log, self.metrics, with_lexical)
         _log("info", f"scoring on {self.device}")
         self.live.start()
         self.metrics.start()
@@ -64,7 +63,8 @@ class TritonPythonModel:
             queries += texts
             wants += own
         began = time.perf_counter()
-        evidence = [serving.lexical.evidence(query) for query in queries] if serving.lexical else []
+        lexical = serving.generation.lexical
+        evidence = [lexical.evidence(query) for query in queries] if lexical else []
         spelled = time.perf_counter()
         ranked = serving.scorer.rank(self._join(embeddings), wants, evidence) if wants else []
         self.metrics.batch(ranked, spelled - began, time.perf_counter() - spelled)
@@ -95,10 +95,6 @@ class TritonPythonModel:
         import torch
 
         return torch.nn.functional.normalize(torch.cat([e.to(self.device) for e in embeddings]))
-
-    def _prepare(self, generation: Generation) -> Serving:
-        lexical = LexicalIndex(generation.phrases, generation.is_name) if self.with_lexical else None
-        return Serving(generation, self._make_scorer(generation), lexical)
 
     def _make_scorer(self, generation: Generation) -> Scorer:
         if self.device == "cpu":

@@ -62,6 +62,13 @@ def plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
     Raises:
         ValueError: it asks for something that the C++ backend has and this drop-in has not; the text names it.
     """
+    try:
+        return _plan(config, instance_kind)
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"the config is not one that Triton writes: {error!r}") from None
+
+
+def _plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
     for feature in (
         "sequence_batching",
         "model_transaction_policy",
