@@ -91,5 +91,8 @@ def command(home: Home, repository: Path, ports: Ports, host: str, shm_prefix: s
         f"--grpc-port={ports.grpc}",
         f"--metrics-address={host}",
         f"--metrics-port={ports.metrics}",
+        # p50 and p99 of each step over the last minute, for the board and the alerts.
+        "--metrics-config=summary_latencies=true",
+        "--metrics-config=summary_quantiles=0.5:0.01,0.99:0.001",  # quantile:error
         "--exit-timeout-secs=10",
     ]
