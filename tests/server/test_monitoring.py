@@ -1,4 +1,4 @@
-"""server/monitoring: a real Prometheus scrapes the live server, and is asked every query of the board and the alerts."""
+"""server/monitoring: a real Prometheus scrapes the live server, and is asked every query of board and alerts."""
 
 from __future__ import annotations
 
