@@ -5,29 +5,20 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import httpx
-import malgil
 import pytest
 import yaml
 
 from export import ROOT
-from server.launcher import Server, free_ports
 from server.triton import Ports
+from tests.prometheus import BINARIES, CONFIG, FOLDER, ask
 from tests.server.test_compose import SERVICES, targets
 
-FOLDER = ROOT / "server" / "monitoring"
 GRAFANA = FOLDER / "grafana"
 BOARD: dict[str, Any] = json.loads((GRAFANA / "boards" / "malgil.json").read_text(encoding="utf-8"))
 PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
 RULES = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
-CONFIG: dict[str, Any] = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
-PROMETHEUS = Path(sys.prefix) / "prometheus"
 ONLY_WITH_A_GPU = ("nv_gpu_memory_used_bytes", "nv_gpu_memory_total_bytes", "nv_gpu_utilization")
 
 QUERIES = [
@@ -37,63 +28,9 @@ QUERIES = [
 ] + [pytest.param(query["expr"], id=query["name"]) for query in BOARD["annotations"]["list"]]
 
 
-def ask(url: str, query: str) -> list[dict[str, Any]]:
-    """What Prometheus answers to an instant query, with the board's variables filled in."""
-    query = query.replace("$__rate_interval", "10s").replace("$instance", ".*")
-    answer = httpx.get(f"{url}/api/v1/query", params={"query": query}).json()
-    assert answer["status"] == "success", answer
-    series: list[dict[str, Any]] = answer["data"]["result"]
-    return series
-
-
 def unfiltered(query: str) -> str:
     """A comparison that says 0 or 1 for each series, where it would leave out those for which it does not hold."""
     return re.sub(r" (==|!=|>=?|<=?) (?!bool )", r" \1 bool ", query)
-
-
-@pytest.fixture(scope="module")
-def prometheus(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Prometheus's URL; it has scraped the live server, which has been searched, a few times."""
-    assert (PROMETHEUS / "prometheus").exists(), "run `make setup`, which unpacks a Prometheus"
-    folder = tmp_path_factory.mktemp("prometheus")
-    config = json.loads(json.dumps(CONFIG))
-    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    config["rule_files"] = [str(FOLDER / file) for file in CONFIG["rule_files"]]
-    config["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{server.ports.metrics}"]}]
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    url = f"127.0.0.1:{free_ports().http}"
-    with (folder / "log").open("wb") as log:
-        running = subprocess.Popen(
-            [
-                str(PROMETHEUS / "prometheus"),
-                f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address={url}",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            search_until_scraped(f"http://{url}", server, folder / "log")
-            yield f"http://{url}"
-        finally:
-            running.kill()
-            running.wait()
-
-
-def search_until_scraped(url: str, server: Server, log: Path) -> None:
-    """Search until Prometheus has scraped often enough for a rate."""
-    deadline = time.monotonic() + 60
-    with malgil.SearchClient(server.grpc_url) as client:
-        while time.monotonic() < deadline:
-            client.search("송금")
-            try:
-                if ask(url, 'count_over_time(up{job="malgil"}[1m]) > 6'):
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.2)
-    pytest.fail(f"Prometheus did not scrape: {log.read_text()[-2000:]}")
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -117,12 +54,12 @@ def test_an_alert_watches_series_that_exist_and_is_silent_while_all_is_well(
 
 def test_alerts_fire_when_they_should_and_say_something_readable() -> None:
     subprocess.run(
-        [str(PROMETHEUS / "promtool"), "check", "config", str(FOLDER / "prometheus.yml")],
+        [str(BINARIES / "promtool"), "check", "config", str(FOLDER / "prometheus.yml")],
         check=True,
         capture_output=True,
     )
     tried = subprocess.run(
-        [str(PROMETHEUS / "promtool"), "test", "rules", str(ROOT / "tests" / "server" / "alerts.yml")],
+        [str(BINARIES / "promtool"), "test", "rules", str(ROOT / "tests" / "server" / "alerts.yml")],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert tried.returncode == 0, tried.stdout + tried.stderr
