@@ -27,9 +27,11 @@ CONFIG: dict[str, Any] = yaml.safe_load((FOLDER / "prometheus.yml").read_text(en
 def ask(url: str, query: str) -> list[dict[str, Any]]:
     """What Prometheus answers to an instant query, with the board's variables filled in."""
     query = query.replace("$__rate_interval", "1m").replace("$instance", ".*")
-    answer = httpx.get(f"{url}/api/v1/query", params={"query": query}).json()
-    assert answer["status"] == "success", answer
-    series: list[dict[str, Any]] = answer["data"]["result"]
+    answer = httpx.get(f"{url}/api/v1/query", params={"query": query})
+    if answer.is_server_error:  # it is still starting
+        answer.raise_for_status()
+    assert answer.is_success, answer.text  # the query is wrong
+    series: list[dict[str, Any]] = answer.json()["data"]["result"]
     return series
 
 
@@ -74,7 +76,7 @@ def _search_until_scraped(url: str, server: Server, log: Path) -> None:
             try:
                 if ask(url, 'count_over_time(up{job="malgil"}[1m]) > 6'):
                     return
-            except httpx.TransportError:
+            except httpx.HTTPError:
                 pass
             time.sleep(0.2)
     pytest.fail(f"Prometheus did not scrape: {log.read_text()[-2000:]}")

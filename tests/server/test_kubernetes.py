@@ -116,8 +116,9 @@ def test_ports_are_those_the_server_listens_on_everywhere() -> None:
     assert {port["targetPort"]: port["port"] for port in KINDS["Service", "malgil"]["spec"]["ports"]} == wanted
     named = {port["port"] for rule in KINDS["NetworkPolicy", "malgil"]["spec"]["ingress"] for port in rule["ports"]}
     assert named == wanted.keys()
-    annotations = DEPLOYMENT["spec"]["template"]["metadata"]["annotations"]
-    assert annotations["prometheus.io/port"] == str(Ports.metrics)
+    scraped = yaml.safe_load((ROOT / "server/monitoring/prometheus-kubernetes.yml").read_text())["scrape_configs"]
+    assert [job["job_name"] for job in scraped] == ["malgil"]  # what every query names
+    assert scraped[0]["relabel_configs"][0]["regex"] == f"{LABELS[0]['app.kubernetes.io/name']};metrics"
 
 
 def test_probes_are_the_images_health_check_and_run_into_no_timeout_of_kubernetes() -> None:
