@@ -64,4 +64,18 @@ if LD_LIBRARY_PATH=$loader ldd $loader/perf_analyzer | grep -q "libb64.*not foun
     ) || echo "libb64 could not be had: \`python -m benchmarks sweep\` will ask for it" >&2
 fi
 
+# A Prometheus, which runs the queries of server/monitoring in the tests. Its package would install a service; this only
+# unpacks the two binaries.
+loader=.venv/prometheus
+if [ ! -x $loader/promtool ]; then
+    mkdir -p $loader
+    (
+        cd $loader &&
+            { apt-get download -qq prometheus || { $sudo apt-get update -qq && apt-get download -qq prometheus; }; } &&
+            dpkg -x prometheus_*.deb unpacked &&
+            mv unpacked/usr/bin/prometheus unpacked/usr/bin/promtool . &&
+            rm -r unpacked prometheus_*.deb
+    ) || echo "prometheus could not be had: tests of server/monitoring will ask for it" >&2
+fi
+
 touch .venv/ready

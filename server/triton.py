@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 CONTAINER = Path("/opt/tritonserver")
+CONNECTION_AGE_MS = 300_000
 DROP_IN = Path(__file__).parent / "backends" / "onnxruntime"
 
 
@@ -95,7 +96,13 @@ def command(home: Home, repository: Path, ports: Ports, host: str, shm_prefix: s
         f"--http-port={ports.http}",
         f"--grpc-address={host}",
         f"--grpc-port={ports.grpc}",
+        # Then gRPC clients connect anew, requests under way unharmed, and look up the name again: so they find replicas
+        # that were added since.
+        f"--grpc-max-connection-age={CONNECTION_AGE_MS}",
         f"--metrics-address={host}",
         f"--metrics-port={ports.metrics}",
+        # p50 and p99 of each step over the last minute, for the board and the alerts.
+        "--metrics-config=summary_latencies=true",
+        "--metrics-config=summary_quantiles=0.5:0.01,0.99:0.001",  # quantile:error
         "--exit-timeout-secs=10",
     ]

@@ -13,6 +13,7 @@ import pytest
 
 from export import ROOT
 from server.launcher import Server
+from tests import commands
 
 PAGES = sorted([ROOT / "README.md", ROOT / "client" / "README.md", *(ROOT / "docs").glob("*.md")])
 BLOCKS = [
@@ -41,6 +42,9 @@ def test_a_snippet_of_the_documents_runs(
     environment = {**os.environ, "MALGIL_URL": server.grpc_url}
     for line in filter(None, text.splitlines()):
         words = shlex.split(line)
+        if words[0] in commands.TOOLS:
+            commands.check(words)
+            continue
         if words[0] == "make":  # what it runs has tests of its own; here: there is such a target
             words.insert(1, "--dry-run")
         if "publish" in words:
@@ -53,3 +57,19 @@ def test_a_snippet_of_the_documents_runs(
 @pytest.mark.parametrize(("page", "target"), LINKS)
 def test_a_link_of_the_documents_leads_somewhere(page: Path, target: str) -> None:
     assert (page.parent / target).exists()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "docker compose --profile tpu up", "docker compose up", "docker compose run --rm exprot",
+        "docker compose restart triton", "docker compose --profile cpu up --dettach", "docker push malgil",
+        "docker build -f server/Dockerfile --target server -t registry.example.com/malgil:0.1.0 .",
+        "kubectl apply -k server/k8s", "kubectl rollout status deployment/triton",
+        "kubectl create configmap malgil-catalog --from-file=finance.jsonl=catalogs/finance.jsonl",
+        "kubectl create job --from=cronjob/publish now",
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_line_that_only_containers_could_run_is_found(line: str) -> None:
+    with pytest.raises(AssertionError):
+        commands.check(line.split())

@@ -15,6 +15,9 @@ from malgil._tensors import Tensors
 
 _CHANNEL_ARGS = [
     ("grpc.max_receive_message_length", -1),
+    # A name of several addresses, such as a headless service of Kubernetes: requests go to each in turn. Without this,
+    # one connection would take them all to one replica.
+    ("grpc.lb_policy_name", "round_robin"),
     # gRPC's own pauses between connection attempts grow to two minutes, in which every call fails at once:
     # a restarted server would be down for its clients long after it is up.
     ("grpc.initial_reconnect_backoff_ms", 100),

@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from malgil import AsyncSearchClient, DeadlineExceeded, SearchClient, Unavailable
+from malgil._grpc import GrpcTransport
 from malgil._http import _within
 from malgil._retry import Deadline
 
 from tests.client.blocking import open_client
-from tests.client.fake_triton import SERVERS, Brain
+from tests.client.fake_triton import SERVERS, Brain, grpc_server
 
 MODES = ["sync", "async"]
 
@@ -140,3 +142,14 @@ async def test_a_cancellation_that_comes_together_with_the_answer_is_not_lost(ti
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+def test_every_replica_behind_a_name_gets_its_share_over_grpc() -> None:
+    brains = [Brain(), Brain()]
+    with grpc_server(brains[0]) as first, grpc_server(brains[1]) as second:
+        transport = GrpcTransport(f"ipv4:{first},{second}")  # as DNS answers for a headless service
+        query = np.array([["돈".encode()]], dtype=np.object_)
+        for _ in range(20):
+            transport.infer("search", {"query": query}, ("id",), Deadline(5))
+        transport.close()
+    assert min(len(brain.requests) for brain in brains) >= 8

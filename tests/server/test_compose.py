@@ -1,0 +1,159 @@
+"""docker-compose.yml: what the Compose specification takes, and what the code and the image expect."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from importlib.resources import files
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from export import ROOT
+from server import launcher
+from server.triton import Ports
+from tests.image import STAGES
+
+FILE = ROOT / "docker-compose.yml"
+COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+SERVICES: dict[str, Any] = COMPOSE["services"]
+TRITONS = [name for name, service in SERVICES.items() if "profiles" in service]
+OUR_ROOT = "/malgil"  # where the image has the repository
+
+
+def targets(service: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """A service's mounts by their places in it; the short form is spelled out."""
+    found = {}
+    for volume in service.get("volumes", ()):
+        if isinstance(volume, str):
+            source, target, *mode = volume.split(":")
+            found[target] = {"type": "bind", "source": source, "target": target, "read_only": mode == ["ro"]}
+        else:
+            found[volume["target"]] = volume
+    return found
+
+
+def test_compose_takes_the_file() -> None:
+    schema = json.loads((files("check_jsonschema.builtin_schemas") / "vendor" / "compose-spec.json").read_bytes())
+    jsonschema.validate(COMPOSE, schema, jsonschema.validators.validator_for(schema))
+
+
+@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+def test_docker_compose_takes_each_profile(profile: str) -> None:
+    compose = ["docker", "compose", "--file", str(FILE), "--profile", profile]
+    try:
+        found = subprocess.run([*compose[:2], "version"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        found = False
+    if not found:
+        pytest.skip("docker compose is not installed; the schema was checked")
+    listed = subprocess.run([*compose, "config", "--services"], check=True, capture_output=True, text=True)
+    assert {*listed.stdout.split()} == {
+        "export",
+        "prometheus",
+        "grafana",
+        {"cpu": "triton", "gpu": "triton-gpu"}[profile],
+    }
+
+
+def test_each_profile_starts_one_triton_and_only_the_gpu_s_asks_for_a_gpu() -> None:
+    assert {name: SERVICES[name]["profiles"] for name in TRITONS} == {"triton": ["cpu"], "triton-gpu": ["gpu"]}
+    assert [name for name in SERVICES if "deploy" in SERVICES[name]] == ["triton-gpu"]
+    groups = {name: SERVICES[name]["build"].get("args", {}).get("MODELS", "models") for name in TRITONS}
+    assert groups == {"triton": "models", "triton-gpu": "models-gpu"}
+
+
+def test_nothing_is_reached_from_beyond_this_machine() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
+    assert len(ports) >= 5
+    assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in ports)
+    assert not any("network_mode" in service for service in SERVICES.values())
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_whoever_breaks_into_a_container_finds_it_read_only_and_without_privileges(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "cap_add", "pid", "ipc", "user"} & service.keys()
+
+
+def test_nobody_can_log_in_with_a_password_that_everybody_knows() -> None:
+    own = SERVICES["grafana"]["environment"]
+    assert own["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+    assert own["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+    assert own["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert not [name for name in own if name.endswith("PASSWORD")]
+
+
+@pytest.mark.parametrize("name", TRITONS)
+def test_the_ports_are_those_the_server_listens_on(name: str) -> None:
+    wanted = [Ports.http, Ports.grpc, Ports.metrics]
+    assert SERVICES[name]["ports"] == [f"127.0.0.1:{port}:{port}" for port in wanted]
+
+
+@pytest.mark.parametrize("name", TRITONS)
+def test_what_the_export_fills_is_what_the_server_reads_and_it_reads_only(name: str) -> None:
+    filled, read = targets(SERVICES["export"]), targets(SERVICES[name])
+    assert {target: volume["source"] for target, volume in read.items()} == {
+        target: filled[target]["source"] for target in read
+    }
+    assert all(volume["read_only"] for volume in read.values())
+    assert not any(filled[target].get("read_only") for target in read)
+    assert SERVICES[name]["depends_on"] == {"export": {"condition": "service_completed_successfully"}}
+    assert SERVICES["export"].get("restart", "no") == "no"  # it has to end
+
+
+def test_the_volumes_lie_where_the_code_looks() -> None:
+    (workdir,) = STAGES["serve"].values("WORKDIR")
+    assert workdir == OUR_ROOT
+    config = (ROOT / "model_repository" / "scorer" / "config.pbtxt").read_text(encoding="utf-8")
+    (index,) = re.findall(r'key: "index" value: \{ string_value: "([^"]+)"', config)
+    places = {str((launcher.REPOSITORY / "scorer" / index).resolve().relative_to(launcher.ROOT)), "exported"}
+    assert {target.removeprefix(f"{OUR_ROOT}/") for target in targets(SERVICES["triton"])} == places
+    links = " ".join(line for line in STAGES["serve"].values("RUN") if line.startswith("ln "))
+    assert links.count("../../../exported/") == 3
+    # An empty named volume takes over the owner of the folder that it is mounted on; user 1000 could not write else.
+    for stage, folders in (("serve", places), ("export", {*places, "models"})):
+        (made,) = (line for line in STAGES[stage].values("RUN") if "mkdir" in line)
+        assert all(re.search(rf"chown [\w:]+( \w+)* {folder}\b", made) for folder in folders)
+
+
+def test_named_volumes_and_mounted_files_exist() -> None:
+    named = {v["source"] for s in SERVICES.values() for v in targets(s).values() if v["type"] == "volume"}
+    assert named == COMPOSE["volumes"].keys()
+    for service in SERVICES.values():
+        for volume in targets(service).values():
+            if volume["type"] == "bind":
+                source = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", volume["source"])
+                assert (ROOT / source).exists(), source
+                assert volume["read_only"]
+
+
+def test_the_catalogue_that_is_asked_for_lies_in_the_folder_that_is_mounted() -> None:
+    own = SERVICES["export"]["environment"]
+    defaults = {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for name, value in own.items()}
+    assert f"{OUR_ROOT}/data" in targets(SERVICES["export"])
+    assert (ROOT / "catalogs" / defaults["MALGIL_CATALOG"].removeprefix("data/")).exists()
+    script = (ROOT / SERVICES["export"]["entrypoint"][-1]).read_text(encoding="utf-8")
+    assert {name for name in own if name.startswith("MALGIL")} == {*re.findall(r"\{(MALGIL_\w+):", script)}
+
+
+@pytest.mark.parametrize("name", TRITONS)
+def test_shared_memory_and_time_to_end_suffice(name: str) -> None:
+    service = SERVICES[name]
+    assert service["shm_size"] == "256m"
+    assert int(service["stop_grace_period"].removesuffix("s")) > launcher.STOP_SECONDS + 10  # --exit-timeout-secs
+    assert service["tmpfs"][0].startswith("/tmp:")  # the launcher's scratch folder
+
+
+@pytest.mark.parametrize("name", ["export", *TRITONS])
+def test_services_are_built_from_stages_that_exist(name: str) -> None:
+    build = SERVICES[name]["build"]
+    assert build["target"] in STAGES
+    assert (ROOT / build["dockerfile"]).exists()
+    assert set(build.get("args", {})) <= {value.split("=")[0] for value in STAGES["serve"].values("ARG")}

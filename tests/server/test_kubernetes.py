@@ -1,0 +1,192 @@
+"""server/kubernetes: what the API takes, and what the code, the image and docker-compose.yml expect."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import malgil
+import psutil
+import pytest
+import yaml
+
+from export import ROOT
+from server import launcher, triton
+from server.launcher import Server, free_ports
+from server.triton import Ports
+from tests.image import STAGES
+from tests.prometheus import ask
+from tests.server.test_compose import OUR_ROOT, SERVICES, targets
+
+FOLDER = ROOT / "server" / "kubernetes"
+VERSION = "1.34"  # of the API; one that clusters have
+OURS = ("kustomization.yaml", "prometheus-adapter.yaml")  # not manifests
+MANIFESTS: list[dict[str, Any]] = [
+    manifest
+    for path in sorted(FOLDER.glob("*.yaml"))
+    if path.name not in OURS
+    for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+]
+KINDS = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in MANIFESTS}
+DEPLOYMENT = KINDS["Deployment", "malgil"]
+PUBLISHER = KINDS["CronJob", "malgil-publish"]["spec"]["jobTemplate"]
+PODS: dict[str, dict[str, Any]] = {
+    "serve": DEPLOYMENT["spec"]["template"]["spec"],
+    "export": PUBLISHER["spec"]["template"]["spec"],
+}
+LABELS = [spec["spec"]["template"]["metadata"]["labels"] for spec in (DEPLOYMENT, PUBLISHER)]
+TRITON = PODS["serve"]["containers"][0]
+
+
+def mounts(pod: dict[str, Any]) -> dict[str, tuple[dict[str, Any], bool]]:
+    """(volume, whether read-only) of each place in the pod's container."""
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    return {
+        mount["mountPath"]: (volumes[mount["name"]], mount.get("readOnly", False))
+        for mount in pod["containers"][0]["volumeMounts"]
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS, ids="-".join)
+def test_kubernetes_takes_the_manifest(kind: tuple[str, str]) -> None:
+    kubernetes_validate.validate(KINDS[kind], VERSION, strict=True)  # strict: a misspelt field is an error
+
+
+def test_kustomize_finds_every_manifest_and_every_image() -> None:
+    own = yaml.safe_load((FOLDER / "kustomization.yaml").read_text(encoding="utf-8"))
+    assert {*own["resources"]} == {path.name for path in FOLDER.glob("*.yaml")} - {*OURS}
+    images = {pod["containers"][0]["image"] for pod in PODS.values()}
+    assert {image["name"] for image in own["images"]} == images == {SERVICES[n]["image"] for n in ("triton", "export")}
+
+
+@pytest.mark.parametrize("stage", PODS)
+def test_pods_meet_the_restricted_standard_and_write_only_to_mounts(stage: str) -> None:
+    pod = PODS[stage]
+    (user,) = STAGES[stage].values("USER")
+    own = pod["securityContext"]
+    assert own["runAsNonRoot"] is True
+    assert f"{own['runAsUser']}:{own['runAsGroup']}" == user == f"{own['fsGroup']}:{own['fsGroup']}"
+    assert own["seccompProfile"] == {"type": "RuntimeDefault"}
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert pod["automountServiceAccountToken"] is False
+    assert {"requests", "limits"} <= container["resources"].keys()
+    assert "/tmp" in mounts(pod)
+
+
+@pytest.mark.parametrize(("stage", "service"), [("serve", "triton"), ("export", "export")])
+def test_volumes_lie_where_the_image_and_docker_compose_have_them(stage: str, service: str) -> None:
+    ours = {path: read_only for path, (_, read_only) in mounts(PODS[stage]).items() if path.startswith(OUR_ROOT)}
+    assert ours == {path: bool(mount.get("read_only")) for path, mount in targets(SERVICES[service]).items()}
+
+
+def test_servers_read_what_the_one_publisher_writes() -> None:
+    claims = {
+        stage: {
+            path: volume["persistentVolumeClaim"]["claimName"]
+            for path, (volume, _) in mounts(pod).items()
+            if "persistentVolumeClaim" in volume
+        }
+        for stage, pod in PODS.items()
+    }
+    assert claims["serve"] == claims["export"]
+    assert {("PersistentVolumeClaim", claim) for claim in claims["serve"].values()} <= KINDS.keys()
+    assert KINDS["CronJob", "malgil-publish"]["spec"]["concurrencyPolicy"] == "Forbid"
+    (container,) = PODS["export"]["containers"]
+    assert container["command"] == SERVICES["export"]["entrypoint"]
+    assert {one["name"] for one in container["env"]} <= SERVICES["export"]["environment"].keys()
+
+
+def test_shared_memory_is_memory_and_as_large_as_in_docker_compose() -> None:
+    shm = mounts(PODS["serve"])["/dev/shm"][0]["emptyDir"]
+    assert shm == {"medium": "Memory", "sizeLimit": SERVICES["triton"]["shm_size"].replace("m", "Mi")}
+
+
+def test_ports_are_those_the_server_listens_on_everywhere() -> None:
+    wanted = {"http": Ports.http, "grpc": Ports.grpc, "metrics": Ports.metrics}
+    assert {port["name"]: port["containerPort"] for port in TRITON["ports"]} == wanted
+    assert {port["targetPort"]: port["port"] for port in KINDS["Service", "malgil"]["spec"]["ports"]} == wanted
+    named = {port["port"] for rule in KINDS["NetworkPolicy", "malgil"]["spec"]["ingress"] for port in rule["ports"]}
+    assert named == wanted.keys()
+    scraped = yaml.safe_load((ROOT / "server/monitoring/prometheus-kubernetes.yml").read_text())["scrape_configs"]
+    assert [job["job_name"] for job in scraped] == ["malgil"]  # what every query names
+    assert scraped[0]["relabel_configs"][0]["regex"] == f"{LABELS[0]['app.kubernetes.io/name']};metrics"
+
+
+def test_probes_are_the_images_health_check_and_run_into_no_timeout_of_kubernetes() -> None:
+    check = STAGES["serve"].command("HEALTHCHECK")
+    for name in ("startupProbe", "readinessProbe", "livenessProbe"):
+        probe = TRITON[name]
+        *words, seconds = probe["exec"]["command"]
+        assert words == check[:-1]
+        assert float(seconds) < probe["timeoutSeconds"] <= probe["periodSeconds"]
+    startup, liveness = TRITON["startupProbe"], TRITON["livenessProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] > launcher.START_SECONDS
+    assert liveness["periodSeconds"] * liveness["failureThreshold"] > launcher.START_SECONDS  # a restart within the pod
+
+
+def test_a_pod_has_time_to_answer_what_it_was_asked() -> None:
+    sleep = int(TRITON["lifecycle"]["preStop"]["exec"]["command"][-1])
+    assert PODS["serve"]["terminationGracePeriodSeconds"] > sleep + launcher.STOP_SECONDS + 10  # --exit-timeout-secs
+
+
+def test_selectors_find_the_pods() -> None:
+    selectors = [
+        DEPLOYMENT["spec"]["selector"]["matchLabels"],
+        KINDS["Service", "malgil"]["spec"]["selector"],
+        KINDS["PodDisruptionBudget", "malgil"]["spec"]["selector"]["matchLabels"],
+        KINDS["NetworkPolicy", "malgil"]["spec"]["podSelector"]["matchLabels"],
+    ]
+    assert all(selector == LABELS[0] for selector in selectors)
+    assert KINDS["NetworkPolicy", "malgil-publish"]["spec"]["podSelector"]["matchLabels"] == LABELS[1]
+    scaled = KINDS["HorizontalPodAutoscaler", "malgil"]["spec"]["scaleTargetRef"]
+    assert (scaled["kind"], scaled["name"]) in KINDS
+    assert "replicas" not in DEPLOYMENT["spec"]  # an apply would undo what was scaled
+    assert KINDS["Service", "malgil"]["spec"]["clusterIP"] == "None"
+
+
+def test_the_metric_that_scales_has_a_value(prometheus: str) -> None:
+    (rule,) = yaml.safe_load((FOLDER / "prometheus-adapter.yaml").read_text(encoding="utf-8"))["rules"]["custom"]
+    (metric,) = KINDS["HorizontalPodAutoscaler", "malgil"]["spec"]["metrics"]
+    assert rule["name"]["as"] == metric["pods"]["metric"]["name"]
+    series = re.sub(r'\b(namespace|pod)!="",', "", rule["seriesQuery"])
+    assert ask(prometheus, series)
+    query = rule["metricsQuery"].replace("<<.LabelMatchers>>", 'job="malgil"').replace("<<.GroupBy>>", "instance")
+    (one,) = ask(prometheus, query)
+    assert 0 <= float(one["value"][1]) < 10
+
+
+def test_connections_end_without_a_failed_request_so_that_clients_find_replicas_added_later(
+    repository: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert triton.CONNECTION_AGE_MS <= 600_000
+    monkeypatch.setattr(triton, "CONNECTION_AGE_MS", 500)
+    with (tmp_path / "log").open("wb") as log, Server(repository, free_ports(), log=log) as server:
+        server.wait_ready()
+        connections: set[int] = set()
+        answered = threading.Event()
+
+        def search() -> None:
+            with malgil.SearchClient(server.grpc_url, retries=0) as client:
+                ends = time.monotonic() + 3
+                while time.monotonic() < ends:
+                    client.search("송금", top_k=1)
+            answered.set()
+
+        caller = threading.Thread(target=search)
+        caller.start()
+        while caller.is_alive():
+            for one in psutil.Process().net_connections():
+                if one.raddr and one.raddr.port == server.ports.grpc:
+                    connections.add(one.laddr.port)
+            time.sleep(0.05)
+    assert answered.is_set()
+    assert len(connections) >= 3
