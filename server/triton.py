@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
+import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
@@ -75,9 +75,14 @@ def _environment(libraries: Path) -> dict[str, str]:
     return environment
 
 
-def command(home: Home, repository: Path, ports: Ports, host: str, shm_prefix: str) -> list[str]:
-    """The command line that serves `repository`."""
-    nobody = f"malgil-nobody={secrets.token_hex(16)}"  # a header and its value, which nobody is told
+def knows(home: Home, flag: str) -> bool:
+    """Whether this tritonserver has the flag: those of 2.51 are not yet all that there are."""
+    asked = subprocess.run([home.binary, "--help"], env=home.environment, capture_output=True, text=True, check=False)
+    return f"{flag} " in asked.stdout + asked.stderr
+
+
+def command(home: Home, repository: Path, shm_prefix: str) -> list[str]:
+    """The command line that serves `repository`, but for where it listens."""
     return [
         str(home.binary),
         f"--model-repository={repository}",
@@ -86,16 +91,6 @@ def command(home: Home, repository: Path, ports: Ports, host: str, shm_prefix: s
         "--model-control-mode=none",
         # The configs are complete; without this, each Python model is started twice.
         "--disable-auto-complete-config",
-        # Open to whoever can search otherwise: the stubs' own shared memory could be registered, and answers written
-        # over it; traces and verbose logs could be turned on for good.
-        f"--grpc-restricted-protocol=shared-memory,trace,logging:{nobody}",
-        f"--http-restricted-api=shared-memory,trace,logging:{nobody}",
         f"--backend-config=python,shm-region-prefix-name={shm_prefix}",
-        f"--http-address={host}",
-        f"--http-port={ports.http}",
-        f"--grpc-address={host}",
-        f"--grpc-port={ports.grpc}",
-        f"--metrics-address={host}",
-        f"--metrics-port={ports.metrics}",
         "--exit-timeout-secs=10",
     ]

@@ -37,7 +37,7 @@ _HEADERS = {"Content-Type": "application/octet-stream", "Accept-Encoding": "iden
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=256)
 
 # 429, 502 and 504 come from proxies on the way; Triton uses the others.
-_CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 502: "UNAVAILABLE", 503: "UNAVAILABLE"}
+_CODES = {400: "INVALID_ARGUMENT", 413: "INVALID_ARGUMENT", 404: "NOT_FOUND", 502: "UNAVAILABLE", 503: "UNAVAILABLE"}
 _CODES |= {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 429: "RESOURCE_EXHAUSTED", 504: "DEADLINE_EXCEEDED"}
 # nginx's own: a client certificate that is not trusted, one that is missing, plain HTTP where TLS is spoken.
 _CODES |= {495: "UNAVAILABLE", 496: "UNAVAILABLE", 497: "UNAVAILABLE"}
