@@ -92,6 +92,7 @@ class Supervisor:
         try:
             while True:
                 if self._stop.is_set():
+                    health.close()  # Triton waits for HTTP connections to end, and this one may keep one
                     server.wait()
                     return "told to stop"
                 cause = health.wrong()
