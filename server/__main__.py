@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import signal
 import sys
 from pathlib import Path
 
+from server import exposure, tracing
 from server.launcher import REPOSITORY, Server, free_ports
 from server.supervisor import Supervisor
 from server.triton import Ports, SetupError
@@ -17,11 +17,18 @@ def main(argv: list[str] | None = None) -> int:
     """Serve; returns Triton's exit code, or 1 with a sentence on stderr if it could not start."""
     arguments = _parser().parse_args(argv)
     ports = free_ports() if arguments.free_ports else _ports(arguments)
-    supervisor = Supervisor(lambda: Server(arguments.repository, ports, arguments.listen), _announce, _say)
+    try:
+        exposed, flags = exposure.from_arguments(arguments), tracing.flags(arguments)
+    except SetupError as error:
+        return _fail(error)
+    supervisor = Supervisor(
+        lambda: Server(arguments.repository, ports, exposed, flags=flags),
+        _announce,
+        _say,
+    )
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _: supervisor.stop(received))
     try:
-        _check_exposure(arguments.listen, arguments.insecure)
         return supervisor.run()
     except SetupError as error:
         return _fail(error)
@@ -30,7 +37,8 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m server",
-        description="Run a Triton (pip's, or the container's) over the model repository on this machine's loopback. "
+        description="Run a Triton (pip's, or the container's) over the model repository, on this machine's loopback "
+        "unless told otherwise. "
         "Says ready once a real search is answered, and starts Triton again when it ends, when a model's process dies, "
         "or when a search is not answered any more. SIGTERM ends it, with Triton's exit code.",
         epilog="First: `python -m export encoder` and `python -m export catalog publish FILE --offline`.",
@@ -39,31 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--http-port", type=int, default=Ports.http, metavar="PORT", help="default: %(default)s")
     parser.add_argument("--grpc-port", type=int, default=Ports.grpc, metavar="PORT", help="default: %(default)s")
     parser.add_argument("--metrics-port", type=int, default=Ports.metrics, metavar="PORT", help="default: %(default)s")
-    parser.add_argument(
-        "--listen",
-        default="127.0.0.1",
-        type=_address,
-        metavar="ADDRESS",
-        help="IPv4 address (default: %(default)s)",
-    )
-    parser.add_argument("--insecure", action="store_true", help="listen beyond loopback, without TLS or keys")
     parser.add_argument("--free-ports", action="store_true", help="listen on three ports that are free")
+    exposure.add_arguments(parser)
+    tracing.add_arguments(parser)
     return parser
-
-
-def _address(text: str) -> str:
-    try:
-        return str(ipaddress.IPv4Address(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _check_exposure(address: str, insecure: bool) -> None:
-    if not ipaddress.ip_address(address).is_loopback and not insecure:
-        raise SetupError(
-            f"--listen {address} is beyond this machine's loopback, where anyone may search and read metrics: "
-            "add --insecure if something in front of it ends TLS and checks who asks"
-        )
 
 
 def _ports(arguments: argparse.Namespace) -> Ports:

@@ -28,7 +28,7 @@ class Health:
     def __init__(self, server: Server, clock: Callable[[], float] = time.monotonic) -> None:
         self._server, self._clock = server, clock
         self._stubs = stubs.of(server.process.pid)
-        self._client = malgil.SearchClient(server.grpc_url, timeout=OVERDUE_SECONDS, retries=0)
+        self._client = server.client(OVERDUE_SECONDS)
         self._said: str | None = None
         self._doubts = 0  # searches that failed since the last one that did not
         self._answered = -1.0  # searches, as Triton counts them

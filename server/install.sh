@@ -78,4 +78,16 @@ if [ ! -x $loader/promtool ]; then
     ) || echo "prometheus could not be had: tests of server/monitoring will ask for it" >&2
 fi
 
+# nginx, which ends TLS for HTTP. Where the system has none, its binary is unpacked beside the rest; no service starts.
+if ! PATH="$PATH:/usr/sbin" command -v nginx > /dev/null && [ ! -x .venv/nginx/nginx ]; then
+    mkdir -p .venv/nginx
+    (
+        cd .venv/nginx &&
+            { apt-get download -qq nginx || { $sudo apt-get update -qq && apt-get download -qq nginx; }; } &&
+            dpkg -x nginx_*.deb unpacked &&
+            mv unpacked/usr/sbin/nginx nginx &&
+            rm -r unpacked nginx_*.deb
+    ) || echo "nginx could not be had: \`python -m server --tls-cert\` will ask for it" >&2
+fi
+
 touch .venv/ready

@@ -8,8 +8,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -17,12 +19,16 @@ from typing import IO
 import malgil
 
 from server import stubs, triton
+from server.exposure import MAX_HTTP_BYTES, Exposure
+from server.terminator import Terminator
 
 ROOT = Path(__file__).parent.parent
 REPOSITORY = ROOT / "model_repository"
 PROBE = "송금"  # what a readiness probe searches for
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
+# Newer Tritons than 2.51 bound by themselves what they take over HTTP; none bounds gRPC.
+HTTP_CAP = "--http-max-input-size"
 
 
 class Server:
@@ -33,8 +39,9 @@ class Server:
     Args:
         repository: the model repository.
         ports: where to listen; `free_ports()` finds some.
-        host: the address to listen on.
+        exposure: who may reach it.
         log: where Triton's output goes; None shares this process's stderr.
+        flags: more of Triton's flags.
 
     Raises:
         triton.SetupError: it cannot start as things are; the text says what to do.
@@ -44,19 +51,32 @@ class Server:
         self,
         repository: Path = REPOSITORY,
         ports: triton.Ports | None = None,
-        host: str = "127.0.0.1",
+        exposure: Exposure | None = None,
         log: IO[bytes] | None = None,
+        flags: Sequence[str] = (),
     ) -> None:
         self.ports = ports or triton.Ports()
-        self._reached = "127.0.0.1" if host == "0.0.0.0" else host
+        self._exposure = exposure or Exposure()
         check_exported(repository)
-        check_free(host, self.ports)
+        if self._exposure.certificates and (warning := self._exposure.certificates.check()):
+            print(warning, file=sys.stderr, flush=True)
+        check_free(self._exposure.hosts(), self.ports)
+        self._inner_http = free_ports().http if self._exposure.certificates else None
+        self._terminator: Terminator | None = None
         self._scratch = Path(tempfile.mkdtemp(prefix="malgil-server-"))
         self.shm_prefix = f"malgil_{os.getpid()}_{self.ports.grpc}_"
         try:
             home = triton.find_home(self._scratch)
+            self._terminator = self._end_tls(log)
+            cap = [f"{HTTP_CAP}={MAX_HTTP_BYTES}"] if triton.knows(home, HTTP_CAP) else []
             self.process = subprocess.Popen(
-                end_with_parent() + triton.command(home, repository.resolve(), self.ports, host, self.shm_prefix),
+                [
+                    *end_with_parent(),
+                    *triton.command(home, repository.resolve(), self.shm_prefix),
+                    *self._exposure.flags(self.ports, self._inner_http),
+                    *cap,
+                    *flags,
+                ],
                 env={**home.environment, "MALGIL_METRICS_URL": self.metrics_url},  # for admission, see the tokenizer
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -64,23 +84,49 @@ class Server:
                 start_new_session=True,  # a group of its own: signals are forwarded, and no stub outlives it
             )
         except BaseException:
+            if self._terminator is not None:
+                self._terminator.stop()
             shutil.rmtree(self._scratch, ignore_errors=True)
             raise
 
+    def _end_tls(self, log: IO[bytes] | None) -> Terminator | None:
+        """What stands before Triton's HTTP under TLS."""
+        if self._inner_http is None or self._exposure.certificates is None:
+            return None
+        return Terminator(
+            self._exposure.certificates,
+            self._exposure.listen,
+            self.ports.http,
+            self._inner_http,
+            MAX_HTTP_BYTES,
+            self._scratch / "nginx",
+            end_with_parent(),
+            log,
+        )
+
     @property
     def grpc_url(self) -> str:
-        """HOST:PORT of gRPC, as this machine reaches it."""
-        return f"{self._reached}:{self.ports.grpc}"
+        """HOST:PORT of gRPC, as this machine reaches it; under TLS grpcs://HOST:PORT."""
+        return f"{'grpcs://' if self._exposure.certificates else ''}{self._reached('grpc')}"
 
     @property
     def http_url(self) -> str:
         """URL of HTTP."""
-        return f"http://{self._reached}:{self.ports.http}"
+        return f"{'https' if self._exposure.certificates else 'http'}://{self._reached('http')}"
 
     @property
     def metrics_url(self) -> str:
         """URL of the metrics."""
-        return f"http://{self._reached}:{self.ports.metrics}/metrics"
+        return f"http://{self._reached('metrics')}/metrics"
+
+    def _reached(self, name: str) -> str:
+        host = self._exposure.hosts()[name]
+        return f"{'127.0.0.1' if host == '0.0.0.0' else host}:{getattr(self.ports, name)}"
+
+    def client(self, timeout: float = 5) -> malgil.SearchClient:
+        """A client by the way in that needs no certificate: under TLS, Triton's HTTP on loopback. Without retries."""
+        url = self.grpc_url if self._inner_http is None else f"http://127.0.0.1:{self._inner_http}"
+        return malgil.SearchClient(url, timeout=timeout, retries=0, key=self._exposure.key)
 
     def wait_ready(self, timeout: float = START_SECONDS) -> int | None:
         """Wait until a real search is answered.
@@ -92,7 +138,7 @@ class Server:
             triton.SetupError: Triton ended, or did not answer in time.
         """
         deadline = time.monotonic() + timeout
-        with malgil.SearchClient(self.grpc_url, timeout=5, retries=0) as client:
+        with self.client() as client:
             while time.monotonic() < deadline:
                 if self.process.poll() is not None:
                     raise triton.SetupError(
@@ -113,6 +159,12 @@ class Server:
                 time.sleep(0.1)
         raise triton.SetupError(f"tritonserver did not answer a search within {timeout:.0f} s")
 
+    def send_signal(self, number: int) -> None:
+        """Pass a signal on to Triton, which waits for connections to end, and so for what stands before it."""
+        if self._terminator is not None:
+            self._terminator.finish()
+        self.process.send_signal(number)
+
     def wait(self, timeout: float = STOP_SECONDS) -> None:
         """Wait until Triton, told to end, has ended, or so many seconds are over."""
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -125,7 +177,7 @@ class Server:
             at_once: do not wait for the requests that it works on.
         """
         if self.process.poll() is None and not at_once:
-            self.process.send_signal(signal.SIGTERM)
+            self.send_signal(signal.SIGTERM)
             self.wait()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)  # stubs that did not end with it
@@ -133,6 +185,8 @@ class Server:
         with contextlib.suppress(ChildProcessError):  # as a container's first process, this inherits the stubs
             while True:
                 os.waitpid(-self.process.pid, 0)
+        if self._terminator is not None:
+            self._terminator.stop()
         for region in Path("/dev/shm").glob(f"{self.shm_prefix}*"):
             region.unlink(missing_ok=True)
         shutil.rmtree(self._scratch, ignore_errors=True)
@@ -167,13 +221,13 @@ def free_ports() -> triton.Ports:
         return triton.Ports(*(one.getsockname()[1] for one in sockets))
 
 
-def check_free(host: str, ports: triton.Ports) -> None:
-    """Whether Triton can listen.
+def check_free(hosts: Mapping[str, str], ports: triton.Ports) -> None:
+    """Whether Triton can listen; `hosts` are the addresses by the names in Ports.
 
     Raises:
         triton.SetupError: a port is taken.
     """
-    for name in ("http", "grpc", "metrics"):
+    for name, host in hosts.items():
         port = getattr(ports, name)
         with socket.socket() as one:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -40,7 +40,7 @@ class Supervisor:
         """End, passing this signal on to Triton; may be called from a signal handler."""
         self._stop.set()
         if self._server:
-            self._server.process.send_signal(number)
+            self._server.send_signal(number)
 
     def run(self) -> int:
         """Serve until stopped; Triton's exit code.
@@ -74,7 +74,7 @@ class Supervisor:
         ready_at = None
         try:
             if self._stop.is_set():  # told before there was a server to tell
-                server.process.send_signal(signal.SIGTERM)
+                server.send_signal(signal.SIGTERM)
             generation = server.wait_ready()
             ready_at = time.monotonic()
             self._announce(server, generation, ready_at - began)
@@ -92,6 +92,7 @@ class Supervisor:
         try:
             while True:
                 if self._stop.is_set():
+                    health.close()  # Triton waits for HTTP connections to end, and this one may keep one
                     server.wait()
                     return "told to stop"
                 cause = health.wrong()

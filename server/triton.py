@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
+import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
@@ -76,9 +76,14 @@ def _environment(libraries: Path) -> dict[str, str]:
     return environment
 
 
-def command(home: Home, repository: Path, ports: Ports, host: str, shm_prefix: str) -> list[str]:
-    """The command line that serves `repository`."""
-    nobody = f"malgil-nobody={secrets.token_hex(16)}"  # a header and its value, which nobody is told
+def knows(home: Home, flag: str) -> bool:
+    """Whether this tritonserver has the flag: those of 2.51 are not yet all that there are."""
+    asked = subprocess.run([home.binary, "--help"], env=home.environment, capture_output=True, text=True, check=False)
+    return f"{flag} " in asked.stdout + asked.stderr
+
+
+def command(home: Home, repository: Path, shm_prefix: str) -> list[str]:
+    """The command line that serves `repository`, but for where it listens."""
     return [
         str(home.binary),
         f"--model-repository={repository}",
@@ -87,20 +92,10 @@ def command(home: Home, repository: Path, ports: Ports, host: str, shm_prefix: s
         "--model-control-mode=none",
         # The configs are complete; without this, each Python model is started twice.
         "--disable-auto-complete-config",
-        # Open to whoever can search otherwise: the stubs' own shared memory could be registered, and answers written
-        # over it; traces and verbose logs could be turned on for good.
-        f"--grpc-restricted-protocol=shared-memory,trace,logging:{nobody}",
-        f"--http-restricted-api=shared-memory,trace,logging:{nobody}",
         f"--backend-config=python,shm-region-prefix-name={shm_prefix}",
-        f"--http-address={host}",
-        f"--http-port={ports.http}",
-        f"--grpc-address={host}",
-        f"--grpc-port={ports.grpc}",
         # Then gRPC clients connect anew, requests under way unharmed, and look up the name again: so they find replicas
         # that were added since.
         f"--grpc-max-connection-age={CONNECTION_AGE_MS}",
-        f"--metrics-address={host}",
-        f"--metrics-port={ports.metrics}",
         # p50 and p99 of each step over the last minute, for the board and the alerts.
         "--metrics-config=summary_latencies=true",
         "--metrics-config=summary_quantiles=0.5:0.01,0.99:0.001",  # quantile:error

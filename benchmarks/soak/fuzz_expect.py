@@ -27,9 +27,7 @@ BAD_OR_NOT_JSON = BAD | {UNREADABLE}
 # A model, version, method or region that is not there.
 UNKNOWN = _any("NOT_FOUND", "404")
 NO_METHOD = _any("UNIMPLEMENTED", "404", "405")
-# Model control is off (--model-control-mode=none).
-CONTROL = _any("UNAVAILABLE", "503")
-# Shared memory, traces and logs are for nobody (server/triton.py).
+# Shared memory, models, traces and logs are for those with the admin key (server/exposure.py).
 RESTRICTED = _any("UNAVAILABLE", "403")
 # A Content-Encoding that Triton has not, or a sequence's id of more than 128 letters.
 UNSUPPORTED = _any("501", "UNIMPLEMENTED")

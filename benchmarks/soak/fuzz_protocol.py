@@ -13,7 +13,6 @@ from tritonclient.grpc import service_pb2
 from benchmarks.soak.fuzz_expect import (
     ANY,
     BAD,
-    CONTROL,
     HUNG_UP,
     NO_METHOD,
     NOT_JSON,
@@ -193,13 +192,14 @@ def flips(rng: Random) -> Sent:
 
 _P = service_pb2
 GRPC: Sequence[tuple[str, bytes, Expected]] = (
-    ("ServerLive", b"", OK), ("ServerReady", b"", OK), ("ServerMetadata", b"", OK), ("RepositoryIndex", b"", OK),
+    ("ServerLive", b"", OK), ("ServerReady", b"", OK), ("ServerMetadata", b"", OK),
+    ("RepositoryIndex", b"", RESTRICTED),
     ("ModelMetadata", _P.ModelMetadataRequest(name="search").SerializeToString(), OK),
     ("ModelConfig", _P.ModelConfigRequest(name="nope").SerializeToString(), UNKNOWN),
     ("ModelStatistics", _P.ModelStatisticsRequest(name="nope").SerializeToString(), BAD),
     ("ModelReady", _P.ModelReadyRequest(name="nope").SerializeToString(), OK),
-    ("RepositoryModelLoad", _P.RepositoryModelLoadRequest(model_name="search").SerializeToString(), CONTROL),
-    ("RepositoryModelUnload", _P.RepositoryModelUnloadRequest(model_name="search").SerializeToString(), CONTROL),
+    ("RepositoryModelLoad", _P.RepositoryModelLoadRequest(model_name="search").SerializeToString(), RESTRICTED),
+    ("RepositoryModelUnload", _P.RepositoryModelUnloadRequest(model_name="search").SerializeToString(), RESTRICTED),
     *((name, b"", RESTRICTED) for name in (
         "SystemSharedMemoryStatus", "SystemSharedMemoryUnregister", "CudaSharedMemoryStatus",
         "CudaSharedMemoryUnregister", "TraceSetting", "LogSettings",
@@ -212,7 +212,7 @@ GRPC: Sequence[tuple[str, bytes, Expected]] = (
 )  # fmt: skip
 HTTP: Sequence[tuple[str, str, bytes, Expected]] = (
     ("GET", "/v2", b"", OK), ("GET", "/v2/health/ready", b"", OK), ("GET", "/v2/models/stats", b"", OK),
-    ("POST", "/v2/repository/index", b"{}", OK),
+    ("POST", "/v2/repository/index", b"{}", RESTRICTED),
     ("POST", "/v2/models/search/generate", b'{"query":"a"}', OK),
     ("POST", "/v2/models/search/generate_stream", b'{"query":"a"}', OK),
     ("POST", "/v2/models/search/generate", b'{"query":" "}', BAD),
@@ -223,8 +223,8 @@ HTTP: Sequence[tuple[str, str, bytes, Expected]] = (
         ("POST", "/v2/models/search"), ("PATCH", "/v2"), ("OPTIONS", "/v2"), ("GET", "/metrics"),
         ("GET", "/v2/models/../../etc/passwd"),
     )),
-    ("POST", "/v2/repository/models/search/unload", b"{}", CONTROL),
-    ("POST", "/v2/repository/models/search/load", b'{"parameters":{"config":"{}"}}', CONTROL),
+    ("POST", "/v2/repository/models/search/unload", b"{}", RESTRICTED),
+    ("POST", "/v2/repository/models/search/load", b'{"parameters":{"config":"{}"}}', RESTRICTED),
     ("GET", "/v2/systemsharedmemory/status", b"", RESTRICTED),
     ("POST", "/v2/systemsharedmemory/region/x/register", b'{"key":"/x","offset":0,"byte_size":9}', RESTRICTED),
     ("POST", "/v2/systemsharedmemory/unregister", b"", RESTRICTED),

@@ -9,21 +9,24 @@
 Errors: see MalgilError and its subclasses.
 """
 
+from malgil._access import Tls
 from malgil._async_client import AsyncSearchClient
 from malgil._client import SearchClient
-from malgil._errors import BadRequest, DeadlineExceeded, MalgilError, Overloaded, ServerError, Unavailable
+from malgil._errors import BadRequest, DeadlineExceeded, Forbidden, MalgilError, Overloaded, ServerError, Unavailable
 from malgil._results import Hit, SearchResult
 
 __all__ = [
     "AsyncSearchClient",
     "BadRequest",
     "DeadlineExceeded",
+    "Forbidden",
     "Hit",
     "MalgilError",
     "Overloaded",
     "SearchClient",
     "SearchResult",
     "ServerError",
+    "Tls",
     "Unavailable",
 ]
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from malgil._access import Tls
 from malgil._base import DEFAULT_URL, PROBE, ClientBase, Kind, many_embed_inputs, many_search_inputs
 from malgil._errors import MalgilError
 from malgil._results import SearchResult
@@ -45,9 +46,11 @@ class AsyncSearchClient(ClientBase):
         retries: int = 2,
         search_model: str = "search",
         embed_model: str = "embed",
+        tls: Tls | None = None,
+        key: str | None = None,
     ) -> None:
         super().__init__(timeout, retries, search_model, embed_model)
-        self._transport = connect_async(url)
+        self._transport = connect_async(url, tls, key)
 
     async def __aenter__(self) -> AsyncSearchClient:
         return self

@@ -10,10 +10,12 @@ import sys
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 
+from malgil._access import Tls
 from malgil._base import DEFAULT_URL
 from malgil._client import SearchClient
-from malgil._errors import BadRequest, DeadlineExceeded, MalgilError, Overloaded, Unavailable
+from malgil._errors import BadRequest, DeadlineExceeded, Forbidden, MalgilError, Overloaded, Unavailable
 from malgil._results import SearchResult
 from malgil._table import table
 
@@ -22,6 +24,7 @@ _EXIT_CODES: dict[type[Exception], int] = {
     Overloaded: 4,
     Unavailable: 5,
     DeadlineExceeded: 6,
+    Forbidden: 7,
     MalgilError: 1,
     ValueError: 2,
 }
@@ -32,13 +35,18 @@ examples:
   malgil search "카드값" --top-k 3 --min-score 0.8
   malgil search "환전" --url http://search.internal:8000 --json | jq .hits[0].path
   malgil probe --timeout 2
+  malgil probe --url grpcs://search.internal:8001 --tls-ca ca.pem --key-file key
 
-environment:
-  MALGIL_URL   used where --url is not given
+environment, used where the option is not given:
+  MALGIL_URL       --url
+  MALGIL_TLS_CA    --tls-ca      MALGIL_TLS_CERT  --tls-cert
+  MALGIL_TLS_KEY   --tls-key     MALGIL_TLS_NAME  --tls-name
+  MALGIL_KEY       the key itself, which is never on the command line: others can list that
 
 exit codes:
   0  done    1  server error, or the probe failed    2  wrong usage
   3  the server refused the arguments    4  overloaded    5  unavailable    6  no answer in time
+  7  the key is missing or wrong
 """
 
 _SEARCH_HELP = """\
@@ -58,21 +66,44 @@ examples:
   exec: {command: [malgil, probe, --timeout, "2"]}              in a Kubernetes probe
 """
 
+_SECURE = [
+    ("tls-ca", "FILE", "certificates of the authorities to trust (PEM)"),
+    ("tls-cert", "FILE", "this client's own certificate (PEM)"),
+    ("tls-key", "FILE", "its private key (PEM, not encrypted)"),
+    ("tls-name", "NAME", "name in the server's certificate, where --url has another"),
+]
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = _parser().parse_args(argv)
     try:
-        with SearchClient(arguments.url, timeout=arguments.timeout) as client:
+        with SearchClient(arguments.url, timeout=arguments.timeout, tls=_tls(arguments), key=_key(arguments)) as client:
             return int(arguments.run(client, arguments))
     except KeyboardInterrupt:
         return 130
-    except (MalgilError, ValueError) as error:  # a ValueError by itself is about --url or --timeout
+    except (MalgilError, ValueError) as error:  # a ValueError by itself is about an option
         # One sentence: what follows the first line is a traceback of the server's.
         print(f"malgil: {str(error).splitlines()[0]}", file=sys.stderr)
         if arguments.run is _probe:
             return 1  # unhealthy: Docker reserves the other codes
         return next(code for kind, code in _EXIT_CODES.items() if isinstance(error, kind))
+
+
+def _tls(arguments: argparse.Namespace) -> Tls | None:
+    given = arguments.tls_ca, arguments.tls_cert, arguments.tls_key, arguments.tls_name
+    return Tls(*given) if any(given) else None
+
+
+def _key(arguments: argparse.Namespace) -> str | None:
+    """What the file of --key-file holds, else MALGIL_KEY."""
+    if arguments.key_file is None:
+        return os.environ.get("MALGIL_KEY") or None
+    try:
+        return Path(arguments.key_file).read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII"
+        raise ValueError(f"--key-file: {arguments.key_file} cannot be read: {reason}") from None
 
 
 def _search(client: SearchClient, arguments: argparse.Namespace) -> int:
@@ -124,11 +155,16 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--url",
         default=os.environ.get("MALGIL_URL") or DEFAULT_URL,
-        help="[grpc://]HOST:PORT or http://HOST:PORT (default: MALGIL_URL, or localhost:8001)",
+        help="[grpc[s]://]HOST:PORT or http[s]://HOST:PORT (default: MALGIL_URL, or localhost:8001)",
     )
     common.add_argument(
         "--timeout", type=float, default=5.0, metavar="S", help="seconds, retries included (default: 5)"
     )
+    secure = common.add_argument_group("TLS and keys", "for a server that asks; also by environment: malgil --help")
+    for option, metavar, text in _SECURE:
+        value = os.environ.get(f"MALGIL_{option.replace('-', '_').upper()}") or None
+        secure.add_argument(f"--{option}", default=value, metavar=metavar, help=text)
+    secure.add_argument("--key-file", metavar="FILE", help="file that holds the server's key")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     search = commands.add_parser(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -11,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from malgil._access import Tls
 from malgil._base import DEFAULT_URL, PROBE, ClientBase, Kind, many_embed_inputs, many_search_inputs
 from malgil._errors import MalgilError
 from malgil._results import SearchResult
@@ -35,15 +37,20 @@ class SearchClient(ClientBase):
     """Asks a Malgil server and waits for the answer. Thread-safe; make one and keep it.
 
     `url`: "HOST:PORT" or "grpc://HOST:PORT" for gRPC (Triton's port 8001), "http://HOST:PORT" for HTTP
-    (8000). `timeout`: seconds that a call may take, its retries included; each method can override it.
-    `retries`: how often a call is repeated, with exponential back-off, when the server's queue is full or no
-    connection could be made. Nothing else is repeated: a request that was sent may be what broke the server.
-    `search_model`, `embed_model`: names of the models on the server.
+    (8000); "grpcs://" and "https://" for the same over TLS. `timeout`: seconds that a call may take, its retries
+    included; each method can override it. `retries`: how often a call is repeated, with exponential back-off,
+    when the server's queue is full or no connection could be made. Nothing else is repeated: a request that was
+    sent may be what broke the server. `search_model`, `embed_model`: names of the models on the server. `tls`:
+    which servers to trust over TLS, and this client's own certificate. `key`: the server's key, where it asks
+    for one; without TLS whoever is on the way can read it.
 
     Over HTTP the deadline is kept by each phase of an attempt (connecting, sending, waiting), so that a server
     slow in several can overrun it; over gRPC, and in AsyncSearchClient, it is exact.
 
-    Connects on first use. Raises ValueError for a malformed `url`, `timeout` or `retries`. Every method that
+    Where the caller has an active OpenTelemetry span, its trace context goes along with each request.
+
+    Connects on first use. Raises ValueError for a malformed `url`, `timeout`, `retries` or `key`, and for
+    certificates that cannot be read. Every method that
     asks the server raises MalgilError (malgil._errors has the tree), or RuntimeError on a closed client.
     """
 
@@ -55,9 +62,11 @@ class SearchClient(ClientBase):
         retries: int = 2,
         search_model: str = "search",
         embed_model: str = "embed",
+        tls: Tls | None = None,
+        key: str | None = None,
     ) -> None:
         super().__init__(timeout, retries, search_model, embed_model)
-        self._transport = connect(url)
+        self._transport = connect(url, tls, key)
 
     def __enter__(self) -> SearchClient:
         return self
@@ -170,7 +179,8 @@ def _map(call: Callable[[In], Out], items: Sequence[In], concurrency: int) -> li
     if not items:
         return []
     with ThreadPoolExecutor(min(concurrency, len(items)), "malgil") as pool:
-        futures = [pool.submit(call, item) for item in items]
+        # Each in a copy of the caller's context, which tells of its trace.
+        futures = [pool.submit(contextvars.copy_context().run, call, item) for item in items]
         try:
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             for future in done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,8 @@ from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedO
 from tritonclient.grpc.aio import InferenceServerClient as AsyncInferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from malgil._errors import MalgilError, from_status, unreachable
+from malgil._access import GRPC_KEY, Tls, ssl_context, trace_headers
+from malgil._errors import MalgilError, from_status, no_tls, unreachable
 from malgil._retry import Deadline
 from malgil._tensors import Tensors
 
@@ -32,20 +34,37 @@ _NEVER_SENT = (
     "connections to all backends",
 )
 
+# gRPC's words for a handshake that failed, and ours. A server that misses a client's certificate just hangs up.
+_TLS_FAILURES = {
+    "Hostname Verification": "the server's certificate is for another name",
+    "WRONG_VERSION_NUMBER": "the server does not speak TLS",
+    "Socket closed": "the server hung up; does it ask for a client certificate that it trusts?",
+    "handshake failed": "the handshake failed",
+}
+_VERDICT = re.compile(r"CERTIFICATE_VERIFY_FAILED: ([^:;\]]+)")
+
 
 class GrpcTransport:
     """tritonclient's blocking client; its `infer` is thread-safe and shares one connection."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, tls: Tls | None, key: str | None) -> None:
         self._target = target
-        self._client = InferenceServerClient(target, channel_args=_CHANNEL_ARGS)
+        self._tls = tls
+        self._headers = _key_header(key)
+        self._client = InferenceServerClient(target, **_channel(tls))
 
     def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
         """See Transport.infer."""
         try:
-            result = self._client.infer(model, _infer_inputs(inputs), outputs=_asked(outputs), **_times(deadline))
+            result = self._client.infer(
+                model,
+                _infer_inputs(inputs),
+                outputs=_asked(outputs),
+                headers=self._headers | trace_headers(),
+                **_times(deadline),
+            )
         except InferenceServerException as error:
-            raise _translate(error, self._target, deadline) from None
+            raise _translate(error, self._target, self._tls is not None, deadline) from None
         return _tensors(result)
 
     def close(self) -> None:
@@ -56,8 +75,11 @@ class GrpcTransport:
 class AsyncGrpcTransport:
     """tritonclient's asyncio client. Cancelling the task that awaits `infer` cancels the call."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, tls: Tls | None, key: str | None) -> None:
         self._target = target
+        self._tls = tls
+        self._headers = _key_header(key)
+        self._settings = _channel(tls)
         # Made on first use: gRPC ties a channel to the event loop that runs when it is made, and the client
         # may well be made before any loop runs.
         self._client: Any = None
@@ -65,11 +87,17 @@ class AsyncGrpcTransport:
     async def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
         """See Transport.infer."""
         if self._client is None:
-            self._client = AsyncInferenceServerClient(self._target, channel_args=_CHANNEL_ARGS)
+            self._client = AsyncInferenceServerClient(self._target, **self._settings)
         try:
-            result = await self._client.infer(model, _infer_inputs(inputs), outputs=_asked(outputs), **_times(deadline))
+            result = await self._client.infer(
+                model,
+                _infer_inputs(inputs),
+                outputs=_asked(outputs),
+                headers=self._headers | trace_headers(),
+                **_times(deadline),
+            )
         except InferenceServerException as error:
-            raise _translate(error, self._target, deadline) from None
+            raise _translate(error, self._target, self._tls is not None, deadline) from None
         return _tensors(result)
 
     async def close(self) -> None:
@@ -82,6 +110,25 @@ def _times(deadline: Deadline) -> dict[str, Any]:
     """The deadline for the connection, and for the server, which refuses what it cannot answer in time."""
     left = deadline.left()
     return {"client_timeout": left, "timeout": int(left * 1e6)}  # seconds, and microseconds
+
+
+def _key_header(key: str | None) -> dict[str, str]:
+    return {} if key is None else {GRPC_KEY: key}
+
+
+def _channel(tls: Tls | None) -> dict[str, Any]:
+    """tritonclient's arguments. Raises ValueError for certificates that cannot be read."""
+    if tls is None:
+        return {"channel_args": _CHANNEL_ARGS}
+    ssl_context(tls)  # gRPC itself says nothing of a bad file until it fails to connect
+    name = [("grpc.ssl_target_name_override", tls.server_name)] if tls.server_name else []
+    return {
+        "ssl": True,
+        "root_certificates": tls.ca,
+        "private_key": tls.key,
+        "certificate_chain": tls.cert,
+        "channel_args": _CHANNEL_ARGS + name,
+    }
 
 
 def _infer_inputs(inputs: Tensors) -> list[InferInput]:
@@ -99,11 +146,18 @@ def _tensors(result: InferResult) -> Tensors:
     return {output.name: result.as_numpy(output.name) for output in result.get_response().outputs}
 
 
-def _translate(error: InferenceServerException, target: str, deadline: Deadline) -> MalgilError:
+def _translate(error: InferenceServerException, target: str, secure: bool, deadline: Deadline) -> MalgilError:
     code = str(error.status()).removeprefix("StatusCode.")
     message = error.message() or ""
     if code == "DEADLINE_EXCEEDED":
         return deadline.exceeded()
     if code == "UNAVAILABLE" and message.startswith(_NEVER_SENT):
+        if verdict := _VERDICT.search(message):
+            return no_tls(target, verdict[1].strip())
+        for sign, reason in _TLS_FAILURES.items() if secure else ():
+            if sign in message:
+                return no_tls(target, reason)
+        if "Socket closed" in message:  # also how a server says no to a client that does not speak TLS
+            message = "the server hung up; does it speak TLS (grpcs://)?"
         return unreachable(target, message)
     return from_status(code, message)

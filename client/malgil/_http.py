@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import ssl
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -21,7 +23,8 @@ from tritonclient.utils import (
     triton_to_np_dtype,
 )
 
-from malgil._errors import MalgilError, ServerError, Unavailable, from_status, unreachable
+from malgil._access import HTTP_KEY, Tls, ssl_context, trace_headers
+from malgil._errors import MalgilError, ServerError, Unavailable, from_status, no_tls, unreachable
 from malgil._retry import Deadline
 from malgil._tensors import Tensors
 
@@ -34,8 +37,16 @@ _HEADERS = {"Content-Type": "application/octet-stream", "Accept-Encoding": "iden
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=256)
 
 # 429, 502 and 504 come from proxies on the way; Triton uses the others.
-_CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 502: "UNAVAILABLE", 503: "UNAVAILABLE"}
-_CODES |= {429: "RESOURCE_EXHAUSTED", 504: "DEADLINE_EXCEEDED"}
+_CODES = {400: "INVALID_ARGUMENT", 413: "INVALID_ARGUMENT", 404: "NOT_FOUND", 502: "UNAVAILABLE", 503: "UNAVAILABLE"}
+_CODES |= {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 429: "RESOURCE_EXHAUSTED", 504: "DEADLINE_EXCEEDED"}
+# nginx's own: a client certificate that is not trusted, one that is missing, plain HTTP where TLS is spoken.
+_CODES |= {495: "UNAVAILABLE", 496: "UNAVAILABLE", 497: "UNAVAILABLE"}
+
+# As Python says it: "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: … (_ssl.c:1006)".
+_TLS_FAILURE = re.compile(r"\[SSL[^\]]*\] (.*?)(?: \(_ssl\.c:\d+\))?$")
+
+# What a call may raise; Python's own where the server refuses our certificate after the handshake.
+_BROKEN = (httpx.TransportError, httpx.DecodingError, ssl.SSLError)
 
 
 class HttpTransport:
@@ -45,18 +56,23 @@ class HttpTransport:
     get what is left of the deadline when the attempt starts, so that a call slow in all of them overruns it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tls: Tls | None, key: str | None) -> None:
         self._url = url
-        self._client = httpx.Client(limits=_LIMITS, headers=_HEADERS)
+        self._extensions = _extensions(tls)
+        self._client = httpx.Client(limits=_LIMITS, headers=_headers(key), verify=_verify(tls))
 
     def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
         """See Transport.infer."""
         body, headers = encode(inputs, outputs, deadline.left())
         try:
             response = self._client.post(
-                _address(self._url, model), content=body, headers=headers, timeout=deadline.left()
+                _address(self._url, model),
+                content=body,
+                headers=headers | trace_headers(),
+                timeout=deadline.left(),
+                extensions=self._extensions,
             )
-        except (httpx.TransportError, httpx.DecodingError) as error:
+        except _BROKEN as error:
             raise _translate(error, self._url, deadline) from None
         return _read(response)
 
@@ -68,23 +84,39 @@ class HttpTransport:
 class AsyncHttpTransport:
     """httpx's asyncio client; here the deadline bounds the whole call."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tls: Tls | None, key: str | None) -> None:
         self._url = url
-        self._client = httpx.AsyncClient(limits=_LIMITS, headers=_HEADERS, timeout=None)
+        self._extensions = _extensions(tls)
+        self._client = httpx.AsyncClient(limits=_LIMITS, headers=_headers(key), verify=_verify(tls), timeout=None)
 
     async def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
         """See Transport.infer."""
         body, headers = encode(inputs, outputs, deadline.left())
-        call = self._client.post(_address(self._url, model), content=body, headers=headers)
+        call = self._client.post(
+            _address(self._url, model), content=body, headers=headers | trace_headers(), extensions=self._extensions
+        )
         try:
             response = await _within(deadline, call)
-        except (httpx.TransportError, httpx.DecodingError) as error:
+        except _BROKEN as error:
             raise _translate(error, self._url, deadline) from None
         return _read(response)
 
     async def close(self) -> None:
         """See Transport.close."""
         await self._client.aclose()
+
+
+def _headers(key: str | None) -> dict[str, str]:
+    return _HEADERS if key is None else _HEADERS | {HTTP_KEY: key}
+
+
+def _verify(tls: Tls | None) -> ssl.SSLContext | bool:
+    return True if tls is None else ssl_context(tls)
+
+
+def _extensions(tls: Tls | None) -> dict[str, Any]:
+    """httpx's: what the server is called in the handshake, and so in its certificate."""
+    return {"sni_hostname": tls.server_name} if tls and tls.server_name else {}
 
 
 def encode(inputs: Tensors, outputs: Sequence[str], timeout: float) -> tuple[bytes, dict[str, str]]:
@@ -157,6 +189,13 @@ def _sentence(response: httpx.Response) -> str:
 def _translate(error: Exception, url: str, deadline: Deadline) -> MalgilError:
     if isinstance(error, httpx.TimeoutException):
         return deadline.exceeded()
+    cause: BaseException | None = error
+    while cause:  # the layers of the asyncio client leave the reason to the innermost
+        if verdict := _TLS_FAILURE.search(str(cause)):
+            return no_tls(url, verdict[1].removeprefix("certificate verify failed: "))
+        cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ConnectError):
         return unreachable(url, str(error).split("] ", 1)[-1])  # without "[Errno 111] "
-    return Unavailable(f"the connection to {url} broke: {error or type(error).__name__}")
+    # A server that misses our certificate may hang up before its alert is read.
+    hint = "; over TLS: does it ask for a client certificate that it trusts?" if url.startswith("https:") else ""
+    return Unavailable(f"the connection to {url} broke: {str(error) or type(error).__name__}{hint}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
+from malgil._access import Tls, check_key, check_tls
 from malgil._retry import Deadline
 from malgil._tensors import Tensors
 
@@ -37,32 +38,36 @@ class AsyncTransport(Protocol):
 # The imports are inside: a health probe of one protocol need not load the library of the other.
 
 
-def connect(url: str) -> Transport:
-    """The blocking transport for the URL; connects on first use. Raises ValueError for a URL of no use."""
-    protocol, target = split_url(url)
+def connect(url: str, tls: Tls | None, key: str | None) -> Transport:
+    """The blocking transport for the URL; connects on first use. Raises ValueError for settings of no use."""
+    protocol, target, secure = split_url(url)
+    trusted, key = _check_secure(url, secure, tls), check_key(key)
     if protocol == "grpc":
         from malgil._grpc import GrpcTransport
 
-        return GrpcTransport(target)
+        return GrpcTransport(target, trusted, key)
     from malgil._http import HttpTransport
 
-    return HttpTransport(target)
+    return HttpTransport(target, trusted, key)
 
 
-def connect_async(url: str) -> AsyncTransport:
-    """The asyncio transport for the URL; connects on first use. Raises ValueError for a URL of no use."""
-    protocol, target = split_url(url)
+def connect_async(url: str, tls: Tls | None, key: str | None) -> AsyncTransport:
+    """The asyncio transport for the URL; connects on first use. Raises ValueError for settings of no use."""
+    protocol, target, secure = split_url(url)
+    trusted, key = _check_secure(url, secure, tls), check_key(key)
     if protocol == "grpc":
         from malgil._grpc import AsyncGrpcTransport
 
-        return AsyncGrpcTransport(target)
+        return AsyncGrpcTransport(target, trusted, key)
     from malgil._http import AsyncHttpTransport
 
-    return AsyncHttpTransport(target)
+    return AsyncHttpTransport(target, trusted, key)
 
 
-def split_url(url: str) -> tuple[Literal["grpc", "http"], str]:
-    """The protocol, and what its library takes as address: HOST:PORT for gRPC, the URL itself for HTTP."""
+def split_url(url: str) -> tuple[Literal["grpc", "http"], str, bool]:
+    """The protocol, what its library takes as address (HOST:PORT for gRPC, the URL itself for HTTP), and whether
+    it is to be over TLS.
+    """
     if not isinstance(url, str):
         raise TypeError(f"url must be str, not {type(url).__name__}")
     try:
@@ -71,8 +76,15 @@ def split_url(url: str) -> tuple[Literal["grpc", "http"], str]:
     except ValueError as error:  # a port that is no number, an IPv6 address without its bracket
         raise ValueError(f"url: {url!r} is malformed: {error}") from None
     plain = host and not (parts.username or parts.query or parts.fragment or any(map(str.isspace, url)))
-    if plain and parts.scheme == "http":
-        return "http", url.rstrip("/")
-    if plain and parts.scheme == "grpc" and port and not parts.path.strip("/"):
-        return "grpc", parts.netloc
-    raise ValueError(f"url: {url!r} is none of HOST:PORT, grpc://HOST:PORT and http://HOST:PORT")
+    if plain and parts.scheme in {"http", "https"}:
+        return "http", url.rstrip("/"), parts.scheme == "https"
+    if plain and parts.scheme in {"grpc", "grpcs"} and port and not parts.path.strip("/"):
+        return "grpc", parts.netloc, parts.scheme == "grpcs"
+    raise ValueError(f"url: {url!r} is none of HOST:PORT, grpc[s]://HOST:PORT and http[s]://HOST:PORT")
+
+
+def _check_secure(url: str, secure: bool, tls: Tls | None) -> Tls | None:
+    """The settings of TLS, or None for a connection without."""
+    if tls is not None and not secure:
+        raise ValueError(f"url: {url!r} is without TLS, for which tls is given: write grpcs:// or https://")
+    return check_tls(tls) if secure else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -50,7 +52,11 @@ class Brain:
     fail_on: dict[str, tuple[str, str]] = field(default_factory=dict)
     """(code, text) to answer to a text, always."""
     no_hits: bool = False
+    key: str | None = None
+    """What requests must bring."""
     requests: list[tuple[str, Tensors]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    """What came beside each request, names in small letters."""
     most_at_once: int = 0
     _now: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -103,12 +109,27 @@ def to_raw(array: NDArray[Any]) -> bytes:
     return bytes(serialize_byte_tensor(array).item()) if array.dtype == np.object_ else array.tobytes()
 
 
+@dataclass(frozen=True)
+class Certificates:
+    """PEM files: what a server is made of, and whether it asks clients for certificates of the same authority."""
+
+    ca: Path
+    cert: Path
+    key: Path
+    mutual: bool = False
+
+
 @contextmanager
-def grpc_server(brain: Brain, port: int = 0) -> Iterator[str]:
-    """The address HOST:PORT of a gRPC server."""
+def grpc_server(brain: Brain, port: int = 0, certificates: Certificates | None = None) -> Iterator[str]:
+    """The address HOST:PORT, or grpcs://HOST:PORT, of a gRPC server."""
 
     class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
         def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
+            brain.headers.append(dict(context.invocation_metadata()))
+            header = "triton-grpc-protocol-malgil-key"
+            if brain.key and brain.headers[-1].get(header) != brain.key:
+                restricted = f"This protocol is restricted, expecting header '{header}'"
+                context.abort(grpc.StatusCode.UNAVAILABLE, restricted)
             inputs = {
                 tensor.name: from_raw(raw, tensor.datatype, list(tensor.shape))
                 for tensor, raw in zip(request.inputs, request.raw_input_contents, strict=True)
@@ -126,17 +147,25 @@ def grpc_server(brain: Brain, port: int = 0) -> Iterator[str]:
 
     server = grpc.server(ThreadPoolExecutor(64), options=[("grpc.so_reuseport", 0)])
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Servicer(), server)
-    bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    address = f"127.0.0.1:{port}"
+    if certificates is None:
+        bound, scheme = server.add_insecure_port(address), ""
+    else:
+        ca, cert, key = (path.read_bytes() for path in (certificates.ca, certificates.cert, certificates.key))
+        credentials = grpc.ssl_server_credentials(
+            [(key, cert)], ca if certificates.mutual else None, certificates.mutual
+        )
+        bound, scheme = server.add_secure_port(address, credentials), "grpcs://"
     server.start()
     try:
-        yield f"127.0.0.1:{bound}"
+        yield f"{scheme}127.0.0.1:{bound}"
     finally:
         server.stop(None).wait()
 
 
 @contextmanager
-def http_server(brain: Brain, port: int = 0) -> Iterator[str]:
-    """The address http://HOST:PORT of an HTTP server."""
+def http_server(brain: Brain, port: int = 0, certificates: Certificates | None = None) -> Iterator[str]:
+    """The address http://HOST:PORT, or https://HOST:PORT, of an HTTP server."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -144,6 +173,11 @@ def http_server(brain: Brain, port: int = 0) -> Iterator[str]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            brain.headers.append({name.lower(): value for name, value in self.headers.items()})
+            if brain.key and brain.headers[-1].get("malgil-key") != brain.key:
+                restricted = "This API is restricted, expecting header 'malgil-key'"
+                self.reply(403, json.dumps({"error": restricted}).encode(), {})
+                return
             split = int(self.headers["Inference-Header-Content-Length"])
             header = json.loads(body[:split])
             assert all(output["parameters"] == {"binary_data": True} for output in header["outputs"])
@@ -202,10 +236,17 @@ def http_server(brain: Brain, port: int = 0) -> Iterator[str]:
             pass  # clients that leave before the answer
 
     server = Server(("127.0.0.1", port), Handler)
+    scheme = "http"
+    if certificates is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates.ca))
+        context.load_cert_chain(certificates.cert, certificates.key)
+        context.verify_mode = ssl.CERT_REQUIRED if certificates.mutual else ssl.CERT_NONE
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        scheme = "https"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{scheme}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         thread.join()

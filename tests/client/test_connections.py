@@ -147,7 +147,7 @@ async def test_a_cancellation_that_comes_together_with_the_answer_is_not_lost(ti
 def test_every_replica_behind_a_name_gets_its_share_over_grpc() -> None:
     brains = [Brain(), Brain()]
     with grpc_server(brains[0]) as first, grpc_server(brains[1]) as second:
-        transport = GrpcTransport(f"ipv4:{first},{second}")  # as DNS answers for a headless service
+        transport = GrpcTransport(f"ipv4:{first},{second}", None, None)  # as DNS answers for a headless service
         query = np.array([["돈".encode()]], dtype=np.object_)
         for _ in range(20):
             transport.infer("search", {"query": query}, ("id",), Deadline(5))

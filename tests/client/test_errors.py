@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from malgil import BadRequest, DeadlineExceeded, MalgilError, Overloaded, ServerError, Unavailable
+from malgil import BadRequest, DeadlineExceeded, Forbidden, MalgilError, Overloaded, ServerError, Unavailable
 from malgil._errors import from_status, unreachable
 
 from tests.client import fake_triton
@@ -20,6 +20,7 @@ from tests.client import fake_triton
         (fake_triton.NO_MODEL, Unavailable, "Request for unknown model: 'search' is not found"),
         (fake_triton.DEAD_STUB, Unavailable, "Stub process 'scorer_0_0' is not healthy."),
         (("RESOURCE_EXHAUSTED", "rate limited"), Overloaded, "rate limited"),
+        (("UNAUTHENTICATED", "who are you?"), Forbidden, "who are you?"),
         (("INTERNAL", "in ensemble 'search', oops"), ServerError, "oops"),
         (("UNKNOWN", ""), ServerError, "UNKNOWN"),
     ],
@@ -48,6 +49,7 @@ def test_only_what_the_server_cannot_have_worked_on_is_retryable() -> None:
 def test_errors_are_also_what_python_calls_them() -> None:
     assert issubclass(BadRequest, ValueError)
     assert issubclass(DeadlineExceeded, TimeoutError)
+    assert issubclass(Forbidden, PermissionError)
     for kind in (BadRequest, Overloaded, Unavailable, DeadlineExceeded, ServerError):
         assert issubclass(kind, MalgilError)
 

@@ -13,12 +13,14 @@ def test_the_public_names_stay() -> None:
         "AsyncSearchClient",
         "BadRequest",
         "DeadlineExceeded",
+        "Forbidden",
         "Hit",
         "MalgilError",
         "Overloaded",
         "SearchClient",
         "SearchResult",
         "ServerError",
+        "Tls",
         "Unavailable",
     ]
 

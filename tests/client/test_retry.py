@@ -54,14 +54,16 @@ def test_settings_of_no_use_are_refused_when_the_client_is_made(client: Any) -> 
 @pytest.mark.parametrize(
     ("url", "parts"),
     [
-        ("localhost:8001", ("grpc", "localhost:8001")),
-        ("grpc://search.internal:8001", ("grpc", "search.internal:8001")),
-        ("[::1]:8001", ("grpc", "[::1]:8001")),
-        ("http://localhost:8000", ("http", "http://localhost:8000")),
-        ("http://gate/triton/", ("http", "http://gate/triton")),
+        ("localhost:8001", ("grpc", "localhost:8001", False)),
+        ("grpc://search.internal:8001", ("grpc", "search.internal:8001", False)),
+        ("grpcs://search.internal:8001", ("grpc", "search.internal:8001", True)),
+        ("[::1]:8001", ("grpc", "[::1]:8001", False)),
+        ("http://localhost:8000", ("http", "http://localhost:8000", False)),
+        ("http://gate/triton/", ("http", "http://gate/triton", False)),
+        ("https://gate/triton/", ("http", "https://gate/triton", True)),
     ],
 )
-def test_the_url_chooses_the_protocol(url: str, parts: tuple[str, str]) -> None:
+def test_the_url_chooses_the_protocol(url: str, parts: tuple[str, str, bool]) -> None:
     assert split_url(url) == parts
 
 
@@ -69,7 +71,7 @@ def test_the_url_chooses_the_protocol(url: str, parts: tuple[str, str]) -> None:
     "url",
     [
         "ftp://localhost:21",
-        "https://localhost",
+        "grpcs://localhost",
         "localhost",
         "grpc://h",
         "http://",

@@ -1,0 +1,48 @@
+"""A request carries on the trace of whoever asks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+from tests.client.blocking import open_client
+from tests.client.fake_triton import SERVERS, Brain
+
+TRACER = TracerProvider().get_tracer("tests")
+
+
+@pytest.fixture
+def brain() -> Brain:
+    return Brain()
+
+
+@pytest.fixture(params=[(protocol, mode) for protocol in SERVERS for mode in ("sync", "async")], ids="-".join)
+def client(request: pytest.FixtureRequest, brain: Brain) -> Iterator[Any]:
+    protocol, mode = request.param
+    with SERVERS[protocol](brain) as url, open_client(mode, url) as client:
+        yield client
+
+
+def test_an_active_span_is_the_parent_of_what_the_server_does(client: Any, brain: Brain) -> None:
+    with TRACER.start_as_current_span("a keystroke") as span:
+        client.search("돈")
+        client.search_many(["송금", "환전"])  # by threads or tasks of the client's own
+    context = span.get_span_context()
+    expected = f"00-{trace.format_trace_id(context.trace_id)}-{trace.format_span_id(context.span_id)}"
+    assert [headers["traceparent"][:-3] for headers in brain.headers] == [expected] * 3  # flags last
+
+
+def test_without_a_span_nothing_goes_along(client: Any, brain: Brain) -> None:
+    client.search("돈")
+    assert "traceparent" not in brain.headers[0]
+
+
+def test_without_opentelemetry_it_is_not_imported() -> None:
+    code = "import sys, malgil._access as a; assert a.trace_headers() == {}; assert 'opentelemetry' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
