@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -213,12 +215,23 @@ def check_exported(repository: Path) -> None:
 
 
 def free_ports() -> triton.Ports:
-    """Three ports that nothing listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return triton.Ports(*(one.getsockname()[1] for one in sockets))
+    """Three ports that nothing listens on.
+
+    None of those that Linux gives to outgoing connections: while a server starts, or starts again, one of them could
+    take its port, and a client that keeps trying to reach a port of these can even connect to itself.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    candidates = random.sample(range(min(10_000, lowest - 1_000), lowest), k=1_000)
+    return triton.Ports(*itertools.islice(filter(_is_free, candidates), 3))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as one:
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def check_free(hosts: Mapping[str, str], ports: triton.Ports) -> None:
