@@ -37,6 +37,9 @@ ANY = OK | BAD | UNKNOWN | {UNREADABLE, "UNIMPLEMENTED"}
 # Optional surfaces: whether the catalogue has them is not known here.
 OK_OR_BAD = OK | BAD
 
+# A request in a hurry is refused where others wait (see the tokenizer's admission.py).
+OK_OR_LATE = OK | {"UNAVAILABLE", "503"}
+
 _UNREADABLE = re.compile(r"failed to parse the request JSON buffer|Unable to (parse|set) |failed to get request params")
 
 

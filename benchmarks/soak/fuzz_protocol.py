@@ -112,7 +112,7 @@ def compressed(rng: Random) -> Sent:
         ("gzip", b"", BAD),
         ("gzip", b"\x1f\x8bgarbage", BAD),
         ("gzip", GOOD, BAD),
-        ("gzip", gzip.compress(b"{" * 9), NOT_JSON),,
+        ("gzip", gzip.compress(b"{" * 9), NOT_JSON),
     )
     encoding, body, expected = rng.choice(some)
     what = f"{encoding} of {len(body)} bytes"

@@ -75,7 +75,7 @@ class Admission:
             return f"{ahead} requests wait, of {self._most} that may"
         wait = ahead / self._rate if self._rate else 0.0
         if 0 < timeout < wait:
-            return f"the wait is about {wait * 1000:.0f} ms, and timeout {timeout * 1000:.0f} ms"
+            return f"the wait is about {wait * 1000:.0f} ms, and timeout {timeout * 1000:g} ms"
         return ""
 
     def _look(self) -> None:
