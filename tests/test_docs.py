@@ -15,7 +15,7 @@ from export import ROOT
 from server.launcher import Server
 from tests import commands
 
-PAGES = sorted([ROOT / "README.md", ROOT / "client" / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), ROOT / "client" / "README.md", *(ROOT / "docs").glob("*.md")])
 BLOCKS = [
     pytest.param(page, language, text, id=f"{page.relative_to(ROOT)}-{i}-{language}")
     for page in PAGES
@@ -36,7 +36,7 @@ def test_a_snippet_of_the_documents_runs(
     page: Path, language: str, text: str, server: Server, index: Path, repository: Path
 ) -> None:
     if language == "python":
-        code = text.replace("localhost:8001", server.grpc_url)
+        code = text.replace("localhost:8001", server.grpc_url).replace("http://localhost:8000", server.http_url)
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
         return
     environment = {**os.environ, "MALGIL_URL": server.grpc_url}
