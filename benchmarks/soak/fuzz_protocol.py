@@ -102,8 +102,8 @@ def jsons(rng: Random) -> Sent:
 def compressed(rng: Random) -> Sent:
     """Bodies that are compressed, or say so.
 
-    Triton 2.51 never frees the unpacked body of a request whose JSON does not parse, a megabyte for a kilobyte of gzip:
-    only a small one is in the mix, so that another leak still shows.
+    Triton 2.51 does not free what it has unpacked of a request that it cannot read, a megabyte for a kilobyte of gzip,
+    nor all of a large one that it can: only small ones are in the mix, so that another leak still shows.
     """
     packed = gzip.compress(GOOD)
     some: Sequence[tuple[str, bytes, Expected]] = (
@@ -114,7 +114,6 @@ def compressed(rng: Random) -> Sent:
         ("gzip", b"\x1f\x8bgarbage", BAD),
         ("gzip", GOOD, BAD),
         ("gzip", gzip.compress(b"{" * 9), NOT_JSON),
-        ("gzip", gzip.compress(_put(b'["a"]', b'["a"]' + b" " * 1_000_000)), OK),
     )
     encoding, body, expected = rng.choice(some)
     what = f"{encoding} of {len(body)} bytes"

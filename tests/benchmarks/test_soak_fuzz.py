@@ -146,11 +146,18 @@ def test_a_failing_model_is_never_taken_for_triton_s_refusal_to_read() -> None:
     assert status("400", "Unable to parse x") == "400"
 
 
-def test_growth_beyond_a_bound_is_a_leak_in_any_process_or_region() -> None:
-    before = Memory({"a": 10 << 20, "b": 0}, 0)
-    assert not Growth.between(before, Memory({"a": 12 << 20, "b": 5 << 20}, 1 << 20)).leaked
-    assert Growth.between(before, Memory({"a": 10 << 20, "b": int(RSS_BOUND_MB + 1) << 20}, 0)).leaked
-    assert Growth.between(before, Memory(before.rss, int(SHM_BOUND_MB + 1) << 20)).leaked
+def test_steady_growth_beyond_a_bound_is_a_leak_in_any_process_or_region_and_one_step_is_not() -> None:
+    def grown(rss: tuple[float, float], shm: tuple[float, float] = (0, 0)) -> Growth:
+        points = (Memory({"a": 7, "b": int(own * 2**20)}, int(one * 2**20)) for own, one in zip(rss, shm, strict=True))
+        return Growth.between(Memory({"a": 7, "b": 0}, 0), *points)
+
+    assert grown((RSS_BOUND_MB * 0.6, RSS_BOUND_MB * 1.2)).leaked
+    assert grown((0, 0), (SHM_BOUND_MB * 0.6, SHM_BOUND_MB * 1.2)).leaked
+    assert not grown((5, 10)).leaked
+    assert not grown((0, RSS_BOUND_MB * 1.2)).leaked
+    assert not grown((RSS_BOUND_MB * 1.2, RSS_BOUND_MB * 1.2)).leaked
+    assert grown((5, 10), (1, 3)).rss_mb == {"a": 0.0, "b": 10.0}
+    assert grown((5, 10), (1, 3)).shm_mb == 3.0
 
 
 def test_a_process_that_is_gone_is_seen_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
