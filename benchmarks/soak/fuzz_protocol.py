@@ -101,8 +101,8 @@ def jsons(rng: Random) -> Sent:
 def compressed(rng: Random) -> Sent:
     """Bodies that are compressed, or say so.
 
-    Triton 2.51 does not free what it has unpacked of a request that it cannot read, a megabyte for a kilobyte of gzip,
-    nor all of a large one that it can: only small ones are in the mix, so that another leak still shows.
+    Triton 2.51 does not free what it has unpacked of a request that it cannot read, a megabyte for a kilobyte of gzip:
+    only small bodies are in the mix, so that another leak still shows.
     """
     packed = gzip.compress(GOOD)
     some: Sequence[tuple[str, bytes, Expected]] = (
