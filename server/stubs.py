@@ -18,12 +18,13 @@ def of(triton: int) -> dict[psutil.Process, str]:
 def died(stubs: Mapping[psutil.Process, str]) -> str | None:
     """A sentence about one that has died, or None."""
     for stub, name in stubs.items():
-        if not _lives(stub):
+        if not lives(stub):
             return f"the process of {name} (pid {stub.pid}) died"
     return None
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process: psutil.Process) -> bool:
+    """Whether it runs: a dead one that its parent has not buried does not."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from server import stubs
 from server.launcher import Server
 
 # What a process may grow by after the warm-up without being called leaking. It leaks if it passes the bound steadily,
@@ -50,14 +51,14 @@ class Processes:
     """tritonserver and its stubs, as they were when this was made."""
 
     def __init__(self, server: Server) -> None:
-        triton = psutil.Process(server.process.pid)
-        self._all = {"tritonserver": triton} | {_name(stub): stub for stub in triton.children(recursive=True)}
+        triton = server.process.pid
+        self._all = {"tritonserver": psutil.Process(triton)} | {name: stub for stub, name in stubs.of(triton).items()}
         self._prefix = server.shm_prefix
         self.dead = False
 
     def look(self) -> list[str]:
         """The names of those that have died since the last look."""
-        gone = [name for name, process in self._all.items() if not _lives(process)]
+        gone = [name for name, process in self._all.items() if not stubs.lives(process)]
         for name in gone:
             del self._all[name]
         self.dead |= bool(gone)
@@ -65,22 +66,10 @@ class Processes:
 
     def memory(self) -> Memory:
         """What those that live hold."""
-        rss = {name: process.memory_info().rss for name, process in self._all.items() if _lives(process)}
+        rss = {name: process.memory_info().rss for name, process in self._all.items() if stubs.lives(process)}
         shm = sum(region.stat().st_size for region in Path("/dev/shm").glob(f"{self._prefix}*"))
         return Memory(rss, shm)
 
 
 def _steady(points: Sequence[float], bound: float) -> bool:
     return all(later - earlier > bound / 2 for earlier, later in pairwise(points))
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _name(stub: psutil.Process) -> str:
-    """The model instance of a stub, which its command line names last but one: `… encoder_0_0 DEFAULT`."""
-    return str(stub.cmdline()[-2])

@@ -73,7 +73,7 @@ def run(
             for victim in victims:
                 advance(len(serve), each * len(victims))
                 killed = time.monotonic()
-                _process(launcher, victim).kill()
+                find(launcher.pid, victim).kill()
                 detect.append(_first(client, lambda found: found is None) - killed)
                 serve.append(_first(client, lambda found: found is not None) - killed)
                 wrong += client.generation() != generation
@@ -94,14 +94,17 @@ def _first(client: malgil.SearchClient, wanted: Callable[[int | None], bool]) ->
     raise SetupError(f"a killed process was not noticed, or not made up for, within {GIVE_UP:.0f} s")
 
 
-def _process(launcher: subprocess.Popen[str], name: str) -> psutil.Process:
-    """Tritonserver, or the stub of a model, below `python -m server`."""
-    for child in psutil.Process(launcher.pid).children(recursive=True):
+def find(launcher: int, name: str) -> psutil.Process:
+    """Tritonserver, or the stub of a model, below the process of `python -m server`.
+
+    Raises:
+        server.triton.SetupError: it is not there.
+    """
+    for child in psutil.Process(launcher).children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            words = child.cmdline()
-            if child.name() == name or (len(words) > 2 and words[-2] == f"{name}_0_0"):
+            if child.name() == name or f"{name}_0_0" in child.cmdline():
                 return child
-    raise SetupError(f"there is no process of {name} to kill")
+    raise SetupError(f"there is no process of {name}")
 
 
 @contextlib.contextmanager

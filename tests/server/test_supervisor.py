@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -14,18 +13,11 @@ import psutil
 import pytest
 from generation import current
 
+from benchmarks.soak.heal import find
 from server.health import OVERDUE_SECONDS, PROBE_SECONDS, Health
 from server.launcher import Server
+from server.triton import SetupError
 from tests.server.test_launcher import gone, serving, shared_memory
-
-
-def victim(launcher: subprocess.Popen[str], name: str) -> psutil.Process:
-    """Triton, or the stub of a model, below the launcher."""
-    for child in psutil.Process(launcher.pid).children(recursive=True):
-        words = child.cmdline()
-        if child.name() == name or (len(words) > 2 and words[-2] == f"{name}_0_0"):
-            return child
-    raise AssertionError(f"no {name}")
 
 
 def generation_within(url: str, seconds: float) -> int:
@@ -55,7 +47,7 @@ def test_whatever_process_is_killed_the_same_generation_serves_again_at_the_same
     log = tmp_path / "log"
     with serving(repository, log) as (launcher, announced, children):
         (url,) = re.findall(r"gRPC +(\S+)", announced)
-        victim(launcher, name).kill()
+        find(launcher.pid, name).kill()
         fails_within(url, 5)
         assert generation_within(url, 60) == current(index)
         assert gone(children - {psutil.Process(launcher.pid)})  # no stub of the old one holds its memory
@@ -79,7 +71,7 @@ def test_what_hangs_is_started_again_within_half_a_minute(
     log = tmp_path / "log"
     with serving(repository, log) as (launcher, announced, children):
         (url,) = re.findall(r"gRPC +(\S+)", announced)
-        victim(launcher, name).suspend()  # lives, and never answers
+        find(launcher.pid, name).suspend()  # lives, and never answers
         assert gone(children, PROBE_SECONDS + OVERDUE_SECONDS + 20)
         assert generation_within(url, 60) == current(index)
         assert cause in "".join(re.findall(r".*restart 1 in 0 s", log.read_text(errors="replace")))
@@ -112,12 +104,12 @@ def test_a_model_that_dies_while_the_server_starts_again_is_not_waited_for(
     log = tmp_path / "log"
     with serving(repository, log) as (launcher, announced, children):
         (url,) = re.findall(r"gRPC +(\S+)", announced)
-        victim(launcher, "tritonserver").kill()
+        find(launcher.pid, "tritonserver").kill()
         assert gone(children)
         deadline = time.monotonic() + 30
         while True:
-            with contextlib.suppress(AssertionError):
-                victim(launcher, "scorer").kill()
+            with contextlib.suppress(SetupError):
+                find(launcher.pid, "scorer").kill()
                 break
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -127,7 +119,7 @@ def test_a_model_that_dies_while_the_server_starts_again_is_not_waited_for(
 
 def test_a_signal_while_it_starts_again_ends_it(repository: Path, index: Path, tmp_path: Path) -> None:
     with serving(repository, tmp_path / "log") as (launcher, _, _):
-        victim(launcher, "tritonserver").kill()
+        find(launcher.pid, "tritonserver").kill()
         time.sleep(1)  # the next one is loading
         launcher.send_signal(signal.SIGTERM)
         launcher.wait(30)
