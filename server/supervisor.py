@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -77,8 +78,9 @@ class Supervisor:
                 server.send_signal(signal.SIGTERM)
             generation = server.wait_ready()
             ready_at = time.monotonic()
-            self._announce(server, generation, ready_at - began)
-            cause = self._watch(server)
+            with contextlib.closing(Health(server)) as health:
+                self._announce(server, generation, ready_at - began)
+                cause = self._watch(server, health)
         except SetupError as error:
             cause = str(error)
         finally:
@@ -87,17 +89,12 @@ class Supervisor:
             self._server = None
         return cause, ready_at
 
-    def _watch(self, server: Server) -> str:
-        health = Health(server)
-        try:
-            while True:
-                if self._stop.is_set():
-                    health.close()  # Triton waits for HTTP connections to end, and this one may keep one
-                    server.wait()
-                    return "told to stop"
-                cause = health.wrong()
-                if cause:
-                    return cause
-                self._stop.wait(CHECK_SECONDS)
-        finally:
-            health.close()
+    def _watch(self, server: Server, health: Health) -> str:
+        while not self._stop.is_set():
+            cause = health.wrong()
+            if cause:
+                return cause
+            self._stop.wait(CHECK_SECONDS)
+        health.close()  # Triton waits for HTTP connections to end, and this one may keep one
+        server.wait()
+        return "told to stop"
