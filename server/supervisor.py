@@ -84,7 +84,9 @@ class Supervisor:
         except SetupError as error:
             cause = str(error)
         finally:
-            # It has ended by now, or it no longer answers and would not end politely either.
+            if self._stop.is_set():
+                server.wait()
+            # Else it has ended by now, or it no longer answers and would not end politely either.
             self._code = server.stop(at_once=True)
             self._server = None
         return cause, ready_at
@@ -95,6 +97,4 @@ class Supervisor:
             if cause:
                 return cause
             self._stop.wait(CHECK_SECONDS)
-        health.close()  # Triton waits for HTTP connections to end, and this one may keep one
-        server.wait()
         return "told to stop"
