@@ -35,7 +35,7 @@ Out = TypeVar("Out")
 class AsyncSearchClient(ClientBase):
     """SearchClient for asyncio: same arguments, same errors, methods to be awaited. For one event loop.
 
-    Cancelling the task that awaits a call cancels the call.
+    Cancelling the task that awaits a call ends the wait; over gRPC the call is left to end by itself (see _grpc.py).
     """
 
     def __init__(

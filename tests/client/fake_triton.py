@@ -58,6 +58,7 @@ class Brain:
     headers: list[dict[str, str]] = field(default_factory=list)
     """What came beside each request, names in small letters."""
     most_at_once: int = 0
+    abandoned: int = 0  # calls over gRPC that were cancelled, or ran into their deadline, before they were answered
     _now: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -135,6 +136,7 @@ def grpc_server(brain: Brain, port: int = 0, certificates: Certificates | None =
                 for tensor, raw in zip(request.inputs, request.raw_input_contents, strict=True)
             }
             outputs = brain.answer(request.model_name, inputs)
+            brain.abandoned += not context.is_active()
             if isinstance(outputs, tuple):
                 context.abort(grpc.StatusCode[outputs[0]], outputs[1])
                 raise AssertionError("abort raises")

@@ -153,3 +153,26 @@ def test_every_replica_behind_a_name_gets_its_share_over_grpc() -> None:
             transport.infer("search", {"query": query}, ("id",), Deadline(5))
         transport.close()
     assert min(len(brain.requests) for brain in brains) >= 8
+
+
+def test_a_call_that_nobody_waits_for_is_left_to_end_for_cancelling_it_can_crash_the_server() -> None:
+    brain = Brain(delay=0.4)
+
+    async def leave(url: str) -> None:
+        async with AsyncSearchClient(url, timeout=0.1, retries=0) as client:
+            with pytest.raises(DeadlineExceeded):
+                await client.search("송금")
+            task = asyncio.create_task(client.search("송금", timeout=5))
+            await asyncio.sleep(0.1)
+            task.cancel()
+            began = time.monotonic()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert time.monotonic() - began < 0.2  # the caller is let go at once
+
+    with grpc_server(brain) as url:
+        with SearchClient(url, timeout=0.1, retries=0) as client, pytest.raises(DeadlineExceeded):
+            client.search("송금")
+        asyncio.run(leave(url))
+    assert len(brain.requests) == 3
+    assert brain.abandoned == 0
