@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import quality_cli, sweep_cli
+from benchmarks.compare import COMPARISONS
 from benchmarks.progress import bar
 from benchmarks.serving import serving
 from benchmarks.soak import cli as soak_cli
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     scoring.add_argument("--dimension", type=int, default=768, help="default: %(default)s")
     scoring.add_argument("--runs", type=int, default=9, help="default: %(default)s")
     compare = add("compare", _compare, "Ratios to in-process ceilings and to what one would run instead, in turns.")
+    compare.epilog, compare.formatter_class = COMPARISONS, argparse.RawDescriptionHelpFormatter
     compare.add_argument("--only", type=_letters, metavar="a,c", help="these comparisons, a to i (default: all)")
     compare.add_argument("--runs", type=_positive, metavar="N", help="runs of each side (default: 5, quick: 2)")
     compare.add_argument("--quick", action="store_true", help="shorter runs, smaller searches for the best setting")

@@ -15,7 +15,8 @@ from export import ROOT
 from server.launcher import Server
 from tests import commands
 
-PAGES = sorted([*ROOT.glob("*.md"), ROOT / "client" / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), ROOT / "client/README.md", ROOT / "benchmarks/results/README.md"])
+PAGES += sorted((ROOT / "docs").glob("*.md"))
 BLOCKS = [
     pytest.param(page, language, text, id=f"{page.relative_to(ROOT)}-{i}-{language}")
     for page in PAGES
@@ -26,7 +27,7 @@ BLOCKS = [
 LINKS = [
     pytest.param(page, target, id=f"{page.relative_to(ROOT)}-{target}")
     for page in PAGES
-    for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
     if "://" not in target
 ]
 
@@ -56,7 +57,17 @@ def test_a_snippet_of_the_documents_runs(
 
 @pytest.mark.parametrize(("page", "target"), LINKS)
 def test_a_link_of_the_documents_leads_somewhere(page: Path, target: str) -> None:
-    assert (page.parent / target).exists()
+    path, _, heading = target.partition("#")
+    file = page.parent / path if path else page
+    assert file.exists()
+    if heading:
+        assert heading in _anchors(file)
+
+
+def _anchors(page: Path) -> set[str]:
+    """What GitHub names the headings: small letters, spaces as hyphens, no punctuation."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize(
