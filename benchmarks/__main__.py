@@ -1,4 +1,4 @@
-"""Command line: `python -m benchmarks demo | quality | tune | korsts | scoring | compare | sweep | report | soak`."""
+"""Command line: `python -m benchmarks COMMAND`; `--help` lists the commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import malgil
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import quality_cli, sweep_cli
+from benchmarks import quality_cli, sizing_cli, sweep_cli
 from benchmarks.compare import COMPARISONS
 from benchmarks.progress import bar
 from benchmarks.serving import serving
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     quality_cli.add(add, CONSOLE)
     sweep_cli.add(add, CONSOLE)
     soak_cli.add(add, CONSOLE)
+    sizing_cli.add(add, CONSOLE)
     return parser
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import generation
 import numpy as np
@@ -123,27 +124,28 @@ def measure(phrases: int, dimension: int, batches: tuple[int, ...], runs: int) -
 
 def load_seconds(phrases: int, dimension: int, folder: Path) -> float:
     """How long a generation of that size takes from disk to ready to score, checksums and letters included."""
+    encoder = {"name": "random", "fingerprint": "random", "dimension": dimension}
+    number = publish(phrases, encoder, folder)
+    return _seconds(lambda: CpuScorer(generation.load(generation.folder_of(folder, number), "random")))
+
+
+def publish(phrases: int, encoder: Mapping[str, Any], index: Path) -> int:
+    """Publish a catalogue of so many made-up phrases, with random vectors; the generation's number.
+
+    `encoder`: metadata, of which name, fingerprint and dimension are looked at.
+    """
     rng = np.random.default_rng(0)
     services = [
         Service(
-            i,
-            None,
-            f"s{i}",
-            f"서비스 {i}",
-            f"서비스 {i}",
-            True,
-            tuple(f"{i}의 {j}번째 문장" for j in range(6)),
-            "",
-            (),
-            None,
+            i, None, f"s{i}", f"서비스 {i}", f"서비스 {i}", True,
+            tuple(f"{i}의 {j}번째 문장" for j in range(PHRASES_PER_SERVICE - 1)), "", (), None,
         )
         for i in range(phrases // PHRASES_PER_SERVICE)
-    ]
-    encoder = {"name": "random", "fingerprint": "random", "dimension": dimension}
-    number = generations.publish(
-        services, folder, encoder, lambda texts: rng.standard_normal((len(texts), dimension), dtype=np.float32)
+    ]  # fmt: skip
+    shape = encoder["dimension"]
+    return generations.publish(
+        services, index, encoder, lambda texts: rng.standard_normal((len(texts), shape), dtype=np.float32)
     )
-    return _seconds(lambda: CpuScorer(generation.load(generation.folder_of(folder, number), "random")))
 
 
 def _seconds(work: Callable[[], object]) -> float:
