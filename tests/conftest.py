@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,3 +70,18 @@ def server(repository: Path, index: Path, tmp_path_factory: pytest.TempPathFacto
             print(log.read_text(errors="replace")[-5000:])
             raise
         yield running
+
+
+@pytest.fixture(autouse=True)
+def server_lives(request: pytest.FixtureRequest) -> None:
+    """Starts the live server again, at the same addresses, where a test before has seen it crash."""
+    if "server" not in request.fixturenames:
+        return
+    running: Server = request.getfixturevalue("server")
+    code = running.process.poll()
+    if code is not None:
+        warnings.warn(f"tritonserver had ended with {code}: it is started again", stacklevel=1)
+        running.stop()
+        log = request.getfixturevalue("tmp_path_factory").mktemp("log") / "triton.log"
+        running.__init__(request.getfixturevalue("repository"), running.ports, log=log.open("wb"))  # type: ignore[misc]
+        running.wait_ready()
