@@ -48,7 +48,7 @@ _VERDICT = re.compile(r"CERTIFICATE_VERIFY_FAILED: ([^:;\]]+)")
 
 
 # Triton 2.51 may crash when a call to an ensemble is cancelled or runs into its deadline just as it is answered (its
-# issues 7368 and 8034; 6 crashes in 38,000 such calls here). So a call that nobody waits for any longer is left to end
+# issues 7368 and 8034; 6 crashes in 41,000 such calls here). So a call that nobody waits for any longer is left to end
 # by itself for so many seconds.
 GRACE = 10.0
 LINGER = 1.0  # the same when a client is closed
