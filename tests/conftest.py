@@ -78,10 +78,11 @@ def server_lives(request: pytest.FixtureRequest) -> None:
     if "server" not in request.fixturenames:
         return
     running: Server = request.getfixturevalue("server")
-    code = running.process.poll()
-    if code is not None:
-        warnings.warn(f"tritonserver had ended with {code}: it is started again", stacklevel=1)
-        running.stop()
+    with running.client(30) as client:
+        alive = client.ready()  # not poll(): it may hang in the handler of its own SIGABRT
+    if not alive:
+        warnings.warn("tritonserver does not answer any more: it is started again", stacklevel=1)
+        running.stop(at_once=True)
         log = request.getfixturevalue("tmp_path_factory").mktemp("log") / "triton.log"
         running.__init__(request.getfixturevalue("repository"), running.ports, log=log.open("wb"))  # type: ignore[misc]
         running.wait_ready()
