@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import generation as reader
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from export import ROOT, catalog, embedding, generations, history
 
 INDEX = ROOT / "index"
 KEEP = 5  # generations left by a publish: the one that serves, and some to go back to
+PAGE = "docs/catalogue.md describes the file."
 LOOK_SECONDS = 1.0  # between two looks at a watched file
 
 
@@ -41,9 +43,12 @@ def add(commands: Any, repository_option: Callable[[argparse.ArgumentParser], No
         parser.set_defaults(run=lambda arguments: run(arguments, console))
         return parser
 
-    check = action("check", _check, "Validate a catalogue and say what is wrong in which line")
+    check = action("check", _check, "Validate a catalogue and say what is wrong in which line", PAGE)
     publish = action(
-        "publish", _publish, "Embed a catalogue and make it the one that serves", "Only new phrases are embedded."
+        "publish",
+        _publish,
+        "Embed a catalogue and make it the one that serves",
+        f"Only new phrases are embedded. {PAGE}",
     )
     for parser in (check, publish):
         parser.add_argument("file", type=Path, help="the catalogue: JSON Lines, one service a line")
@@ -57,9 +62,19 @@ def add(commands: Any, repository_option: Callable[[argparse.ArgumentParser], No
         help="least score of services without a threshold of their own, -1 to 1 (default: none)",
     )
     listing = action("list", _list, "List the generations")
-    show = action("show", _show, "Print a generation's catalogue, as a file that can be published again")
+    show = action(
+        "show",
+        _show,
+        "Print a generation's catalogue, as a file that can be published again",
+        "Example: `python -m export catalog show 41 > catalogue.jsonl`.",
+    )
     diff = action("diff", _diff, "Say what changed between two generations")
-    rollback = action("rollback", _rollback, "Publish an older generation once more, under a new number")
+    rollback = action(
+        "rollback",
+        _rollback,
+        "Publish an older generation once more, under a new number",
+        "Twice without a number is there and back: to go further back, name one that `list` shows.",
+    )
     verify = action("verify", _verify, "Load every generation as a scorer would", "Exit status 1 if one is bad.")
     show.add_argument("number", type=int, nargs="?", help="of the generation (default: the one that serves)")
     diff.add_argument("before", type=int, help="number of the older one")
@@ -125,19 +140,27 @@ def _publish_once(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def _list(arguments: argparse.Namespace, console: Console) -> int:
-    table = Table("generation", "", "created", "open services", "phrases", "encoder", "threshold")
+    created = Column("created, UTC", no_wrap=True)
+    table = Table(
+        "number", "", created, "open", "phrases", "encoder", "threshold", box=box.SIMPLE, padding=(0, 1, 0, 0)
+    )
+    encoders: dict[str, str] = {}
     for entry in history.entries(arguments.index):
         mark = "serves" if entry.serves else ""
         if entry.manifest is None:
             table.add_row(str(entry.number), mark, f"[red]{escape(str(entry.problem))}", "", "", "", "")
             continue
         own = entry.manifest
-        opened = f"{own['open_services']} of {own['services']}"
+        opened = f"{own['open_services']}/{own['services']}"
         back = f" (again {own['rolled_back_to']})" if "rolled_back_to" in own else ""
         default = "" if own["default_threshold"] is None else f"{own['default_threshold']:g}"
-        encoder = f"{own['encoder']['name']} {own['encoder']['fingerprint'][:8]}"
-        table.add_row(f"{entry.number}{back}", mark, own["created"], opened, str(own["phrases"]), encoder, default)
+        encoder = own["encoder"]["fingerprint"][:8]
+        encoders[encoder] = own["encoder"]["name"]
+        when = own["created"][:16].replace("T", " ")
+        table.add_row(f"{entry.number}{back}", mark, when, opened, str(own["phrases"]), encoder, default)
     console.print(table)
+    for encoder, name in encoders.items():  # once: names are long, and rows narrow
+        console.print(escape(f"{encoder}: {name}"), soft_wrap=True)
     return 0
 
 

@@ -48,8 +48,10 @@ def test_a_snippet_of_the_documents_runs(
             continue
         if words[0] == "make":  # what it runs has tests of its own; here: there is such a target
             words.insert(1, "--dry-run")
+        if "catalog" in words and "check" not in words:  # whatever the house's own index holds
+            words += ["--index", str(index)]
         if "publish" in words:
-            words += ["--index", str(index), "--repository", str(repository)]
+            words += ["--repository", str(repository)]
         if "benchmarks" in words and "scoring" not in words:
             words += ["--url", server.grpc_url]
         subprocess.run(words, cwd=ROOT, check=True, timeout=300, env=environment, stdout=subprocess.DEVNULL)
