@@ -75,7 +75,7 @@ TOKENIZER_TIMES = 19.0  # what the tokenizers library makes of tokenizer.json, t
 PHRASE_BYTES = 1_300  # of a phrase beside its vector: texts, letters, owners
 SWAP_TIMES = 2.15  # generations in memory while one takes over: two, and what is being read
 
-# Chosen so that the cells of benchmarks/results/sweep.jsonl are met within a quarter, on the two cores named there.
+# Chosen so that the cells of benchmarks/results/sweep.jsonl are met within 15 % where steady, on its two cores.
 OVERHEAD_S = 0.47e-3  # of a request, whatever the encoder
 FLOPS = 300e9  # multiplications and additions a second that two cores do in an encoder's layers, fp32
 
@@ -96,19 +96,25 @@ def predicted_mib(
     return BASE_MIB + TOKENIZER_TIMES * tokenizer_json_mib + model_mib + index * (SWAP_TIMES if swap else 1)
 
 
-def flops_per_token(layers: int, hidden: int, inner: int) -> float:
-    """What the matrix products of an encoder's layers cost a token: two for each weight. Attention is left out."""
-    return 2.0 * layers * (4 * hidden**2 + 2 * hidden * inner)
+def flops_per_token(layers: int, hidden: int, inner: int, tokens: float) -> float:
+    """What an encoder's layers cost a token: two operations for each weight, and attention to every token of the query.
+
+    The two products of attention are 2 × hidden × tokens each: Hoffmann et al., Training Compute-Optimal Large Language
+    Models (2022), appendix F.
+    """
+    return 2.0 * layers * (4 * hidden**2 + 2 * hidden * inner) + 4.0 * layers * hidden * tokens
 
 
-def predicted_per_s(tokens: float, flops: float) -> float:
-    """Searches a second of a full server.
+def predicted_per_s(layers: int, hidden: int, inner: int, tokens: float) -> float:
+    """Searches a second of a full server, with an index so small that scoring does not count.
 
     Args:
+        layers: of the encoder.
+        hidden: width of the layers.
+        inner: width of the feed-forward.
         tokens: of a query, special ones and prompt included.
-        flops: per token, see `flops_per_token`.
     """
-    return 1 / (OVERHEAD_S + tokens * flops / FLOPS)
+    return 1 / (OVERHEAD_S + tokens * flops_per_token(layers, hidden, inner, tokens) / FLOPS)
 
 
 def measure(
