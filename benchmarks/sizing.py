@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import shutil
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,11 +20,13 @@ from benchmarks.compare import houses
 from export.embedding import offline
 from server import stubs
 from server.launcher import Server, free_ports
+from server.triton import SetupError
 
 MIB = 2**20
 TEXTS = ("송금", "남은 용돈 어디서 봐", "이번 달 카드값이 얼마나 나왔는지 알려 줘", "ㅅㄱ")
 SEARCHES, CLIENTS = 400, 32  # before memory is read: buffers grow with the batches
 SWAP_SECONDS = 60.0
+LOADS = 3
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Point:
         swap_mib: of the scorer's at most, while a second generation of the same size takes over.
         disk_mib: of a generation's folder.
         shm_mib: in /dev/shm.
+        load_s: seconds a generation takes from disk to ready to score, checksums and letters included; the median.
+        takeover_s: seconds from the end of a publish to the first answer of its generation.
     """
 
     encoder: str
@@ -57,6 +62,8 @@ class Point:
     swap_mib: float
     disk_mib: float
     shm_mib: float
+    load_s: float
+    takeover_s: float
 
     @property
     def resident_mib(self) -> float:
@@ -153,7 +160,10 @@ def measure(
             _ask(server)
             held = _memory(server)
             shm = sum(region.stat().st_size for region in Path("/dev/shm").glob(f"{server.shm_prefix}*"))
-            peak = _swap(server, functools.partial(scoring.publish, size, metadata, index))
+            peak, takeover = _swap(server, functools.partial(scoring.publish, size, metadata, index))
+        load = statistics.median(
+            scoring.load_seconds(size, metadata["dimension"], root / f"load-{i}") for i in range(LOADS)
+        )
         points.append(
             Point(
                 encoder=encoder,
@@ -168,6 +178,8 @@ def measure(
                 swap_mib=round(peak, 1),
                 disk_mib=round(disk / MIB, 1),
                 shm_mib=round(shm / MIB, 1),
+                load_s=round(load, 2),
+                takeover_s=round(takeover, 2),
             )
         )
         shutil.rmtree(root)
@@ -194,12 +206,20 @@ def _pss(process: psutil.Process) -> float:
     return float(process.memory_full_info().pss / MIB)
 
 
-def _swap(server: Server, publish: Callable[[], int]) -> float:
-    """The most that the scorer holds from a publish to the first answer of its generation."""
+def _swap(server: Server, publish: Callable[[], int]) -> tuple[float, float]:
+    """From a publish to the first answer of its generation: the most MiB that the scorer holds, and seconds.
+
+    Raises:
+        SetupError: it is not taken up within a minute.
+    """
     (scorer,) = (stub for stub, name in stubs.of(server.process.pid).items() if name.startswith("scorer"))
-    number, most, deadline = publish(), 0.0, time.monotonic() + SWAP_SECONDS
     with malgil.SearchClient(server.grpc_url, timeout=60) as client:
-        while client.generation() != number and time.monotonic() < deadline:
+        number, most = publish(), 0.0
+        began = time.monotonic()
+        while client.generation() != number:
+            if time.monotonic() > began + SWAP_SECONDS:
+                raise SetupError(f"generation {number} is not taken up within {SWAP_SECONDS:g} s")
             most = max(most, _pss(scorer))
             time.sleep(0.02)
-    return max(most, _pss(scorer))
+        seconds = time.monotonic() - began
+    return max(most, _pss(scorer)), seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import report, shapes, sizing
@@ -34,6 +35,14 @@ def searches(encoder: str, length: int) -> tuple[float, float, bool]:
     return measured["requests_per_s"], sizing.predicted_per_s(*LAYERS[encoder], length), measured["stable"]
 
 
+def memory_row(point: sizing.Point) -> str:
+    """A row of the page's table of memory."""
+    pairs = ((point.resident_mib, said_mib(point, swap=False)), (point.peak_mib, said_mib(point, swap=True)))
+    shown = " | ".join(f"{found:,.0f} | {said:,.0f} | {_error(found, said)}" for found, said in pairs)
+    seconds = f"{point.load_s:.2f} | {point.takeover_s:.2f}"
+    return f"| {point.encoder} | {point.phrases:,} | {shown} | {point.disk_mib:,.0f} | {seconds} |"
+
+
 def throughput_row(encoder: str, length: int) -> str:
     """A row of the page's table of throughput."""
     found, said, steady = searches(encoder, length)
@@ -56,11 +65,6 @@ def test_memory_that_was_measured_is_what_the_formula_says_within_a_tenth(point:
     assert said_mib(point, swap=True) == pytest.approx(point.peak_mib, rel=0.1)
 
 
-@pytest.mark.parametrize("point", POINTS, ids=lambda point: f"{point.encoder}-{point.phrases}")
-def test_a_limit_a_fifth_above_the_formula_holds_what_was_measured(point: sizing.Point) -> None:
-    assert point.peak_mib + point.shm_mib < 1.2 * said_mib(point, swap=True)
-
-
 @pytest.mark.parametrize(("encoder", "length"), CELLS)
 def test_searches_a_second_that_were_measured_are_what_the_formula_says_within_15_percent_or_30_if_unsteady(
     encoder: str, length: int
@@ -69,9 +73,28 @@ def test_searches_a_second_that_were_measured_are_what_the_formula_says_within_1
     assert said == pytest.approx(found, rel=0.15 if steady else 0.3)
 
 
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: f"{point.encoder}-{point.phrases}")
+def test_the_page_shows_what_was_measured_of_memory_beside_the_formula(point: sizing.Point) -> None:
+    assert memory_row(point) in PAGE
+
+
 @pytest.mark.parametrize(("encoder", "length"), CELLS)
 def test_the_page_shows_what_was_measured_of_throughput_beside_the_formula(encoder: str, length: int) -> None:
     assert throughput_row(encoder, length) in PAGE
+
+
+@pytest.mark.parametrize("encoder", LAYERS)
+def test_an_encoder_that_the_constants_were_not_chosen_by_is_met_within_30_percent(encoder: str) -> None:
+    def row(
+        cell: tuple[str, int],
+    ) -> tuple[float, float]:  # of relative error: measured × (overhead + work / flops) = 1
+        found, length = searches(*cell)[0], cell[1]
+        return found, found * length * sizing.flops_per_token(*LAYERS[cell[0]], length) / 1e9
+
+    known = np.array([row(cell) for cell in CELLS if cell[0] != encoder])
+    unknown = np.array([row(cell) for cell in CELLS if cell[0] == encoder])
+    constants = np.linalg.lstsq(known, np.ones(len(known)), rcond=None)[0]
+    assert 1 / (unknown @ constants) == pytest.approx(1, rel=0.3)
 
 
 def test_the_page_states_the_constants_that_the_code_has() -> None:
@@ -87,4 +110,6 @@ def test_a_server_is_measured_at_rest_and_while_a_publish_takes_over(tmp_path: P
     (point,) = sizing.measure(shapes.BUNDLED, [700], tmp_path)
     assert point.phrases == 700
     assert 0 < point.scorer_mib <= point.swap_mib
+    assert point.load_s > 0
+    assert 0 < point.takeover_s < 5  # 2 are promised; tests may run beside others
     assert said_mib(point, swap=True) == pytest.approx(point.peak_mib, rel=0.2)
