@@ -18,7 +18,8 @@ def add(command: Callable[..., argparse.ArgumentParser], console: Console) -> No
         "sizing",
         lambda arguments: _sizing(arguments, console),
         "Memory of a server by encoder and phrases, at rest and while a publish takes over, beside what the formula of "
-        "docs/sizing.md says. Servers of its own; a minute for each size.",
+        "docs/sizing.md says, and how long a publish takes to serve. Servers of its own; a minute for each size. Other "
+        "Triton servers on the machine make the figures too small: what they share is counted in part.",
     )
     sizing.add_argument(
         "--encoder", nargs="+", default=["bundled"], metavar="NAME",
@@ -39,7 +40,11 @@ def _sizing(arguments: argparse.Namespace, console: Console) -> None:
     from benchmarks import sizing
 
     points: list[sizing.Point] = []
-    table = Table("encoder", "phrases", "at rest, MiB", "formula", "taking over, MiB", "formula", "disk, MiB")
+    table = Table(
+        "encoder", "phrases", "at rest", "formula", "taking over", "formula", "disk", "load", "takeover",
+        title="MiB, and seconds of a load and a takeover",
+    )  # fmt: skip
+    table.columns[0].no_wrap, table.columns[0].min_width = True, 10
     for encoder in arguments.encoder:
         with tempfile.TemporaryDirectory(prefix="malgil-sizing-") as folder, console.status(encoder) as status:
             points += sizing.measure(encoder, arguments.phrases, Path(folder), status.update)
@@ -49,7 +54,8 @@ def _sizing(arguments: argparse.Namespace, console: Console) -> None:
             for swap in (False, True)
         )
         figures = (one.resident_mib, rest, one.peak_mib, swap, one.disk_mib)
-        table.add_row(one.encoder, f"{one.phrases:,}", *(f"{figure:,.0f}" for figure in figures))
+        seconds = (f"{figure:.2f}" for figure in (one.load_s, one.takeover_s))
+        table.add_row(one.encoder, f"{one.phrases:,}", *(f"{figure:,.0f}" for figure in figures), *seconds)
     console.print(table)
     if arguments.json:
         arguments.json.write_text(json.dumps(sizing.to_json(points), indent=2) + "\n", encoding="utf-8")
