@@ -62,6 +62,11 @@ class Generation:
         """D."""
         return int(self.matrix.shape[1])
 
+    @property
+    def is_name(self) -> npt.NDArray[np.bool_]:
+        """[P], whether a phrase is its service's name: the first of each is."""
+        return np.diff(self.service_of_row, prepend=-1) > 0
+
 
 def folder_of(index: Path, number: int) -> Path:
     """Where a generation lies."""
@@ -150,8 +155,11 @@ def _load(folder: Path, fingerprint: str | None, with_lexical: bool) -> Generati
             service_of_row = file.get_tensor("service")
             rows = int(np.searchsorted(service_of_row, len(services)))
             matrix = np.ascontiguousarray(file.get_slice("vectors")[:rows])
-        generation = _assemble(number, manifest, services, service_of_row[:rows], matrix)
-        return replace(generation, lexical=_lexical(folder, services)) if with_lexical else generation
+        phrases = [phrase for service in services for phrase in (service["name"], *service["phrases"])]
+        generation = _assemble(number, manifest, services, phrases, service_of_row[:rows], matrix)
+        if not with_lexical:
+            return generation
+        return replace(generation, lexical=_lexical(folder, phrases, generation.is_name))
     except GenerationError as error:
         raise GenerationError(f"{folder}: {error}") from None
     except (
@@ -179,6 +187,7 @@ def _assemble(
     number: int,
     manifest: dict[str, Any],
     services: list[dict[str, Any]],
+    phrases: list[str],
     service_of_row: npt.NDArray[np.int32],
     matrix: npt.NDArray[np.float32],
 ) -> Generation:
@@ -204,20 +213,14 @@ def _assemble(
         ids_padded=np.array([service["id"] for service in services] + [-1], dtype=np.int64),
         names_padded=_bytes([service["name"] for service in services]),
         paths_padded=_bytes([service["path"] for service in services]),
-        phrases_padded=_bytes(_phrases(services)),
+        phrases_padded=_bytes(phrases),
         thresholds=np.array([-np.inf if t is None else t for t in thresholds], dtype=np.float32),
         surfaces={s: np.array([s in service["surfaces"] for service in services], bool) for s in sorted(surfaces)},
         created=str(manifest.get("created", "")),
     )
 
 
-def _phrases(services: list[dict[str, Any]]) -> list[str]:
-    return [phrase for service in services for phrase in (service["name"], *service["phrases"])]
-
-
-def _lexical(folder: Path, services: list[dict[str, Any]]) -> LexicalIndex:
-    phrases = _phrases(services)
-    is_name = np.array([at == 0 for service in services for at in range(1 + len(service["phrases"]))], dtype=bool)
+def _lexical(folder: Path, phrases: list[str], is_name: npt.NDArray[np.bool_]) -> LexicalIndex:
     try:
         return LexicalIndex(letters.read(folder / "lexical.safetensors", phrases), is_name)
     except ValueError as error:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from generation import folder_of, load
 from lexical import LexicalIndex
@@ -39,8 +38,7 @@ def answered(folder: Path, number: int, asked: Asked, matrix_of: int, letters_of
     matrix[:rows] = other.matrix[:rows]
     mixed = dataclasses.replace(named, matrix=matrix)
     own, others = ([text.decode() for text in one.phrases_padded[:-1]] for one in (named, letters))
-    is_name = np.diff(named.service_of_row, prepend=-1) > 0
-    index = LexicalIndex.of((others + own[len(others) :])[: len(own)], is_name)
+    index = LexicalIndex.of((others + own[len(others) :])[: len(own)], named.is_name)
     vector = embed([asked.query])
     want = Want(asked.top_k or 10, asked.surface)
     ranked = CpuScorer(mixed).rank(vector / (vector**2).sum() ** 0.5, [want], [index.evidence(asked.query)])[0]
