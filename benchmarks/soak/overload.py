@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from grpc import aio
-from tritonclient.grpc import service_pb2
 
+from benchmarks.soak.fuzz_values import string
+from benchmarks.soak.fuzz_wire import INFER, Call, grpc_infer
 from server.launcher import Server
 
 CLIENTS = 256  # that each wait for their answer: as many as the server takes without refusing any
@@ -91,7 +92,7 @@ def run(
 class _Loader:
     def __init__(self, url: str, queries: Sequence[str]) -> None:
         self._url = url
-        self._bodies = [_body(query) for query in queries]
+        self._bodies = [grpc_infer(Call("search", (string("query", query.encode()),))).body for query in queries]
 
     async def overload(
         self, times: float, seconds: float, saturate: float, advance: Callable[[int, int], None]
@@ -99,7 +100,7 @@ class _Loader:
         # Each channel needs a connection of its own, which gRPC else shares between them.
         options = [("grpc.use_local_subchannel_pool", 1)]
         channels = [aio.insecure_channel(self._url, options) for _ in range(CHANNELS)]
-        self._calls = [channel.unary_unary("/inference.GRPCInferenceService/ModelInfer") for channel in channels]
+        self._calls = [channel.unary_unary(INFER) for channel in channels]
         try:
             normal = float(np.median(await self._alone(20)))
             await self._closed(saturate / 4)  # warm
@@ -192,14 +193,6 @@ class _Loader:
             await self._one(number, ends)
             found.append(ends.answered[0] if ends.answered else HUNG_SECONDS)
         return found
-
-
-def _body(query: str) -> bytes:
-    """A search, ready to send."""
-    request = service_pb2.ModelInferRequest(model_name="search")
-    tensor = request.inputs.add(name="query", datatype="BYTES", shape=[1, 1])
-    tensor.contents.bytes_contents.append(query.encode())
-    return bytes(request.SerializeToString())
 
 
 def _p99_ms(seconds: Sequence[float]) -> float:
