@@ -125,8 +125,12 @@ def measure(phrases: int, dimension: int, batches: tuple[int, ...], runs: int) -
 def load_seconds(phrases: int, dimension: int, folder: Path) -> float:
     """How long a generation of that size takes from disk to ready to score, checksums and letters included."""
     encoder = {"name": "random", "fingerprint": "random", "dimension": dimension}
-    number = publish(phrases, encoder, folder)
-    return _seconds(lambda: CpuScorer(generation.load(generation.folder_of(folder, number), "random")))
+    return ready_seconds(generation.folder_of(folder, publish(phrases, encoder, folder)))
+
+
+def ready_seconds(folder: Path) -> float:
+    """How long the generation in this folder takes from disk to ready to score, checksums and letters included."""
+    return _seconds(lambda: CpuScorer(generation.load(folder)))
 
 
 def publish(phrases: int, encoder: Mapping[str, Any], index: Path) -> int:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import malgil
 import psutil
+from generation import folder_of
 
 from benchmarks import scoring, shapes
 from benchmarks.compare import houses
-from export.embedding import offline
 from server import stubs
 from server.launcher import Server, free_ports
 from server.triton import SetupError
@@ -140,30 +140,21 @@ def measure(
     """
     source = shapes.prepare(encoder, progress)
     metadata = json.loads((source / "tokenizer/1/encoder.json").read_text(encoding="utf-8"))
-    offline(source)  # raises where the exported files are not whole
     points = []
     for size in phrases:
         progress(f"{encoder}, {size:,} phrases")
         root = folder / f"{encoder}-{size}"
         index = root / "index"
-
-        def follow(message: object, index: Path = index) -> None:
-            parameters = message.parameters  # type: ignore[attr-defined]
-            if "index" in parameters:
-                parameters["index"].string_value = str(index)
-
-        repository = houses.copy(source, root / "model_repository", follow)
-        number = scoring.publish(size, metadata, index)
-        disk = sum(path.stat().st_size for path in (index / "generations" / f"{number:06d}").iterdir())
+        repository = houses.copy(source, root / "model_repository", index_at=index)
+        generation = folder_of(index, scoring.publish(size, metadata, index))
+        disk = sum(path.stat().st_size for path in generation.iterdir())
         with (root / "log").open("wb") as log, Server(repository, free_ports(), log=log) as server:
             server.wait_ready()
             _ask(server)
             held = _memory(server)
             shm = sum(region.stat().st_size for region in Path("/dev/shm").glob(f"{server.shm_prefix}*"))
             peak, takeover = _swap(server, functools.partial(scoring.publish, size, metadata, index))
-        load = statistics.median(
-            scoring.load_seconds(size, metadata["dimension"], root / f"load-{i}") for i in range(LOADS)
-        )
+        load = statistics.median(scoring.ready_seconds(generation) for _ in range(LOADS))
         points.append(
             Point(
                 encoder=encoder,

@@ -28,8 +28,10 @@ def write(folder: Path, message: Any) -> None:
     (folder / "config.pbtxt").write_text(text_format.MessageToString(message), encoding="utf-8")
 
 
-def copy(source: Path, target: Path, edit: Callable[[Any], None] = lambda _: None) -> Path:
-    """A copy of a repository whose configs have gone through `edit`; its index is still the source's.
+def copy(
+    source: Path, target: Path, edit: Callable[[Any], None] = lambda _: None, index_at: Path | None = None
+) -> Path:
+    """A copy of a repository whose configs have gone through `edit`; its index is `index_at`, or still the source's.
 
     Returns:
         `target`.
@@ -38,7 +40,7 @@ def copy(source: Path, target: Path, edit: Callable[[Any], None] = lambda _: Non
     for path in target.glob("*/config.pbtxt"):
         message = config(path)
         if "index" in message.parameters:
-            message.parameters["index"].string_value = str(index(source))
+            message.parameters["index"].string_value = str(index_at or index(source))
         edit(message)
         write(path.parent, message)
     return target

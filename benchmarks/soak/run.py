@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.compare import houses
-from benchmarks.soak import heal, kills, overload, publish
+from benchmarks.soak import fuzz, heal, kills, overload, publish
 from export import ROOT, labelled
 from server.launcher import Server, free_ports
 
@@ -109,12 +109,7 @@ def broken(found: dict[str, dict[str, Any]]) -> list[Bound]:
 
 def _publish(repository: Path, folder: Path, size: Size, seed: int, advance: Advance) -> Any:
     index = folder / "index"
-
-    def follow(message: Any) -> None:
-        if "index" in message.parameters:
-            message.parameters["index"].string_value = str(index)
-
-    house = houses.copy(repository, folder / "model_repository", follow)
+    house = houses.copy(repository, folder / "model_repository", index_at=index)
     with _serving(house, folder) as server:
         return publish.run(server, index, house, size.publishes, advance)
 
@@ -134,8 +129,6 @@ def _overload(repository: Path, folder: Path, size: Size, seed: int, advance: Ad
 
 
 def _fuzz(repository: Path, folder: Path, size: Size, seed: int, advance: Advance) -> Any:
-    from benchmarks.soak import fuzz
-
     with _serving(repository, folder) as server:
         return fuzz.run(server, size.requests, seed, advance)
 
