@@ -15,12 +15,12 @@ from rich.table import Table
 
 from benchmarks import quality_cli, sizing_cli, sweep_cli
 from benchmarks.compare import COMPARISONS
-from benchmarks.progress import bar
 from benchmarks.serving import serving
 from benchmarks.soak import cli as soak_cli
 from benchmarks.soak.cli import SoakError
 from benchmarks.sweep_plan import SweepError
 from export.catalog import CatalogError
+from export.progress import bar
 from server.triton import SetupError
 
 CONSOLE = Console(highlight=False)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from export import calibrate, catalog, catalog_cli, embedding, labelled
+from export.progress import bar
 
 ROWS = 12  # thresholds in the table
 
@@ -41,13 +41,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     services = catalog.read(arguments.catalog)
     queries = [one for file in arguments.queries for one in labelled.read(file)]
     metadata = catalog_cli.encoder_metadata(arguments.repository)
-    columns = (TextColumn("embedding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        embed = embedding.offline(
-            arguments.repository, lambda done, total: bar.update(task, completed=done, total=total)
-        )
-        found = calibrate.answers(services, queries, metadata, embed)
+    with bar("embedding", console) as advance:
+        found = calibrate.answers(services, queries, metadata, embedding.offline(arguments.repository, advance))
     learnt, held_out = (
         [a for a, q in zip(found, queries, strict=True) if q.held_out == held] for held in (False, True)
     )

@@ -13,10 +13,10 @@ import generation as reader
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 from export import ROOT, catalog, embedding, generations, history
+from export.progress import bar
 
 INDEX = ROOT / "index"
 KEEP = 5  # generations left by a publish: the one that serves, and some to go back to
@@ -117,13 +117,7 @@ def _publish_once(arguments: argparse.Namespace, console: Console) -> None:
 
     services = catalog.read(arguments.file)
     metadata = encoder_metadata(arguments.repository)
-    columns = (TextColumn("embedding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def advance(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
+    with bar("embedding", console) as advance:
         if arguments.offline:
             embed = embedding.offline(arguments.repository, advance)
         else:

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.progress import bar
+from export.progress import bar
 from server.launcher import REPOSITORY
 
 NAMES = ("publish", "kills", "heal", "overload", "fuzz")
