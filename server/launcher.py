@@ -29,6 +29,7 @@ REPOSITORY = ROOT / "model_repository"
 PROBE = "송금"  # what a readiness probe searches for
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
+FREE_SECONDS = 5.0
 # Newer Tritons than 2.51 bound by themselves what they take over HTTP; none bounds gRPC.
 HTTP_CAP = "--http-max-input-size"
 
@@ -189,10 +190,22 @@ class Server:
                 os.waitpid(-self.process.pid, 0)
         if self._terminator is not None:
             self._terminator.stop()
+        self._wait_free()
         for region in Path("/dev/shm").glob(f"{self.shm_prefix}*"):
             region.unlink(missing_ok=True)
         shutil.rmtree(self._scratch, ignore_errors=True)
         return code
+
+    def _wait_free(self) -> None:
+        """Wait until nothing of its group, which others may have to reap, holds the ports: a restart needs them."""
+        deadline = time.monotonic() + FREE_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                check_free(self._exposure.hosts(), self.ports)
+            except triton.SetupError:
+                time.sleep(0.02)
+            else:
+                break
 
     def __enter__(self) -> Server:
         return self

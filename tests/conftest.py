@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,17 +72,38 @@ def server(repository: Path, index: Path, tmp_path_factory: pytest.TempPathFacto
         yield running
 
 
+class ServerGoneError(Exception):
+    """The tests' server, which has no supervisor, is gone: the one error after which a test is run again."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Gives a failure its cause where the server is gone, for pytest-rerunfailures to see (pyproject.toml)."""
+    running = getattr(item, "funcargs", {}).get("server")
+    if call.excinfo and isinstance(running, Server) and not _alive(running):
+        call.excinfo.value.__cause__ = ServerGoneError("tritonserver does not answer any more")
+    return (yield)
+
+
+def _alive(running: Server) -> bool:
+    with running.client(30) as client:
+        return client.ready()  # not poll(): it may hang in the handler of its own SIGABRT
+
+
 @pytest.fixture(autouse=True)
 def server_lives(request: pytest.FixtureRequest) -> None:
     """Starts the live server again, at the same addresses, where a test before has seen it crash."""
     if "server" not in request.fixturenames:
         return
     running: Server = request.getfixturevalue("server")
-    with running.client(30) as client:
-        alive = client.ready()  # not poll(): it may hang in the handler of its own SIGABRT
-    if not alive:
-        warnings.warn("tritonserver does not answer any more: it is started again", stacklevel=1)
+    if not _alive(running):
+        folders = request.getfixturevalue("tmp_path_factory")
+        last = max(folders.getbasetemp().glob("log*/triton.log"), key=lambda log: log.stat().st_mtime)
+        said = "\n".join(last.read_text(errors="replace").splitlines()[-5:])
+        warnings.warn(f"tritonserver is gone: it is started again. Its log ends:\n{said}", stacklevel=1)
         running.stop(at_once=True)
-        log = request.getfixturevalue("tmp_path_factory").mktemp("log") / "triton.log"
+        log = folders.mktemp("log") / "triton.log"
         running.__init__(request.getfixturevalue("repository"), running.ports, log=log.open("wb"))  # type: ignore[misc]
         running.wait_ready()
