@@ -19,7 +19,8 @@ from scoring import CpuScorer, Want
 from benchmarks.soak import publish
 from benchmarks.soak.catalogs import SURFACE, TOPICS, Asked, Marked
 from export import catalog, generations
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 from tests.index import ENCODER, embed
 
 Tear = Callable[[SearchResult], SearchResult]

@@ -14,7 +14,7 @@ import yaml
 
 from export import ROOT
 from server import launcher
-from server.triton import Ports
+from server.ports import Ports
 from tests.image import STAGES
 
 FILE = ROOT / "docker-compose.yml"

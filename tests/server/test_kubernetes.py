@@ -16,8 +16,8 @@ import yaml
 
 from export import ROOT
 from server import launcher, triton
-from server.launcher import Server, free_ports
-from server.triton import Ports
+from server.launcher import Server
+from server.ports import Ports, free_ports
 from tests.image import STAGES
 from tests.prometheus import ask
 from tests.server.test_compose import OUR_ROOT, SERVICES, targets
