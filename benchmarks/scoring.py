@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import generation
 import numpy as np
 import numpy.typing as npt
-from scoring import CpuScorer, Want, unit
-
-from export import generations
-from export.catalog import Service
+from malgil_core.catalog.reading import Service
+from malgil_core.index import reader as generation
+from malgil_core.index import writer as generations
+from malgil_core.ranking.cpu import CpuScorer, Want, unit
 
 Floats = npt.NDArray[np.float32]
 TOP_K = 10
