@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from malgil_core.catalog.reading import Service
 from malgil_core.index.writer import publish
-from malgil_core.ranking.cpu import Floats
+from malgil_core.ranking.types import Floats
 
 from benchmarks import shapes
 from benchmarks.compare import houses, traffic
