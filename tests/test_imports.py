@@ -24,7 +24,7 @@ PLANTED = {
     "engine": ("core/malgil_core/index/reader.py", "import pymilvus"),
 }
 ADAPTERS = sorted(ROOT.glob("model_repository/*/1/model.py"))
-# What an adapter may import beside core and the standard library: what Triton's Python backend brings, and the libraries
+# What an adapter may import beside the standard library: core, what Triton's Python backend brings, and the libraries
 # whose settings belong to a process.
 OF_AN_ADAPTER = {"malgil_core", "numpy", "torch", "threadpoolctl", "triton_python_backend_utils"}
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomllib
 import yaml
 
 from export import ROOT
 from tests import commands
+from tests.image import STAGES
 
 WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
 HOOKS = ROOT / ".pre-commit-config.yaml"
@@ -59,7 +60,7 @@ def test_ci_runs_only_commands_that_exist(step: str) -> None:
     elif words[:2] == ["docker", "build"]:
         assert "-f" in words
         assert (ROOT / words[words.index("-f") + 1]).is_file()
-        assert words[words.index("--target") + 1] in commands.STAGES
+        assert words[words.index("--target") + 1] in STAGES
     else:
         named = re.findall(r"docker compose --profile (\w+) (?:\w+)(?: -T)? ?(triton\S*)?", step)
         assert named
@@ -71,7 +72,7 @@ def test_ci_runs_only_commands_that_exist(step: str) -> None:
 
 def test_ci_builds_both_images() -> None:
     targets = {step.split("--target ")[1].split()[0] for step in steps() if step.startswith("docker build")}
-    assert targets == set(commands.STAGES)
+    assert targets == set(STAGES)
 
 
 def test_the_hooks_run_programs_that_set_up_installs() -> None:
