@@ -1,7 +1,7 @@
 """Keystrokes: Korean text as the keys that type it, so that half-typed syllables and slips are plain strings.
 
-송금 is "thdrma" on the two-set keyboard, and so is "thdrma" typed with the layout left on Latin; 송ㄱ is a prefix of it,
-and 속 of 소개 ("thro"). Shifted keys count as plain ones (ㄲ is "r"), so that case and a missed shift cost nothing.
+송금 is "thdrma" on the two-set keyboard, and so is "thdrma" typed with the layout left on Latin; 송ㄱ is a prefix of
+it, and 속 of 소개 ("thro"). Shifted keys count as plain ones (ㄲ is "r"), so that case and a missed shift cost nothing.
 """
 
 from __future__ import annotations

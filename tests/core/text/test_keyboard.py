@@ -19,7 +19,7 @@ def test_the_letters_on_the_keys_are_those_of_the_two_set_layout() -> None:
 def test_every_syllable_is_typed_as_its_jamo_are_and_no_two_alike() -> None:
     jamo = {unicodedata.normalize("NFKC", chr(code)): chr(code) for code in range(0x3131, 0x3164)}
     for syllable, keys in SYLLABLE_KEYS.items():
-        initial, medial, *_ = unicodedata.normalize("NFD", syllable)
+        initial, medial = list(unicodedata.normalize("NFD", syllable))[:2]
         assert keys.startswith(JAMO_KEYS[jamo[initial]] + JAMO_KEYS[jamo[medial]])
     assert len(SYLLABLE_OF) == len(SYLLABLE_KEYS) == 11_172
     assert SYLLABLE_KEYS["값"] == "rkqt"

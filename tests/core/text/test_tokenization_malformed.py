@@ -33,7 +33,7 @@ def tokenizes(tokenization: Tokenization) -> None:
         (row,) = tokenization.encode(["송금 " * 50], [kind])
         assert len(row) <= tokenization.max_length
         assert (row >= 0).all()
-    tokenization.meant("thdrma")
+    tokenization.restored("thdrma")
 
 
 def outcome(folder: Path, metadata: bytes, tokenizer: bytes) -> str | None:
