@@ -26,7 +26,7 @@ from malgil_core.catalog.reading import CatalogError, Service
 from malgil_core.checksums import sha256
 from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader
-from malgil_core.lexical import arrays as letters
+from malgil_core.lexical import arrays
 
 Vectors = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Vectors]
@@ -65,7 +65,7 @@ def publish(
         temporary.mkdir(parents=True)
         save_file({"vectors": vectors, "service": owners}, temporary / "vectors.safetensors")
         opened = [text for service in ordered if service.open for text in service.texts]
-        letters.write(temporary / "lexical.safetensors", letters.spell(opened))
+        arrays.write(temporary / "lexical.safetensors", arrays.PhraseArrays.of(opened))
         for name in ("vectors.safetensors", "lexical.safetensors"):
             (temporary / name).chmod(0o644)  # safetensors writes 0600, which a container's user could not read
         lines = (json.dumps(service.as_dict(), ensure_ascii=False) + "\n" for service in ordered)
