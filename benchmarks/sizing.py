@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import shutil
 import statistics
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import malgil
 import psutil
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.index.reader import folder_of
 
 from benchmarks import scoring, shapes
@@ -140,7 +140,7 @@ def measure(
         server.triton.SetupError: a server did not start.
     """
     source = shapes.prepare(encoder, progress)
-    metadata = json.loads((source / "tokenizer/1/encoder.json").read_text(encoding="utf-8"))
+    metadata = EncoderMetadata.of(source)
     points = []
     for size in phrases:
         progress(f"{encoder}, {size:,} phrases")
@@ -161,7 +161,7 @@ def measure(
                 encoder=encoder,
                 model_mib=round((repository / "encoder/1/model.onnx").stat().st_size / MIB, 1),
                 tokenizer_json_mib=round((repository / "tokenizer/1/tokenizer.json").stat().st_size / MIB, 1),
-                dimension=metadata["dimension"],
+                dimension=metadata.dimension,
                 phrases=size,
                 triton_mib=round(held["tritonserver"], 1),
                 tokenizer_mib=round(held["tokenizer"], 1),

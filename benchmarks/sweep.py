@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from malgil_core.encoder import EncoderMetadata
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
@@ -127,7 +127,7 @@ class Bench:
 
     def __init__(self, url: str, repository: Path, folder: Path, options: Options) -> None:
         self.repository, self.folder, self.options = repository, folder, options
-        self.metadata = json.loads((repository / "tokenizer/1/encoder.json").read_text(encoding="utf-8"))
+        self.metadata = EncoderMetadata.of(repository)
         self.client = grpc.InferenceServerClient(url)
         self.words = [word for text in shapes.texts() for word in text.split()]
         self.rates: dict[tuple[str, int], dict[int, float]] = {}

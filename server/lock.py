@@ -8,6 +8,7 @@ for: those packages differ between the builds for CPU and for CUDA, and torch pi
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -34,9 +35,14 @@ def resolve(groups: Iterable[str]) -> list[dict[str, Any]]:
 
 def pins(distributions: Iterable[dict[str, Any]]) -> Iterator[str]:
     """A line for each distribution, by name; torch without its build (`+cpu`)."""
-    for name, version in sorted((item["name"].lower().replace("_", "-"), item["version"]) for item in distributions):
+    for name, version in sorted((canonical(item["name"]), item["version"]) for item in distributions):
         if name not in ("malgil", "malgil-core") and not is_cuda(name):
             yield f"{name}=={version.partition('+')[0]}"
+
+
+def canonical(name: str) -> str:
+    """A distribution's name as indexes compare it: in lower case, with - for . and _."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def is_cuda(name: str) -> bool:

@@ -104,3 +104,10 @@ def server_lives(request: pytest.FixtureRequest) -> None:
         running.start()
         running.wait_ready()
         warnings.warn("tritonserver had crashed: it is started again", stacklevel=1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that ask the shared server as live; those that start one of their own say so themselves."""
+    for item in items:
+        if "server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.live)
