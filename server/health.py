@@ -59,7 +59,7 @@ class Health:
         except malgil.DeadlineExceeded:
             self._said = f"no answer to a search within {OVERDUE_SECONDS:.0f} s"
         except malgil.MalgilError as error:
-            if "no catalogue is published" in str(error) or "no generation serves" in str(error):
+            if "no catalog is published" in str(error) or "no generation serves" in str(error):
                 self._doubts, self._moved = 0, self._clock()  # no restart would help
                 return
             sentence = str(error).splitlines()[0]

@@ -135,7 +135,7 @@ class Server:
         """Wait until a real search is answered.
 
         Returns:
-            The generation that serves, or None where no catalogue is published and only `embed` answers.
+            The generation that serves, or None where no catalog is published and only `embed` answers.
 
         Raises:
             triton.SetupError: Triton ended, or did not answer in time.

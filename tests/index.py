@@ -1,4 +1,4 @@
-"""A small catalogue, an index of it, and the plain ranking that answers are measured against, made on the spot."""
+"""A small catalog, an index of it, and the plain ranking that answers are measured against, made on the spot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from malgil_core.catalog.reading import Service
 from malgil_core.encoder import EncoderMetadata
-from malgil_core.index.reader import Generation
+from malgil_core.index.generation import Generation
 from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import Floats, QueryOptions, Ranked
 
@@ -36,7 +36,7 @@ OTHER_ENCODER = dataclasses.replace(ENCODER, fingerprint="7" * 64)
 
 
 def service(number: int, name: str, *phrases: str, **fields: Any) -> Service:
-    """An open service of a catalogue, with what `fields` says otherwise."""
+    """An open service of a catalog, with what `fields` says otherwise."""
     defaults: dict[str, Any] = {
         "parent_id": None,
         "service_id": f"service-{number}",

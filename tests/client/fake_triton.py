@@ -36,7 +36,7 @@ HTTP_STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503, "I
 QUEUE_FULL = ("UNAVAILABLE", "in ensemble 'search', [request id: <id_unknown>] Exceeds maximum queue size")
 QUEUE_TIMEOUT = ("UNAVAILABLE", "in ensemble 'search', Request timeout expired")
 DEAD_STUB = ("INTERNAL", "in ensemble 'search', Stub process 'scorer_0_0' is not healthy.")
-NO_CATALOGUE = ("UNAVAILABLE", "in ensemble 'search', no catalogue is published")
+NO_CATALOG = ("UNAVAILABLE", "in ensemble 'search', no catalog is published")
 NO_MODEL = ("NOT_FOUND", "Request for unknown model: 'search' is not found")
 BLANK = ("INVALID_ARGUMENT", "in ensemble 'search', query: the text is blank")
 

@@ -77,7 +77,7 @@ def test_search_prints_one_json_object(url: str) -> None:
     [
         (fake_triton.BLANK, 3, "query: the text is blank"),
         (fake_triton.QUEUE_FULL, 4, "Exceeds maximum queue size"),
-        (fake_triton.NO_CATALOGUE, 5, "no catalogue is published"),
+        (fake_triton.NO_CATALOG, 5, "no catalog is published"),
         (fake_triton.QUEUE_TIMEOUT, 6, "Request timeout expired"),
         (("INTERNAL", "oops\n\nAt:\n  model.py(9): execute\n"), 1, "oops"),
     ],

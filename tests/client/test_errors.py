@@ -16,7 +16,7 @@ from tests.client import fake_triton
         (fake_triton.QUEUE_FULL, Overloaded, "Exceeds maximum queue size"),
         (("UNAVAILABLE", "in ensemble 'search', overloaded: 256 wait"), Overloaded, "overloaded: 256 wait"),
         (fake_triton.QUEUE_TIMEOUT, DeadlineExceeded, "Request timeout expired"),
-        (fake_triton.NO_CATALOGUE, Unavailable, "no catalogue is published"),
+        (fake_triton.NO_CATALOG, Unavailable, "no catalog is published"),
         (fake_triton.NO_MODEL, Unavailable, "Request for unknown model: 'search' is not found"),
         (fake_triton.DEAD_STUB, Unavailable, "Stub process 'scorer_0_0' is not healthy."),
         (("RESOURCE_EXHAUSTED", "rate limited"), Overloaded, "rate limited"),
@@ -39,7 +39,7 @@ def test_only_what_the_server_cannot_have_worked_on_is_retryable() -> None:
     others = [
         fake_triton.BLANK,
         fake_triton.QUEUE_TIMEOUT,
-        fake_triton.NO_CATALOGUE,
+        fake_triton.NO_CATALOG,
         fake_triton.DEAD_STUB,
         ("INTERNAL", "oops"),
     ]

@@ -108,7 +108,7 @@ def test_embed_answers_one_vector_for_a_text_and_a_matrix_for_many(client: Any, 
     [
         (fake_triton.BLANK, BadRequest),
         (fake_triton.QUEUE_TIMEOUT, DeadlineExceeded),
-        (fake_triton.NO_CATALOGUE, Unavailable),
+        (fake_triton.NO_CATALOG, Unavailable),
         (fake_triton.DEAD_STUB, Unavailable),
         (("INTERNAL", "oops"), ServerError),
     ],

@@ -159,7 +159,7 @@ def test_before_the_first_publish_it_serves_embed_and_search_says_what_to_run(
         assert server.wait_ready(60) is None
         with malgil.SearchClient(server.grpc_url, retries=0) as client:
             assert client.embed("송금").shape == (384,)
-            with pytest.raises(malgil.Unavailable, match="no catalogue is published: run `python -m export catalog"):
+            with pytest.raises(malgil.Unavailable, match="no catalog is published: run `python -m export catalog"):
                 client.search("송금")
             shutil.copytree(index, tmp_path / "index")
             deadline = time.monotonic() + 10

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from malgil_core.index.reader import FILES, FORMAT, Generation, GenerationError, current, folder_of, load, read_manifest
+from malgil_core.index.generation import Generation, GenerationError
+from malgil_core.index.reader import FILES, FORMAT, current, folder_of, load, read_manifest
 from malgil_core.index.writer import publish
 from malgil_core.lexical.arrays import VERSION
 from malgil_core.ranking.cpu import CpuScorer
