@@ -19,7 +19,8 @@ from malgil_core.index.reader import folder_of
 from benchmarks import scoring, shapes
 from benchmarks.compare import houses
 from server import stubs
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 from server.triton import SetupError
 
 MIB = 2**20
@@ -190,7 +191,7 @@ def _ask(server: Server) -> None:
 def _memory(server: Server) -> dict[str, float]:
     """Process → MiB, stubs by their models' names."""
     held = {"tritonserver": _pss(psutil.Process(server.process.pid))}
-    return held | {name.rsplit("_", 2)[0]: _pss(stub) for stub, name in stubs.of(server.process.pid).items()}
+    return held | {name.rsplit("_", 2)[0]: _pss(stub) for stub, name in stubs.find(server.process.pid).items()}
 
 
 def _pss(process: psutil.Process) -> float:
@@ -203,7 +204,7 @@ def _swap(server: Server, publish: Callable[[], int]) -> tuple[float, float]:
     Raises:
         SetupError: it is not taken up within a minute.
     """
-    (scorer,) = (stub for stub, name in stubs.of(server.process.pid).items() if name.startswith("scorer"))
+    (scorer,) = (stub for stub, name in stubs.find(server.process.pid).items() if name.startswith("scorer"))
     with malgil.SearchClient(server.grpc_url, timeout=60) as client:
         number, most = publish(), 0.0
         began = time.monotonic()

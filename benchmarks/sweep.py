@@ -22,7 +22,8 @@ from benchmarks.perf_analyzer import Load, LoadError
 from benchmarks.sweep_plan import Cell, Options, SweepError
 from benchmarks.sweep_record import Line
 from export.encoder.export import ParityError
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 from server.triton import SetupError
 
 TEXT_INPUT = {"search": "query", "embed": "text"}  # any other model takes ids
