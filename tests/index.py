@@ -134,18 +134,18 @@ def hits(index: Generation, ranked: Ranked) -> list[Hit]:
     return list(zip(ids.tolist(), ranked.rows.tolist(), ranked.scores.tolist(), strict=True))
 
 
-def brute_force(index: Generation, query: Floats, wanted: QueryOptions) -> list[Hit]:
-    """The ranking as the design says it: every row scored, every service looked at, everything sorted."""
+def brute_force(index: Generation, query: Floats, options: QueryOptions) -> list[Hit]:
+    """A plain ranking: every row scored, every service compared, everything sorted."""
     cosines = (index.matrix.astype(np.float64) @ query.astype(np.float64)).tolist()
     best: dict[int, tuple[float, int]] = {}
-    for row, owner in enumerate(index.service_of_row.tolist()):
+    for row, service in enumerate(index.service_of_row.tolist()):
         score = float(np.float32(round(cosines[row], 6)))
-        if owner not in best or score > best[owner][0]:
-            best[owner] = (score, row)
+        if service not in best or score > best[service][0]:
+            best[service] = (score, row)
     found: list[Hit] = []
-    for owner, (score, row) in best.items():
-        enough = score >= index.thresholds[owner]
-        enough &= wanted.min_score is None or score >= np.float32(wanted.min_score)
-        if enough and (wanted.surface is None or index.surfaces[wanted.surface][owner]):
-            found.append((int(index.ids_padded[owner]), row, score))
-    return sorted(found, key=lambda hit: (-hit[2], hit[0]))[: wanted.top_k]
+    for service, (score, row) in best.items():
+        enough = score >= index.thresholds[service]
+        enough &= options.min_score is None or score >= np.float32(options.min_score)
+        if enough and (options.surface is None or index.surfaces[options.surface][service]):
+            found.append((int(index.ids_padded[service]), row, score))
+    return sorted(found, key=lambda hit: (-hit[2], hit[0]))[: options.top_k]

@@ -44,14 +44,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def served(generation: Generation) -> None:
     """Answer queries from a generation, as the scorer does."""
-    for wanted in (QueryOptions(), QueryOptions(3, next(iter(generation.surfaces), None), 0.1)):
+    for option in (QueryOptions(), QueryOptions(3, next(iter(generation.surfaces), None), 0.1)):
         queries = generation.matrix[:1].repeat(len(QUERIES), axis=0)
         if not len(queries):
             return
         assert generation.lexical
-        evidence = [generation.lexical.matches(query) for query in QUERIES]
-        wants = [wanted] * len(QUERIES)
-        outputs = lay_out(generation, CpuScorer(generation).rank(queries, wants, evidence), wants)
+        matches = [generation.lexical.matches(query) for query in QUERIES]
+        options = [option] * len(QUERIES)
+        outputs = lay_out(generation, CpuScorer(generation).rank(queries, options, matches), options)
         for name in ("score", "dense", "lexical"):
             assert not np.isnan(outputs[name]).any()
             assert outputs[name].max() <= 1 + 1e-3

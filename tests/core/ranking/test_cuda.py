@@ -29,9 +29,9 @@ def assert_same(index: Generation, queries: Floats, options: list[QueryOptions],
     """The same ids, and scores within a millionth."""
     ours = CudaScorer(index, device).rank(torch.from_numpy(queries).to(device), options)
     for one, other in zip(ours, CpuScorer(index).rank(queries, options), strict=True):
-        mine, theirs = hits(index, one), hits(index, other)
-        assert [hit[0] for hit in mine] == [hit[0] for hit in theirs]
-        np.testing.assert_allclose([hit[2] for hit in mine], [hit[2] for hit in theirs], rtol=0, atol=1e-6)
+        found, expected = hits(index, one), hits(index, other)
+        assert [hit[0] for hit in found] == [hit[0] for hit in expected]
+        np.testing.assert_allclose([hit[2] for hit in found], [hit[2] for hit in expected], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -246,6 +246,6 @@ def test_the_scorer_ranks_the_generation_that_serves(deployment: Deployment) -> 
     deployment.follower.refresh()
     serving = deployment.follower.serving
     assert serving
-    own = serving.scorer.rank(serving.generation.matrix[[0]], [QueryOptions(1)])[0]
-    assert serving.generation.names_padded[own.services].tolist() == ["대출".encode()]
-    np.testing.assert_allclose(own.scores, 1, atol=1e-6)
+    hits = serving.scorer.rank(serving.generation.matrix[[0]], [QueryOptions(1)])[0]
+    assert serving.generation.names_padded[hits.services].tolist() == ["대출".encode()]
+    np.testing.assert_allclose(hits.scores, 1, atol=1e-6)
