@@ -57,10 +57,11 @@ def main(argv: list[str] | None = None) -> int:
 def _refusals() -> tuple[type[Exception], ...]:
     """The errors whose text is meant for the user. Asked for when there is one: a command imports only what it uses."""
     from malgil_core.catalog.reading import CatalogError
+    from malgil_core.encoder import EncoderMetadataError
     from malgil_core.index.history import HistoryError
     from malgil_core.index.reader import GenerationError
 
-    return ExportError, CatalogError, HistoryError, GenerationError
+    return ExportError, CatalogError, EncoderMetadataError, HistoryError, GenerationError
 
 
 if __name__ == "__main__":

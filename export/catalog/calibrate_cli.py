@@ -41,6 +41,7 @@ def calibrate(catalog: Path, queries: tuple[Path, ...], cost: float, plot: Path 
     {"query": "이체 예약", "id": 103, "kind": "keyword"}
     """
     from malgil_core.catalog import reading
+    from malgil_core.encoder import EncoderMetadata
     from rich.table import Table
 
     from export.catalog import calibrate as calibration
@@ -50,7 +51,7 @@ def calibrate(catalog: Path, queries: tuple[Path, ...], cost: float, plot: Path 
 
     services = reading.read(catalog)
     asked = [query for file in queries for query in labelled.read(file)]
-    metadata = embedding.encoder_metadata(repository)
+    metadata = EncoderMetadata.of(repository)
     with bar("embedding", CONSOLE) as advance:
         found = calibration.answers(services, asked, metadata, embedding.offline(repository, advance))
     tuned_on, held_out = (

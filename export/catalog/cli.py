@@ -179,12 +179,12 @@ def rollback(number: int | None, keep: int, repository: Path, index: Path) -> No
 
     NUMBER is the older one's; without it, the last sound one before the one that serves.
     """
+    from malgil_core.encoder import EncoderMetadata
     from malgil_core.index import history
 
-    from export.catalog.embedding import encoder_metadata
     from export.catalog.publish import remove_old
 
-    back, new = history.rollback(index, number, encoder_metadata(repository)["fingerprint"])
+    back, new = history.rollback(index, number, EncoderMetadata.of(repository).fingerprint)
     click.echo(f"generation {new} serves: {back} again")
     remove_old(index, keep)
 

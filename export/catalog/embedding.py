@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import malgil
 import numpy as np
@@ -25,26 +24,6 @@ TOLERANCE = 1e-2
 
 class OtherEncoderError(ExportError):
     """The running server and the exported files hold different encoders."""
-
-
-def encoder_metadata(repository: Path) -> dict[str, Any]:
-    """The metadata of the encoder in a model repository: what its `encoder.json` holds.
-
-    Raises:
-        ExportError: it is missing or damaged; the text says what to run.
-    """
-    file = repository / "tokenizer" / "1" / "encoder.json"
-    try:
-        metadata = json.loads(file.read_text(encoding="utf-8"))
-        kinds = [type(metadata[name]) for name in ("name", "fingerprint", "dimension")]
-        str(metadata["name"]).encode()  # not half a surrogate pair: the manifest is UTF-8
-    except FileNotFoundError:
-        raise ExportError(f"{file} is missing: run `python -m export encoder` first") from None
-    except (ValueError, TypeError, KeyError, RecursionError):
-        kinds = []
-    if kinds != [str, str, int]:
-        raise ExportError(f"{file} is damaged: run `python -m export encoder` again")
-    return dict(metadata)
 
 
 def offline(repository: Path, advance: Advance = lambda done, total: None) -> Embed:

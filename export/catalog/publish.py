@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 import malgil
 from malgil_core.catalog import reading
+from malgil_core.encoder import EncoderMetadata, EncoderMetadataError
 from malgil_core.index import history, writer
 
 from export.catalog import embedding
@@ -45,11 +46,12 @@ class Publisher:
 
         Raises:
             CatalogError: the file holds mistakes; nothing was published.
-            ExportError: there is no encoder, or no server, or the server has another encoder.
-            OSError: the file cannot be read.
+            EncoderMetadataError: the encoder's metadata is damaged.
+            ExportError: there is no server, or it has another encoder.
+            OSError: the file cannot be read, or there is no encoder.
         """
         services = reading.read(self.file)
-        metadata = embedding.encoder_metadata(self.repository)
+        metadata = EncoderMetadata.of(self.repository)
         with bar("embedding", CONSOLE) as advance:
             if self.url is None:
                 embed = embedding.offline(self.repository, advance)
@@ -75,7 +77,7 @@ class Publisher:
                 if content != published:
                     self.publish()
                     published, refused = content, None
-            except (reading.CatalogError, ExportError, OSError) as error:
+            except (reading.CatalogError, EncoderMetadataError, ExportError, OSError) as error:
                 if str(error) != refused:  # once, not every second
                     click.echo(f"{error}\nthe last good generation still serves")
                 refused = str(error)

@@ -6,12 +6,15 @@ import resource
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from export import options
 from export.errors import ExportError
+
+if TYPE_CHECKING:
+    from malgil_core.encoder import EncoderMetadata
 
 EPILOG = """\b
 Examples:
@@ -63,8 +66,8 @@ def encoder(source: str, precision: str, vocabulary: str, data: Path | None, rep
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     size = (repository / "encoder" / "1" / "model.onnx").stat().st_size / 2**20
     click.echo(
-        f"{metadata['name']}: {metadata['graph']} graph in {metadata['precision']}, "
-        f"{metadata['dimension']} dimensions, {metadata['pooling']} pooling, window {metadata['max_length']}, "
+        f"{metadata.name}: {metadata.graph} graph in {metadata.precision}, "
+        f"{metadata.dimension} dimensions, {metadata.pooling} pooling, window {metadata.max_length}, "
         f"{size:.0f} MiB\n"
         f"exported in {time.monotonic() - started:.0f} s, peak memory {peak:.1f} GiB"
     )
@@ -76,7 +79,7 @@ def encoder(source: str, precision: str, vocabulary: str, data: Path | None, rep
         click.echo(f"KorSTS test, 100 × Spearman: {costs.korsts_score(repository, data / korsts.FILE):.2f}")
 
 
-def _export(source: str, repository: Path, precision: str, vocabulary: str) -> dict[str, Any]:
+def _export(source: str, repository: Path, precision: str, vocabulary: str) -> EncoderMetadata:
     """Export, and print how far the graph is from PyTorch; the metadata of what was written.
 
     Raises:

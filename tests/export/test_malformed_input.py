@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import struct
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from malgil_core.catalog import reading as catalog
+from malgil_core.encoder import EncoderMetadata, EncoderMetadataError
 from malgil_core.index.writer import write_manifest
 
-from export.catalog import embedding, labelled
+from export.catalog import labelled
 from export.encoder import _q4, bundled, source
-from export.errors import ExportError
 from tests.encoders import save_sentence_transformer
 from tests.index import CATALOG, ENCODER
 from tests.malformed import BOUNDED, damaged, error_of, odd_json
@@ -78,17 +78,17 @@ def test_no_labelled_query_gets_past_its_check_broken(file: Path, line: bytes) -
 
 
 @BOUNDED
-@given(content=odd_json(ENCODER))
+@given(content=odd_json(dataclasses.asdict(ENCODER)))
 def test_no_metadata_of_an_encoder_gets_into_a_manifest_broken(file: Path, content: bytes) -> None:
     metadata = file.parent / "tokenizer" / "1" / "encoder.json"
     metadata.parent.mkdir(parents=True, exist_ok=True)
     metadata.write_bytes(content)
 
-    def manifest(found: dict[str, Any]) -> None:
-        write_manifest(file.parent, found)
-        assert isinstance(found["fingerprint"], str)
+    def manifest(found: EncoderMetadata) -> None:
+        write_manifest(file.parent, {"name": found.name, "dimension": found.dimension})
+        assert isinstance(found.fingerprint, str)
 
-    error_of(lambda: embedding.encoder_metadata(file.parent), ExportError, manifest)
+    error_of(lambda: EncoderMetadata.of(file.parent), EncoderMetadataError, manifest)
 
 
 def packed() -> bytes:
