@@ -100,6 +100,7 @@ def test_vectors_of_an_encoder_that_is_not_the_exported_one_are_never_published(
     assert not (tmp_path / "index/CURRENT").exists()
 
 
+@pytest.mark.slow
 def test_an_encoder_that_is_not_there_is_one_sentence_and_the_old_one_stays(tmp_path: Path) -> None:
     model = tmp_path / "encoder/1/model.onnx"
     model.parent.mkdir(parents=True)

@@ -97,6 +97,7 @@ def test_checking_a_catalog_is_over_at_once() -> None:
     assert len(modules - loaded("")) < 400
 
 
+@pytest.mark.slow
 def test_publishing_loads_neither_torch_nor_what_builds_graphs(repository: Path, tmp_path: Path) -> None:
     options = ["--offline", "--repository", str(repository), "--index", str(tmp_path)]
     modules = loaded(run("catalog", "publish", str(CATALOG), *options))

@@ -74,6 +74,7 @@ def test_a_bad_label_is_named_by_file_and_line(tmp_path: Path, line: str, senten
         labelled.read(file)
 
 
+@pytest.mark.slow
 def test_the_command_proposes_a_threshold_and_draws_the_curves(repository: Path, tmp_path: Path) -> None:
     picture = tmp_path / "curves.png"
     command = [sys.executable, "-m", "export", "calibrate", str(CATALOG), str(QUERIES)]
