@@ -107,3 +107,10 @@ def server_lives(request: pytest.FixtureRequest) -> None:
         log = folders.mktemp("log") / "triton.log"
         running.__init__(request.getfixturevalue("repository"), running.ports, log=log.open("wb"))  # type: ignore[misc]
         running.wait_ready()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that ask the shared server as live; those that start one of their own say so themselves."""
+    for item in items:
+        if "server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.live)

@@ -248,7 +248,7 @@ def test_every_triton_from_24_10_on_can_load_the_graph(family: str) -> None:
     }
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "shape"),
     [
