@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from malgil_core.catalog.reading import Service
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader as generation
 from malgil_core.index import writer as generations
 from malgil_core.ranking.cpu import CpuScorer
@@ -125,7 +125,7 @@ def measure(phrases: int, dimension: int, batches: tuple[int, ...], runs: int) -
 
 def load_seconds(phrases: int, dimension: int, folder: Path) -> float:
     """How long a generation of that size takes from disk to ready to score, checksums and letters included."""
-    encoder = {"name": "random", "fingerprint": "random", "dimension": dimension}
+    encoder = EncoderMetadata("random", "", "", "", "", dimension, 1, "", True, {}, {}, "random")
     return ready_seconds(generation.folder_of(folder, publish(phrases, encoder, folder)))
 
 
@@ -134,10 +134,10 @@ def ready_seconds(folder: Path) -> float:
     return _seconds(lambda: CpuScorer(generation.load(folder)))
 
 
-def publish(phrases: int, encoder: Mapping[str, Any], index: Path) -> int:
+def publish(phrases: int, encoder: EncoderMetadata, index: Path) -> int:
     """Publish a catalogue of so many made-up phrases, with random vectors; the generation's number.
 
-    `encoder`: metadata, of which name, fingerprint and dimension are looked at.
+    `encoder`: metadata, of which the dimension is that of the vectors.
     """
     rng = np.random.default_rng(0)
     services = [
@@ -147,7 +147,7 @@ def publish(phrases: int, encoder: Mapping[str, Any], index: Path) -> int:
         )
         for i in range(phrases // PHRASES_PER_SERVICE)
     ]  # fmt: skip
-    shape = encoder["dimension"]
+    shape = encoder.dimension
     return generations.publish(
         services, index, encoder, lambda texts: rng.standard_normal((len(texts), shape), dtype=np.float32)
     )

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import malgil
 
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 from server.triton import SetupError
 
 

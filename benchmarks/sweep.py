@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from malgil_core.encoder import EncoderMetadata
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
@@ -22,7 +22,8 @@ from benchmarks.perf_analyzer import Load, LoadError
 from benchmarks.sweep_plan import Cell, Options, SweepError
 from benchmarks.sweep_record import Line
 from export.encoder.export import ParityError
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 from server.triton import SetupError
 
 TEXT_INPUT = {"search": "query", "embed": "text"}  # any other model takes ids
@@ -126,7 +127,7 @@ class Bench:
 
     def __init__(self, url: str, repository: Path, folder: Path, options: Options) -> None:
         self.repository, self.folder, self.options = repository, folder, options
-        self.metadata = json.loads((repository / "tokenizer/1/encoder.json").read_text(encoding="utf-8"))
+        self.metadata = EncoderMetadata.of(repository)
         self.client = grpc.InferenceServerClient(url)
         self.words = [word for text in shapes.texts() for word in text.split()]
         self.rates: dict[tuple[str, int], dict[int, float]] = {}

@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from malgil_core.encoder import EncoderMetadata
+
 from export import ROOT
 
 # What the figures depend on, as git's path patterns.
@@ -71,10 +73,10 @@ def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout
 
 
-def encoder(facts: dict[str, Any], model_file: Path) -> dict[str, Any]:
+def encoder(metadata: EncoderMetadata, model_file: Path) -> dict[str, Any]:
     """What the exported encoder is, from its metadata."""
     names = ("name", "family", "graph", "precision", "vocabulary", "dimension", "max_length", "fingerprint")
-    chosen = {name: facts.get(name) for name in names}
+    chosen = {name: getattr(metadata, name) for name in names}
     return {**chosen, "model_mib": round(model_file.stat().st_size / 2**20, 1)}
 
 

@@ -6,7 +6,6 @@ indexes are loaded there once, and wait between the runs.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import statistics
@@ -22,6 +21,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader as generation
 from malgil_core.ranking.cpu import CpuScorer, product_threads
 from malgil_core.ranking.topk import unit
@@ -70,8 +70,12 @@ class House:
             FileNotFoundError: it is not exported.
         """
         tokenizer = repository / "tokenizer" / "1"
-        metadata = json.loads((tokenizer / "encoder.json").read_text(encoding="utf-8"))
-        return cls(tokenizer, repository / "encoder" / "1" / "model.onnx", houses.index(repository), metadata["name"])
+        return cls(
+            tokenizer,
+            repository / "encoder" / "1" / "model.onnx",
+            houses.index(repository),
+            EncoderMetadata.of(repository).name,
+        )
 
 
 def search_rate(house: House, texts: Sequence[str], setting: rates.Setting, seconds: float) -> float:

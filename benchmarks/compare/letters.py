@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from malgil_core.catalog.reading import Service
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.index.writer import publish
 from malgil_core.ranking.types import Floats
 
@@ -33,9 +33,9 @@ def compare(bench: Bench) -> list[Ratio]:
 
 def _at(bench: Bench, phrases: int) -> list[Ratio]:
     bench.say(f"publishing {phrases:,} phrases")
-    metadata = json.loads((houses.REPOSITORY / "tokenizer" / "1" / "encoder.json").read_text(encoding="utf-8"))
+    metadata = EncoderMetadata.of(houses.REPOSITORY)
     home = bench.folder / str(phrases)
-    publish(services(phrases), home / "index", metadata, lambda texts: vectors(len(texts), metadata["dimension"]))
+    publish(services(phrases), home / "index", metadata, lambda texts: vectors(len(texts), metadata.dimension))
     on, off = (_house(home, letters) for letters in ("on", "off"))
     labelled = write_input(bench.folder / "labelled.json", [{"query": text} for text in traffic.queries()])
     typed = [shown for text in shapes.texts()[:50] for _, shown in keystrokes(text)]

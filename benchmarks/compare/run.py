@@ -18,7 +18,8 @@ from benchmarks.compare.ratios import Ratio
 from benchmarks.perf_analyzer import LoadError
 from benchmarks.sweep_plan import SweepError
 from export.encoder.export import ParityError
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 from server.triton import SetupError
 
 # Each module has `compare(bench: Bench) -> list[Ratio]`.

@@ -33,7 +33,7 @@ PATH = "/v2/models/search/infer"
 GOOD = b'{"inputs":[{"name":"query","datatype":"BYTES","shape":[1,1],"data":["a"]}]}'
 CALL = Call("search", (string("query", b"a"),), ("id",))
 # Triton 2.51 reads nested `data` by recursion: 40,000 brackets, 80 kB, end the whole server with a stack overflow.
-# Nothing here can refuse them before that; docs/security.md says what to put in front.
+# Nothing here can refuse them before that; docs/known-issues.md says what to put in front.
 DEEPEST_DATA = 500
 
 

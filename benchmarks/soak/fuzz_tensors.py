@@ -144,7 +144,7 @@ def wraps(shape: Sequence[int], tensor: Tensor) -> bool:
 
     Triton 2.51 takes such a shape (input_ids INT64 [1, 2**61] without a byte) for a good one, and NumPy in the Python
     backend's stub throws: the stub dies, and Triton fails every request for ever. Nothing here can refuse it before
-    that, so it is left out; docs/security.md says who must not reach `encoder` and `scorer`.
+    that, so it is left out; docs/known-issues.md says who must not reach `encoder` and `scorer`.
     """
     if tensor.dtype == "BYTES" or len(shape) != 2:
         return False

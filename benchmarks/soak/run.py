@@ -14,7 +14,8 @@ from benchmarks.compare import houses
 from benchmarks.soak import fuzz, heal, kills, overload, publish
 from export import ROOT
 from export.catalog import labelled
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 
 Advance = Callable[[int, int], None]
 QUERIES = ROOT / "benchmarks" / "data" / "finance_queries.jsonl"

@@ -163,7 +163,7 @@ def test_steady_growth_beyond_a_bound_is_a_leak_in_any_process_or_region_and_one
 def test_a_process_that_is_gone_is_seen_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     processes = Processes(server)
     assert processes.look() == []
-    monkeypatch.setattr("server.stubs.lives", lambda process: process.pid != server.process.pid)
+    monkeypatch.setattr("server.stubs.is_running", lambda process: process.pid != server.process.pid)
     assert processes.look() == ["tritonserver"]
     assert processes.look() == []
     assert processes.dead

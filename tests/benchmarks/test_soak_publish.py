@@ -21,7 +21,8 @@ from malgil_core.ranking.types import QueryOptions
 
 from benchmarks.soak import publish
 from benchmarks.soak.catalogs import SURFACE, TOPICS, Asked, Marked
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 from tests.index import ENCODER, embed
 
 Tear = Callable[[SearchResult], SearchResult]
