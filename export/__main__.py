@@ -11,7 +11,7 @@ from pathlib import Path
 
 from malgil_core.catalog import reading as catalog
 from malgil_core.index import history
-from malgil_core.index.reader import GenerationError
+from malgil_core.index.generation import GenerationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
