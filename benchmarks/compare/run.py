@@ -71,7 +71,7 @@ class Bench:
         """A Triton of its own, until the comparison is through.
 
         Raises:
-            server.triton.SetupError: it does not answer, or no catalogue is published.
+            server.triton.SetupError: it does not answer, or no catalog is published.
         """
         self.say("starting a server")
         log = self.folder / f"triton-{repository.name}.log"
