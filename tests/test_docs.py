@@ -15,7 +15,14 @@ from export import ROOT
 from server.launcher import Server
 from tests import commands
 
-PAGES = sorted([*ROOT.glob("*.md"), ROOT / "client/README.md", ROOT / "benchmarks/results/README.md"])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        ROOT / "client/README.md",
+        ROOT / "benchmarks/results/README.md",
+        ROOT / "model_repository/README.md",
+    ]
+)
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 BLOCKS = [
