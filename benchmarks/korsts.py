@@ -10,10 +10,14 @@ import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import click
 import malgil
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import spearmanr
+
+from benchmarks.options import CONSOLE, FOLDER
+from benchmarks.serving import serving
+from export.progress import bar
 
 CHUNK = 256
 
@@ -27,6 +31,8 @@ def read(path: Path) -> tuple[list[str], list[str], list[float]]:
 
 def correlation(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32], scores: Sequence[float]) -> float:
     """100 × Spearman of the rows' cosines, float [N, D] each, with the scores."""
+    from scipy.stats import spearmanr
+
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     return 100 * float(spearmanr((first * second).sum(1) / lengths, scores).statistic)
 
@@ -42,3 +48,18 @@ def measure(path: Path, url: str, advance: Callable[[int, int], None]) -> tuple[
             advance(min(start + CHUNK, len(texts)), len(texts))
     vectors = np.concatenate(parts)
     return correlation(vectors[: len(first)], vectors[len(first) :], scores), len(first)
+
+
+@click.command(short_help="Sentence similarity on KorSTS, through the live embed ensemble.")
+@click.option("--data", type=FOLDER, required=True, help="The folder with korsts/sts-test.tsv; without it: skipped.")
+@click.option("--url", help="gRPC HOST:PORT of a running server. Default: start one.")
+def korsts(data: Path, url: str | None) -> None:
+    """Measure 100 × Spearman of cosines and scores on KorSTS, each sentence embedded by a live server."""
+    path = data / "korsts" / "sts-test.tsv"
+    path = path if path.exists() else data / "sts-test.tsv"
+    if not path.exists():
+        CONSOLE.print(f"skipped: there is no korsts/sts-test.tsv in {data}")
+        return
+    with serving(url) as found, bar("embedding", CONSOLE) as advance:
+        figure, pairs = measure(path, found, advance)
+    CONSOLE.print(f"KorSTS test, {pairs} pairs: Spearman × 100 = {figure:.2f}")

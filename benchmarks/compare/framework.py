@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks.compare import houses, http_load, inprocess, padded, traffic
+from benchmarks.compare import http_load, inprocess, padded, repositories, traffic
 from benchmarks.compare.ratios import Ratio
 from benchmarks.compare.run import Bench
 from export import ROOT
@@ -33,10 +33,10 @@ ROUTES = {"one request at a time": "search", "batched by asyncio": "search-batch
 
 def compare(bench: Bench) -> list[Ratio]:
     """Queries a second; the better of the two ways comes first."""
-    house = inprocess.House.of(houses.REPOSITORY)
-    weights = padded.bundled_weights(houses.REPOSITORY, bench.say)
+    paths = inprocess.Paths.of(repositories.REPOSITORY)
+    weights = padded.bundled_weights(repositories.REPOSITORY, bench.say)
     queries = traffic.queries()
-    with inprocess.Process() as process, bench.serving() as server, application(bench, weights, house.index) as url:
+    with inprocess.Process() as process, bench.serving() as server, application(bench, weights, paths.index) as url:
         asked = {"malgil": [triton_request(server.http_url, query) for query in queries]} | {
             name: [application_request(f"{url}/{route}", query) for query in queries] for name, route in ROUTES.items()
         }
@@ -47,7 +47,7 @@ def compare(bench: Bench) -> list[Ratio]:
             }
         )
     ours = found.pop("malgil")
-    details = {"encoder": house.encoder, "protocol": "HTTP"}
+    details = {"encoder": paths.encoder, "protocol": "HTTP"}
     ratios = [
         Ratio(
             "f",

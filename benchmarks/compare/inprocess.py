@@ -27,7 +27,7 @@ from scoring import CpuScorer, Want, product_threads, unit
 from threadpoolctl import threadpool_limits
 from tokenization import Tokenization
 
-from benchmarks.compare import houses, rates
+from benchmarks.compare import rates, repositories
 from server.triton import SetupError
 
 Ids = npt.NDArray[np.int64]
@@ -52,7 +52,7 @@ class Process:
 
 
 @dataclass(frozen=True)
-class House:
+class Paths:
     """Where a model repository keeps what a search needs, and the name of its encoder."""
 
     tokenizer: Path
@@ -61,7 +61,7 @@ class House:
     encoder: str
 
     @classmethod
-    def of(cls, repository: Path) -> House:
+    def of(cls, repository: Path) -> Paths:
         """Of an exported repository.
 
         Raises:
@@ -69,13 +69,15 @@ class House:
         """
         tokenizer = repository / "tokenizer" / "1"
         metadata = json.loads((tokenizer / "encoder.json").read_text(encoding="utf-8"))
-        return cls(tokenizer, repository / "encoder" / "1" / "model.onnx", houses.index(repository), metadata["name"])
+        return cls(
+            tokenizer, repository / "encoder" / "1" / "model.onnx", repositories.index(repository), metadata["name"]
+        )
 
 
-def search_rate(house: House, texts: Sequence[str], setting: rates.Setting, seconds: float) -> float:
+def search_rate(paths: Paths, texts: Sequence[str], setting: rates.Setting, seconds: float) -> float:
     """Queries a second: tokenized, encoded and scored in batches, for so long."""
-    session = _session(house.model, setting.threads, setting.spin)
-    tokenization, current = _tokenization(house.tokenizer), _generation(house.index)
+    session = _session(paths.model, setting.threads, setting.spin)
+    tokenization, current = _tokenization(paths.tokenizer), _generation(paths.index)
 
     def work() -> Callable[[Sequence[str]], int]:
         scorer = CpuScorer(current)  # holds a buffer: one for each worker
@@ -118,15 +120,15 @@ def encode_rate(
     return rates.rate(rates.cut(requests, setting.batch)[every // 2 :: every], lambda: step, setting.workers, seconds)
 
 
-def token_ids(house: House, texts: Sequence[str]) -> list[Ids]:
+def token_ids(paths: Paths, texts: Sequence[str]) -> list[Ids]:
     """The ids of queries, special tokens and prompt included."""
-    return _tokenization(house.tokenizer).encode(texts, ["query"] * len(texts))
+    return _tokenization(paths.tokenizer).encode(texts, ["query"] * len(texts))
 
 
-def one_by_one(house: House, texts: Sequence[str], setting: rates.Setting) -> dict[str, float]:
+def one_by_one(paths: Paths, texts: Sequence[str], setting: rates.Setting) -> dict[str, float]:
     """Median times of single searches in milliseconds: tokenize, encode, score, and their sum."""
-    session, tokenization = _session(house.model, setting.threads, setting.spin), _tokenization(house.tokenizer)
-    current = _generation(house.index)
+    session, tokenization = _session(paths.model, setting.threads, setting.spin), _tokenization(paths.tokenizer)
+    current = _generation(paths.index)
     scorer = CpuScorer(current)
     times: dict[str, list[float]] = {"tokenize": [], "encode": [], "score": [], "sum": []}
     with threadpool_limits(product_threads(current), user_api="blas"):

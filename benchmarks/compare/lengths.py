@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from tritonclient import grpc
 
-from benchmarks.compare import houses, inprocess, padded, rates, traffic
+from benchmarks.compare import inprocess, padded, rates, repositories, traffic
 from benchmarks.compare.load import Load
 from benchmarks.compare.ratios import Ratio
 from benchmarks.compare.run import Bench
@@ -52,29 +52,29 @@ WAYS = {
 
 def compare(bench: Bench) -> list[Ratio]:
     """Requests a second, for log-normal lengths and for uniform ones."""
-    house = inprocess.House.of(houses.REPOSITORY)
-    stock = padded.export(padded.bundled_weights(houses.REPOSITORY, bench.say), bench.say)
+    paths = inprocess.Paths.of(repositories.REPOSITORY)
+    stock = padded.export(padded.bundled_weights(repositories.REPOSITORY, bench.say), bench.say)
     lengths = {
         "log-normal lengths, mean 10": traffic.log_normal(REQUESTS),
         "uniform lengths, 4…128": traffic.uniform(REQUESTS),
     }
     ratios: list[Ratio] = []
     with inprocess.Process() as process, ways(bench, stock) as server:
-        ids = process.call(inprocess.token_ids, house, traffic.queries())
+        ids = process.call(inprocess.token_ids, paths, traffic.queries())
         check_agreement(server.grpc_url, traffic.requests(ids, traffic.uniform(16)))
         for name, drawn in lengths.items():
             bench.say(name)
             requests = traffic.requests(ids, drawn)
             ratios += _traffic(bench, process, server, stock, name, requests)
-    return [dataclasses.replace(one, details={**one.details, "encoder": house.encoder}) for one in ratios]
+    return [dataclasses.replace(one, details={**one.details, "encoder": paths.encoder}) for one in ratios]
 
 
 @contextlib.contextmanager
 def ways(bench: Bench, stock: Path) -> Iterator[Server]:
     """A server with the project's encoder and, beside it, the stock graph in the other ways."""
-    repository = houses.copy(houses.REPOSITORY, bench.folder / "ways")
-    houses.add_padded(repository, stock)
-    houses.add_longest(repository, stock)
+    repository = repositories.copy(repositories.REPOSITORY, bench.folder / "ways")
+    repositories.add_padded(repository, stock)
+    repositories.add_longest(repository, stock)
     with bench.serving(repository) as server:
         yield server
 

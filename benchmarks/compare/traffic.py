@@ -1,4 +1,4 @@
-"""What the comparisons ask: the labelled queries, and requests whose lengths follow a distribution."""
+"""The requests of the comparisons: the labelled queries, and token ids whose lengths follow a distribution."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from export import ROOT, labelled
+from benchmarks import QUERIES
+from export import labelled
 
 Ids = npt.NDArray[np.int64]
 BUCKETS = (8, 16, 32, 64, 128)
@@ -17,8 +18,8 @@ SEED = 7
 
 
 def queries() -> list[str]:
-    """The labelled queries of the sample catalogue, in an order that mixes their kinds."""
-    found = [one.query for one in labelled.read(ROOT / "benchmarks" / "data" / "finance_queries.jsonl")]
+    """The labelled queries of the sample catalog, in an order that mixes their kinds."""
+    found = [one.query for one in labelled.read(QUERIES)]
     return [found[i] for i in np.random.default_rng(SEED).permutation(len(found))]
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.sweep_plan import Cell
-from benchmarks.sweep_record import Line, latest
+from benchmarks.sweep.plan import Cell, Line, latest
 
 # A 2023 talk's figures for the same shapes, behind a server of its own, with 256 clients, on an RTX 3090.
 PUBLISHED_LENGTHS = (8, 16, 32, 64, 128, 256, 512)

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.sweep_plan import Cell
-from benchmarks.sweep_record import Line, latest
+from benchmarks.sweep.plan import Cell, Line, latest
 
 Figures = dict[Cell, Line]
 WIDTH, HEIGHT, DPI = 4.2, 3.0, 90  # inches of a panel, dots an inch

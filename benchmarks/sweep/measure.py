@@ -1,12 +1,7 @@
-"""`python -m benchmarks sweep`: throughput and latency by sequence length and concurrency, over three encoders.
-
-Each cell loads a live server over gRPC with Korean texts of exactly so many tokens, and adds a line to a file; the same
-command goes on where it was stopped. `report` makes the tables and plots from that file.
-"""
+"""Measures the cells of a sweep on servers of its own, one encoder after the other."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 import tempfile
@@ -17,13 +12,12 @@ from typing import Any
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
-from benchmarks import perf_analyzer, shapes, sweep_facts, sweep_plan, sweep_record, sweep_texts
+from benchmarks import machine, perf_analyzer, shapes, texts
 from benchmarks.perf_analyzer import Load, LoadError
-from benchmarks.sweep_plan import Cell, Options, SweepError
-from benchmarks.sweep_record import Line
+from benchmarks.serving import RestartableServer
+from benchmarks.sweep import plan
+from benchmarks.sweep.plan import Cell, Line, Options, SweepError
 from export.encoder import ParityError
-from server.launcher import Server, free_ports
-from server.triton import SetupError
 
 TEXT_INPUT = {"search": "query", "embed": "text"}  # any other model takes ids
 PROBE_CLIENTS = 16
@@ -48,11 +42,9 @@ def sweep(options: Options, say: Say = lambda _: None, done: Done = lambda cell,
     perf_analyzer.find()
     if options.fresh:
         options.output.unlink(missing_ok=True)
-    code, machine = sweep_facts.code(), sweep_facts.machine()
-    lines = sweep_record.read(options.output)
-    held = {
-        sweep_record.cell_of(line): line for line in lines if sweep_record.is_done(line, code, machine, options)
-    }  # fmt: skip
+    code, here = machine.code(), machine.machine()
+    lines = plan.read(options.output)
+    held = {plan.cell_of(line): line for line in lines if plan.is_done(line, code, here, options)}
     for encoder in options.encoders:
         cells = [cell for cell in options.cells() if cell.encoder == encoder]
         for cell in cells:
@@ -65,53 +57,25 @@ def sweep(options: Options, say: Say = lambda _: None, done: Done = lambda cell,
             repository = shapes.prepare(encoder, say)
         except ParityError as error:
             raise SweepError(f"{encoder}: {error}") from None
-        with House(repository) as house, tempfile.TemporaryDirectory(prefix="malgil-sweep-") as folder:
+        with (
+            tempfile.TemporaryDirectory(prefix="malgil-sweep-") as scratch,
+            RestartableServer(repository, folder := Path(scratch)) as server,
+        ):
             say(f"{encoder}: starting a server")
-            house.start()
-            bench = Bench(house.url, repository, Path(folder), options)
+            server.start()
+            bench = Bench(server.url, repository, folder, options)
             for line in held.values():
                 if line["encoder"] == encoder:
                     bench.remember(line)
-            beside = {"machine": machine, "versions": sweep_facts.versions(bench.client), "code": code}
+            beside = {"machine": here, "versions": machine.versions(bench.client), "code": code}
             for cell in cells:
                 say(f"{encoder} · {cell.model} · {cell.length} tokens · concurrency {cell.concurrency}")
                 line = {**bench.measure(cell), **beside}
-                sweep_record.append(options.output, line)
+                plan.append(options.output, line)
                 done(cell, line)
                 if "failed" in line:  # its requests may still lie in the queues
-                    house.start()
-                    bench.reach(house.url)
-
-
-class House:
-    """A server over one repository, which can be started anew. Use as a context manager."""
-
-    def __init__(self, repository: Path) -> None:
-        self._repository = repository
-        self._stack = contextlib.ExitStack()
-        self.url = ""
-
-    def start(self) -> None:
-        """Start it, after ending the one that runs.
-
-        Raises:
-            SetupError: it does not start; the text says where its log is.
-        """
-        self._stack.close()
-        path = self._repository.parent / "triton.log"
-        log = self._stack.enter_context(path.open("wb"))
-        server = self._stack.enter_context(Server(self._repository, free_ports(), log=log))
-        try:
-            server.wait_ready()
-        except SetupError as error:
-            raise SetupError(f"{error}; {path}") from None
-        self.url = server.grpc_url
-
-    def __enter__(self) -> House:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+                    server.start()
+                    bench.reach(server.url)
 
 
 class Bench:
@@ -151,12 +115,12 @@ class Bench:
             "concurrency": cell.concurrency,
             "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "asked": {"seconds": self.options.seconds, "longest_s": self.options.longest_s},
-            "texts": sweep_texts.TEXTS,
-            "encoder_facts": sweep_facts.encoder(self.metadata, self.repository / "encoder/1/model.onnx"),
+            "texts": texts.TEXTS,
+            "encoder_facts": encoder_facts(self.metadata, self.repository / "encoder/1/model.onnx"),
         }
         try:
-            steps = sweep_facts.steps(self.client, cell.model)
-            line["batching"] = sweep_facts.batching(self.client, steps)
+            steps = steps_of(self.client, cell.model)
+            line["batching"] = batching(self.client, steps)
             line |= self._load(cell, self._input(cell), steps)
         except (LoadError, InferenceServerException) as error:
             line["failed"] = str(error)
@@ -167,20 +131,20 @@ class Bench:
         rate = self._guess(cell, data)
         asked, longest = self.options.seconds, self.options.longest_s
         for _ in range(3):
-            count = sweep_plan.requests(rate, cell.concurrency, asked, longest)
+            count = plan.requests(rate, cell.concurrency, asked, longest)
             if count is None:
                 seconds = 2 * cell.concurrency / rate
                 return {
                     "skipped": f"two requests of each client would take {seconds:.0f} s: --longest is {longest:.0f}"
                 }
             names = list(dict.fromkeys([*steps, cell.model]))
-            before = sweep_facts.statistics(self.client, names)
+            before = statistics(self.client, names)
             load = self._run(cell, cell.concurrency, data, count, rate)
-            after = sweep_facts.statistics(self.client, names)
-            if load.window_s >= ENOUGH * asked or count >= sweep_plan.MOST_REQUESTS:
+            after = statistics(self.client, names)
+            if load.window_s >= ENOUGH * asked or count >= plan.MOST_REQUESTS:
                 break
             rate = load.requests_per_s
-        happened = sweep_facts.between(before, after)
+        happened = between(before, after)
         failed = int(happened[cell.model]["failed"])
         return {**load.to_json(), "errors": failed, "steps": {name: happened[name] for name in steps}}
 
@@ -200,8 +164,73 @@ class Bench:
     def _input(self, cell: Cell) -> Path:
         path = self.folder / f"{cell.model}-{cell.length}.json"
         if not path.exists():
-            made = sweep_texts.of_length(self.repository / "tokenizer/1", self.words, cell.length)
+            made = texts.of_length(self.repository / "tokenizer/1", self.words, cell.length)
             name = TEXT_INPUT.get(cell.model)
             requests: list[Any] = [{name: text} if name else {"input_ids": ids} for text, ids in made]
             perf_analyzer.write_input(path, requests)
         return path
+
+
+def encoder_facts(metadata: dict[str, Any], model_file: Path) -> dict[str, Any]:
+    """The name, shape and size of an exported encoder, from its metadata."""
+    names = ("name", "family", "graph", "precision", "vocabulary", "dimension", "max_length", "fingerprint")
+    chosen = {name: metadata.get(name) for name in names}
+    return {**chosen, "model_mib": round(model_file.stat().st_size / 2**20, 1)}
+
+
+def steps_of(client: Any, model: str) -> list[str]:
+    """The models that a request to `model` passes: an ensemble's steps in order, or itself."""
+    config = client.get_model_config(model).config
+    return [step.model_name for step in config.ensemble_scheduling.step] or [model]
+
+
+def batching(client: Any, names: list[str]) -> dict[str, Any]:
+    """Each model's largest batch, dynamic batcher, instances, and the parameters it is run with."""
+    found = {}
+    for name in names:
+        config = client.get_model_config(name, as_json=True)["config"]
+        found[name] = {
+            "max_batch_size": config.get("max_batch_size", 0),
+            "dynamic_batching": config.get("dynamic_batching"),
+            "instances": [
+                {"count": group.get("count", 1), "kind": group.get("kind", "KIND_AUTO")}
+                for group in config.get("instance_group", [])
+            ],
+            "parameters": {key: value["string_value"] for key, value in config.get("parameters", {}).items()},
+        }
+    return found
+
+
+def statistics(client: Any, names: list[str]) -> dict[str, dict[str, int]]:
+    """Each model's counters since it was loaded: requests, inferences, executions, failures, and nanoseconds."""
+    found = {}
+    for name in names:
+        one = client.get_inference_statistics(name).model_stats[0]
+        parts = one.inference_stats
+        found[name] = {
+            "requests": parts.success.count,
+            "failed": parts.fail.count,
+            "inferences": one.inference_count,
+            "executions": one.execution_count,
+            "queue": parts.queue.ns,
+            "input": parts.compute_input.ns,
+            "infer": parts.compute_infer.ns,
+            "output": parts.compute_output.ns,
+        }
+    return found
+
+
+def between(before: dict[str, dict[str, int]], after: dict[str, dict[str, int]]) -> dict[str, dict[str, float]]:
+    """The difference of two readings of `statistics`: milliseconds of each request, and the mean batch, by model."""
+    found = {}
+    for name, last in after.items():
+        change = {key: value - before[name][key] for key, value in last.items()}
+        requests, executions = max(change["requests"], 1), max(change["executions"], 1)
+        found[name] = {
+            **{f"{key}_ms": change[key] / requests / 1e6 for key in ("queue", "input", "infer", "output")},
+            "requests": change["requests"],
+            "failed": change["failed"],
+            "executions": change["executions"],
+            "mean_batch": change["inferences"] / executions,
+        }
+    return found

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tokenization import Tokenization
 from tokenizers import Tokenizer
 
-from benchmarks.sweep_plan import SweepError
+from benchmarks.sweep.plan import SweepError
 
 Ids = npt.NDArray[np.int64]
 TEXTS = 64  # of each length: as many as a batch holds

@@ -1,4 +1,4 @@
-"""Model repositories to compare: copies of the project's, with other configs or models beside its own."""
+"""Copies of the model repository with other configs, or with more models to compare with."""
 
 from __future__ import annotations
 
@@ -44,11 +44,6 @@ def copy(
         edit(message)
         write(path.parent, message)
     return target
-
-
-def without_batching(message: Any) -> None:
-    """Take dynamic batching out of a config: each request is then a batch of its own."""
-    message.ClearField("dynamic_batching")
 
 
 def add_padded(repository: Path, model_file: Path) -> None:

@@ -1,0 +1,45 @@
+"""Index generations of made-up phrases with random vectors, of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import generation
+import numpy as np
+from scoring import CpuScorer
+
+from benchmarks.scoring import PHRASES_PER_SERVICE, seconds
+from export import generations
+from export.catalog import Service
+
+
+def ready_seconds(folder: Path) -> float:
+    """Seconds that a generation takes from disk to ready to score, checksums and lexical index included."""
+    return seconds(lambda: CpuScorer(generation.load(folder)))
+
+
+def load_seconds(phrases: int, dimension: int, folder: Path) -> float:
+    """The same for a generation of that size, published into an empty folder."""
+    encoder = {"name": "random", "fingerprint": "random", "dimension": dimension}
+    return ready_seconds(generation.folder_of(folder, publish(phrases, encoder, folder)))
+
+
+def publish(phrases: int, encoder: Mapping[str, Any], index: Path) -> int:
+    """Publish a catalog of so many made-up phrases, with random vectors; the generation's number.
+
+    `encoder`: metadata, of which name, fingerprint and dimension are looked at.
+    """
+    rng = np.random.default_rng(0)
+    services = [
+        Service(
+            i, None, f"s{i}", f"서비스 {i}", f"서비스 {i}", True,
+            tuple(f"{i}의 {j}번째 문장" for j in range(PHRASES_PER_SERVICE - 1)), "", (), None,
+        )
+        for i in range(phrases // PHRASES_PER_SERVICE)
+    ]  # fmt: skip
+    shape = encoder["dimension"]
+    return generations.publish(
+        services, index, encoder, lambda texts: rng.standard_normal((len(texts), shape), dtype=np.float32)
+    )
