@@ -1,7 +1,8 @@
 """Quality and speed of a search, and of what one would run instead."""
 
-from export import ROOT
+from pathlib import Path
 
+ROOT = Path(__file__).parent.parent
 CATALOG = ROOT / "catalogs" / "finance.jsonl"
 QUERIES = ROOT / "catalogs" / "finance_queries.jsonl"  # labelled by hand
 SLIPS = ROOT / "catalogs" / "finance_slips.jsonl"  # the same, as people mistype them

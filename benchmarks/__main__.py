@@ -6,12 +6,12 @@ import sys
 
 import click
 import malgil
+from malgil_core.catalog.reading import CatalogError
 
 from benchmarks import korsts, quality_cli, scoring, sizing
 from benchmarks.compare.run import compare
 from benchmarks.sweep import cli as sweep_cli
 from benchmarks.sweep.plan import SweepError
-from export.catalog import CatalogError
 from server.triton import SetupError
 
 

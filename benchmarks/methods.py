@@ -9,8 +9,8 @@ from typing import Any
 import bm25s
 import numpy as np
 import numpy.typing as npt
-from lexical import LexicalIndex
-from scoring import CpuScorer, Floats, Ranked, Want, unit
+from malgil_core.lexical.index import LexicalIndex
+from malgil_core.ranking.cpu import CpuScorer, Floats, Ranked, Want, unit
 
 DEPTH = 10  # hits looked at
 LAMBDAS = (0.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # of the linear mix: BM25 + lambda · cosine

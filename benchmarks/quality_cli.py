@@ -10,17 +10,17 @@ from typing import Any
 
 import click
 import malgil
+from malgil_core.catalog.reading import read as read_catalog
+from malgil_core.ranking.cpu import Floats
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from scoring import Floats
 
 from benchmarks import CATALOG, QUERIES, SLIPS
 from benchmarks.methods import Embed, as_array
 from benchmarks.options import CONSOLE, FILE, FOLDER
 from benchmarks.serving import serving
-from export import labelled
-from export.catalog import read as read_catalog
-from export.labelled import Labelled
+from export.catalog import labelled
+from export.catalog.labelled import Labelled
 
 CHUNK = 256  # texts between two steps of the bar
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 import numpy as np
 import numpy.typing as npt
-from scoring import CpuScorer, Want, unit
+from malgil_core.ranking.cpu import CpuScorer, Want, unit
 
 Floats = npt.NDArray[np.float32]
 Work = Callable[[], object]
@@ -111,7 +111,7 @@ def on_torch(index: Matrix, queries: Floats, device: str = "cuda") -> Contest:
     `device`: "cuda", or "cpu" to try the code where there is no GPU.
     """
     import torch
-    from scoring_cuda import CudaScorer
+    from malgil_core.ranking.cuda import CudaScorer
 
     def finished(result: object) -> object:
         if device == "cuda":

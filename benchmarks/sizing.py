@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import malgil
 import psutil
-from generation import folder_of
+from malgil_core.index.reader import folder_of
 from rich.table import Table
 
 from benchmarks import shapes, synthetic

@@ -6,24 +6,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import generation
 import numpy as np
-from scoring import CpuScorer
+from malgil_core.catalog.reading import Service
+from malgil_core.index import reader, writer
+from malgil_core.ranking.cpu import CpuScorer
 
 from benchmarks.scoring import PHRASES_PER_SERVICE, seconds
-from export import generations
-from export.catalog import Service
 
 
 def ready_seconds(folder: Path) -> float:
     """Seconds that a generation takes from disk to ready to score, checksums and lexical index included."""
-    return seconds(lambda: CpuScorer(generation.load(folder)))
+    return seconds(lambda: CpuScorer(reader.load(folder)))
 
 
 def load_seconds(phrases: int, dimension: int, folder: Path) -> float:
     """The same for a generation of that size, published into an empty folder."""
     encoder = {"name": "random", "fingerprint": "random", "dimension": dimension}
-    return ready_seconds(generation.folder_of(folder, publish(phrases, encoder, folder)))
+    return ready_seconds(reader.folder_of(folder, publish(phrases, encoder, folder)))
 
 
 def publish(phrases: int, encoder: Mapping[str, Any], index: Path) -> int:
@@ -40,6 +39,6 @@ def publish(phrases: int, encoder: Mapping[str, Any], index: Path) -> int:
         for i in range(phrases // PHRASES_PER_SERVICE)
     ]  # fmt: skip
     shape = encoder["dimension"]
-    return generations.publish(
+    return writer.publish(
         services, index, encoder, lambda texts: rng.standard_normal((len(texts), shape), dtype=np.float32)
     )

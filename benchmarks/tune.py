@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 
 import numpy as np
-from fusion import fused
-from lexical import Weights
+from malgil_core.catalog.reading import Service
+from malgil_core.lexical.index import Weights
+from malgil_core.ranking.fusion import fused
 
 from benchmarks import quality
 from benchmarks.methods import Corpus, Embed, Entry
-from export.catalog import Service
-from export.labelled import OUT_OF_SCOPE, Labelled
+from export.catalog.labelled import OUT_OF_SCOPE, Labelled
 
 CLEAN = ("paraphrase", "keyword", "synonym", "mixed")
 MOST = 300  # queries of one kind: keystrokes are many

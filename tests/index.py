@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from generation import Generation
-from scoring import Floats, Ranked, Want, unit
-
-from export.catalog import Service
+from malgil_core.catalog.reading import Service
+from malgil_core.index.reader import Generation
+from malgil_core.ranking.cpu import Floats, Ranked, Want, unit
 
 DIMENSION = 8
 ENCODER: dict[str, Any] = {"name": "small", "fingerprint": "5" * 64, "dimension": DIMENSION}

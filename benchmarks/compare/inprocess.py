@@ -20,12 +20,12 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
-import generation
 import numpy as np
 import numpy.typing as npt
-from scoring import CpuScorer, Want, product_threads, unit
+from malgil_core.index import reader as generation
+from malgil_core.ranking.cpu import CpuScorer, Want, product_threads, unit
+from malgil_core.text.tokenization import Tokenization
 from threadpoolctl import threadpool_limits
-from tokenization import Tokenization
 
 from benchmarks.compare import rates, repositories
 from server.triton import SetupError

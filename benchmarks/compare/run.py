@@ -19,7 +19,7 @@ from benchmarks.options import CONSOLE, FILE, Names
 from benchmarks.perf_analyzer import LoadError
 from benchmarks.serving import started
 from benchmarks.sweep.plan import SweepError
-from export.encoder import ParityError
+from export.encoder.export import ParityError
 from server.launcher import REPOSITORY, Server
 from server.triton import SetupError
 

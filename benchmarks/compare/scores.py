@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
-from scoring import CpuScorer, Want, unit
+from malgil_core.ranking.cpu import CpuScorer, Want, unit
 
 from benchmarks.compare.ratios import Ratio
 from benchmarks.compare.run import Bench

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from benchmarks import QUERIES
-from export import labelled
+from export.catalog import labelled
 
 Ids = npt.NDArray[np.int64]
 BUCKETS = (8, 16, 32, 64, 128)

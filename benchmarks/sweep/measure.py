@@ -17,7 +17,7 @@ from benchmarks.perf_analyzer import Load, LoadError
 from benchmarks.serving import RestartableServer
 from benchmarks.sweep import plan
 from benchmarks.sweep.plan import Cell, Line, Options, SweepError
-from export.encoder import ParityError
+from export.encoder.export import ParityError
 
 TEXT_INPUT = {"search": "query", "embed": "text"}  # any other model takes ids
 PROBE_CLIENTS = 16

@@ -11,14 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from generation import folder_of, load
-from lexical import LexicalIndex
 from malgil import Hit, SearchResult
-from scoring import CpuScorer, Want
+from malgil_core.catalog import reading as catalog
+from malgil_core.index import writer as generations
+from malgil_core.index.reader import folder_of, load
+from malgil_core.lexical.index import LexicalIndex
+from malgil_core.ranking.cpu import CpuScorer, Want
 
 from benchmarks.soak import publish
 from benchmarks.soak.catalogs import SURFACE, TOPICS, Asked, Marked
-from export import catalog, generations
 from server.launcher import Server, free_ports
 from tests.index import ENCODER, embed
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from generation import Generation
-from live import LiveIndex, Serving
-from metrics import Metrics
-from scoring import CpuScorer, Scorer, Want, product_threads, unit
-from tensors import check_embeddings, lay_out, parse_query, parse_wants, require
+from malgil_core.index.reader import Generation
+from malgil_core.ranking.cpu import CpuScorer, Scorer, Want, product_threads, unit
+from malgil_core.ranking.request import check_embeddings, lay_out, parse_query, parse_wants, require
+from malgil_core.serving.follower import LiveIndex, Serving
+from malgil_core.serving.metrics import Metrics
 from threadpoolctl import threadpool_limits
 
 
@@ -100,7 +100,7 @@ class TritonPythonModel:
         if self.device == "cpu":
             threadpool_limits(product_threads(generation), user_api="blas")
             return CpuScorer(generation)
-        from scoring_cuda import CudaScorer
+        from malgil_core.ranking.cuda import CudaScorer
 
         return CudaScorer(generation, self.device)
 
