@@ -5,7 +5,7 @@ CATALOG := catalogs/finance.jsonl
 .PHONY: demo serve test check setup export bench soak clean
 
 demo: export  ## Set up, export the bundled encoder, publish the sample catalogue, serve, and ask a dozen queries
-	$(PYTHON) -m benchmarks demo
+	$(PYTHON) -m server.demo
 
 serve: export  ## The same, and stay up
 	$(PYTHON) -m server
@@ -24,7 +24,7 @@ bench: export  ## Requests/s and latency by sequence length, in under 5 minutes
 	$(PYTHON) -m benchmarks sweep --quick
 
 soak: export  ## What a server must survive, in about 10 minutes: a table, and soak.json
-	$(PYTHON) -m benchmarks soak --json soak.json
+	$(PYTHON) -m tests.soak --json soak.json
 
 setup: .venv/ready
 

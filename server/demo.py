@@ -1,15 +1,26 @@
-"""`python -m benchmarks demo`: queries that share no word with the service's name, and what people type on the way."""
+"""A demonstration of a search: `python -m server.demo` asks a dozen queries and prints what was understood.
+
+Most of them share no word with the service's name; the others are what people type on the way to one.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import statistics
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
 
+import click
 import malgil
 from rich.console import Console
 from rich.table import Table
 
-# Chosen because they are answered well; how often that is so, `python -m benchmarks quality` says.
+from server.launcher import Server, free_ports
+from server.triton import SetupError
+
+# Chosen because they are answered well; `python -m benchmarks quality` measures how often that is so.
 MEANT = (
     "폰번호만 아는데 돈 부칠 수 있나요",
     "셋이 먹은 치킨값 똑같이 나누기",
@@ -37,7 +48,7 @@ QUERIES = (*MEANT, *TYPED)
 
 
 def show(url: str, console: Console) -> None:
-    """Ask, and print a table of answers with their times."""
+    """Ask the queries, and print a table of answers with their times."""
     table = Table("query", "answer", "matched phrase", "score", "ms", title="말길: what was meant")
     times = []
     with malgil.SearchClient(url) as client:
@@ -53,3 +64,33 @@ def show(url: str, console: Console) -> None:
                 table.add_row(query, "(nothing)", "", "", f"{times[-1]:.1f}")
     console.print(table)
     console.print(f"median {statistics.median(times):.1f} ms a query, one client, this machine")
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
+    """The gRPC address of a server that runs for as long as this lasts.
+
+    Raises:
+        server.triton.SetupError: it does not start, or does not answer.
+    """
+    with tempfile.NamedTemporaryFile(prefix="malgil-demo-", suffix=".log") as log:
+        with Server(ports=free_ports(), log=log) as server:
+            if server.wait_ready() is None:
+                raise SetupError("the search does not answer: run `make export` first")
+            yield server.grpc_url
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--url", help="gRPC HOST:PORT of a running server. Default: start one for this.")
+def demo(url: str | None) -> None:
+    """Ask a dozen queries of the sample catalog, and show what was understood."""
+    try:
+        with contextlib.nullcontext(url) if url else serving() as address:
+            show(address, Console(highlight=False))
+    except (SetupError, malgil.MalgilError) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    demo(prog_name="python -m server.demo")

@@ -1,13 +1,15 @@
-"""The first thing that anyone sees of Malgil."""
+"""`python -m server.demo`, the first thing that anyone sees of Malgil."""
 
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 
 import malgil
 from rich.console import Console
 
-from benchmarks import demo
+from server import demo
 from server.launcher import Server
 
 EXPECTED = [102, 106, 110, 411, 509, 702, 903, 1101, 1301, 1802, 509, 808, 1704, 1801, 100, 106, 100, 504, 411]
@@ -31,3 +33,12 @@ def test_the_demo_shows_a_row_for_every_query(server: Server) -> None:
     demo.show(server.grpc_url, Console(file=page, width=200))
     for query in demo.QUERIES:
         assert query in page.getvalue()
+
+
+def test_the_demo_runs_as_the_makefile_calls_it_and_a_wrong_address_is_one_sentence(server: Server) -> None:
+    command = [sys.executable, "-m", "server.demo", "--url"]
+    shown = subprocess.run([*command, server.grpc_url], capture_output=True, text=True, check=True, timeout=60)
+    assert "median" in shown.stdout
+    refused = subprocess.run([*command, "127.0.0.1:1"], capture_output=True, text=True, check=False, timeout=60)
+    assert refused.returncode == 1
+    assert len(refused.stderr.strip().splitlines()) == 1
