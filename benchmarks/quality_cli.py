@@ -11,7 +11,7 @@ from typing import Any
 import click
 import malgil
 from malgil_core.catalog.reading import read as read_catalog
-from malgil_core.ranking.cpu import Floats
+from malgil_core.ranking.types import Floats
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 

@@ -18,14 +18,16 @@ from pathlib import Path
 import click
 import numpy as np
 import numpy.typing as npt
-from malgil_core.ranking.cpu import CpuScorer, Want, unit
+from malgil_core.ranking.cpu import CpuScorer
+from malgil_core.ranking.topk import unit
+from malgil_core.ranking.types import QueryOptions
 
 Floats = npt.NDArray[np.float32]
 Work = Callable[[], object]
 TOP_K = 10
 PHRASES_PER_SERVICE = 7
 BATCHES = (1, 64)
-OPTIONS = {"services and thresholds": Want(TOP_K), "and surface, min_score": Want(TOP_K, "RECO", 0.05)}
+OPTIONS = {"services and thresholds": QueryOptions(TOP_K), "and surface, min_score": QueryOptions(TOP_K, "RECO", 0.05)}
 
 
 @dataclass

@@ -39,11 +39,11 @@ def search(
 
     def value(weights: Weights) -> float:
         corpus.lexical.weights = weights
-        shares = np.zeros_like(cosines)
-        for row, one in zip(shares, chosen, strict=True):
-            found = corpus.lexical.evidence(one.query)
-            np.maximum.at(row, corpus.service_of_row[found.rows], found.shares)
-        figures = quality.score(chosen, corpus.by_score(fused(cosines, shares)))
+        scores = np.zeros_like(cosines)
+        for row, one in zip(scores, chosen, strict=True):
+            found = corpus.lexical.matches(one.query)
+            np.maximum.at(row, corpus.service_of_row[found.rows], found.scores)
+        figures = quality.score(chosen, corpus.by_score(fused(cosines, scores)))
         gained = np.mean([found["recall@5"] + found["mrr@10"] for kind, found in figures.items() if kind != "all"])
         lost = sum(max(0.0, bare[kind]["recall@5"] - figures[kind]["recall@5"]) for kind in CLEAN if kind in figures)
         return float(gained - LOSS * lost)

@@ -16,7 +16,9 @@ import numpy as np
 from malgil_core.catalog.reading import Service
 from malgil_core.index import reader
 from malgil_core.index.writer import Embed, publish
-from malgil_core.ranking.cpu import CpuScorer, Floats, Want, unit
+from malgil_core.ranking.cpu import CpuScorer
+from malgil_core.ranking.topk import unit
+from malgil_core.ranking.types import Floats, QueryOptions
 
 from export.catalog.labelled import Labelled
 
@@ -72,7 +74,7 @@ def answers(
     found = []
     for query, vector in zip(queries, vectors, strict=True):
         # Services below the threshold make room for others: more than TOP may come into sight.
-        ranked = scorer.rank(vector[np.newaxis], [Want(4 * TOP)], [lexical.evidence(query.query)])[0]
+        ranked = scorer.rank(vector[np.newaxis], [QueryOptions(4 * TOP)], [lexical.matches(query.query)])[0]
         own = np.isfinite(index.thresholds[ranked.services]).tolist()
         found.append(Answer(query.id, index.ids_padded[ranked.services].tolist(), ranked.scores, own))
     return found

@@ -5,7 +5,7 @@ What is compared are keys (see keys.py), looked up in arrays that a publish made
 - prefix: the query begins the phrase, or one of its words.
 - initials: the same for queries of consonants alone, with the initial consonants of the phrase.
 - fuzzy: the query is few slips apart from the phrase or its beginning: OSA distance (Damerau 1964, restricted).
-- words: the query shares n-grams of keys with the phrase, the rarer the better: BM25.
+- words: the query scores n-grams of keys with the phrase, the rarer the better: BM25.
 
 The best of the first three, and the last, are taken as independent: share = 1 - (1 - best) · (1 - words).
 """
@@ -43,14 +43,14 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class LexicalMatches:
     """Phrases that a query's letters speak for, each once."""
 
     rows: Ints  # [n], ascending: index of the phrase
-    shares: Doubles  # [n], 0 to 1
+    scores: Doubles  # [n], 0 to 1
 
 
-NONE = Evidence(np.empty(0, np.int64), np.empty(0))
+NO_MATCHES = LexicalMatches(np.empty(0, np.int64), np.empty(0))
 
 
 class LexicalIndex:
@@ -81,13 +81,13 @@ class LexicalIndex:
         """One that is not read from a file; 40 µs a phrase."""
         return cls(spell(phrases), is_name, weights)
 
-    def evidence(self, query: str) -> Evidence:
+    def matches(self, query: str) -> LexicalMatches:
         """What the letters of a query speak for; nothing if it has none."""
         own, w = words(query), self.weights
         spelled = [keys(word) for word in own]
         letters = "".join(spelled)
         if not letters or len(letters) > LONGEST_QUERY:
-            return NONE
+            return NO_MATCHES
         near, share = self._words.find(key_grams(spelled), CANDIDATES)
         said = [(near, w.words * share)]
         begun = [self._begun(self._prefixes, letters, self._lengths), self._fuzzy(letters, near)]
@@ -125,14 +125,14 @@ class LexicalIndex:
         return times
 
 
-def _join(best: Sequence[tuple[Ints, Doubles]], independent: Sequence[tuple[Ints, Doubles]]) -> Evidence:
+def _join(best: Sequence[tuple[Ints, Doubles]], independent: Sequence[tuple[Ints, Doubles]]) -> LexicalMatches:
     """Shares by row: the best of some kinds, then what independent ones leave open, as 1 - (1 - a)(1 - b)."""
     rows, place = np.unique(np.concatenate([part[0] for part in (*best, *independent)]), return_inverse=True)
-    shares = np.zeros(len(rows))
+    scores = np.zeros(len(rows))
     at = sum(len(part[0]) for part in best)
-    np.maximum.at(shares, place[:at], np.concatenate([part[1] for part in best]))
+    np.maximum.at(scores, place[:at], np.concatenate([part[1] for part in best]))
     for own, share in independent:
         mine = place[at : at + len(own)]
-        shares[mine] = 1 - (1 - shares[mine]) * (1 - share)
+        scores[mine] = 1 - (1 - scores[mine]) * (1 - share)
         at += len(own)
-    return Evidence(rows, shares)
+    return LexicalMatches(rows, scores)

@@ -10,16 +10,11 @@ al. 2020) has no such bound: BM25 grows with the length of the query, and one we
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from malgil_core.lexical.index import Evidence
+from malgil_core.lexical.index import LexicalMatches
+from malgil_core.ranking.types import DECIMALS, Floats, Index, Ints, Ranked
 
-if TYPE_CHECKING:
-    from malgil_core.ranking.cpu import Floats, Index, Ints, Ranked
-
-DECIMALS = 6  # of scores: what is equal must tie, and float32 products add in another order for another batch
 SPELLED = 0.5  # evidence from which a hit shows the phrase with those letters, instead of the nearest in meaning
 
 
@@ -30,12 +25,12 @@ def fused(dense: Floats, lexical: Floats) -> Floats:
     return rounded
 
 
-def services_of(evidence: Evidence, index: Index) -> tuple[Ints, Ints, Floats]:
+def services_of(evidence: LexicalMatches, index: Index) -> tuple[Ints, Ints, Floats]:
     """Services that the letters speak for, ascending; for each its phrase with most evidence, and how much that is."""
     services = index.service_of_row[evidence.rows].astype(np.int64)
-    order = np.lexsort((evidence.rows, -evidence.shares, services))
+    order = np.lexsort((evidence.rows, -evidence.scores, services))
     first = order[np.flatnonzero(np.diff(services[order], prepend=-1))]
-    return services[first], evidence.rows[first], evidence.shares[first].astype(np.float32)
+    return services[first], evidence.rows[first], evidence.scores[first].astype(np.float32)
 
 
 def rows_of(services: Ints, starts: Ints) -> Ints:
@@ -46,7 +41,7 @@ def rows_of(services: Ints, starts: Ints) -> Ints:
     return rows
 
 
-def merge(dense: Ranked, spelled: Ranked, evidence: Evidence, index: Index, floor: Floats, top_k: int) -> Ranked:
+def merge(dense: Ranked, spelled: Ranked, evidence: LexicalMatches, index: Index, floor: Floats, top_k: int) -> Ranked:
     """The best services by both parts.
 
     Args:
@@ -57,17 +52,17 @@ def merge(dense: Ranked, spelled: Ranked, evidence: Evidence, index: Index, floo
         floor: [S], the least score for each service.
         top_k: at most so many.
     """
-    services, rows, shares = services_of(evidence, index)
+    services, rows, scores = services_of(evidence, index)
     spelled = spelled.at(np.argsort(spelled.services))
-    shown = np.where(shares >= SPELLED, rows, spelled.rows)
+    shown = np.where(scores >= SPELLED, rows, spelled.rows)
     alone = dense.at(np.flatnonzero(~np.isin(dense.services, services)))
-    scores = np.concatenate([alone.scores, fused(spelled.dense, shares)])
+    scores = np.concatenate([alone.scores, fused(spelled.dense, scores)])
     both = type(dense)(
         np.concatenate([alone.services, services]),
         np.concatenate([alone.rows, shown]),
         scores,
         np.concatenate([alone.dense, spelled.dense]),
-        np.concatenate([alone.lexical, shares]),
+        np.concatenate([alone.lexical, scores]),
     )
     enough = np.flatnonzero(scores >= floor[both.services])
     best = np.lexsort((index.ids_padded[both.services[enough]], -scores[enough]))[:top_k]

@@ -13,7 +13,7 @@ import numpy as np
 
 from malgil_core.index.reader import Generation
 from malgil_core.limits import DEFAULT_TOP_K, MAX_TEXT_BYTES, MAX_TOP_K
-from malgil_core.ranking.cpu import Floats, Ranked, Want
+from malgil_core.ranking.types import Floats, QueryOptions, Ranked
 
 Tensor = TypeVar("Tensor")
 
@@ -97,13 +97,13 @@ def check_embeddings(embeddings: Floats, dimension: int) -> None:
         raise ValueError("embedding holds a number that is not finite")
 
 
-def parse_wants(
+def parse_options(
     batch: int,
     top_k: Sequence[int] | None,
     surface: Sequence[bytes] | None,
     min_score: Sequence[float] | None,
     known_surfaces: Collection[str],
-) -> list[Want]:
+) -> list[QueryOptions]:
     """What each of a request's `batch` queries asks for; None where the optional tensor is absent.
 
     Raises:
@@ -112,12 +112,12 @@ def parse_wants(
     ks = [DEFAULT_TOP_K] * batch if top_k is None else [parse_top_k(int(k)) for k in top_k]
     surfaces = [None] * batch if surface is None else [parse_surface(s, known_surfaces) for s in surface]
     scores = [None] * batch if min_score is None else [parse_min_score(float(s)) for s in min_score]
-    return [Want(*want) for want in zip(ks, surfaces, scores, strict=True)]
+    return [QueryOptions(*wanted) for wanted in zip(ks, surfaces, scores, strict=True)]
 
 
-def lay_out(generation: Generation, ranked: Sequence[Ranked], wants: Sequence[Want]) -> dict[str, Any]:
+def lay_out(generation: Generation, ranked: Sequence[Ranked], options: Sequence[QueryOptions]) -> dict[str, Any]:
     """The output tensors of one request: K columns, K the largest top_k, padded with -1, "" and -inf."""
-    columns = max(want.top_k for want in wants)
+    columns = max(wanted.top_k for wanted in options)
     services = np.full((len(ranked), columns), -1, dtype=np.int64)
     rows = np.full((len(ranked), columns), -1, dtype=np.int64)
     scores, dense, lexical = (np.full((len(ranked), columns), -np.inf, dtype=np.float32) for _ in range(3))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from malgil_core.index.reader import Generation, GenerationError, current, folder_of, load
-from malgil_core.ranking.cpu import Scorer
+from malgil_core.ranking.types import Scorer
 from malgil_core.serving.metrics import Metrics
 
 POLL_SECONDS = 0.5  # a publish serves within this and the time it takes to load

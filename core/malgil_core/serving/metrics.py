@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from malgil_core.index.reader import Generation
-from malgil_core.ranking.cpu import Ranked
+from malgil_core.ranking.types import Ranked
 
 SEND_SECONDS = 0.5
 EDGES = (0.80, 0.84, 0.86, 0.88, 0.90, 0.92, 0.94, 0.96, 0.98, 1.0)

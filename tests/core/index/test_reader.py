@@ -155,10 +155,10 @@ def test_a_manifest_cannot_make_the_scorer_read_other_files_nor_trust_one_unread
 def test_letters_find_open_services_alone_and_only_if_they_are_wanted(published: Path) -> None:
     lexical = load(published).lexical
     assert lexical
-    assert lexical.evidence("송금").rows.tolist() == [6]
-    assert lexical.evidence("보내기").rows.tolist() == [8]
-    assert lexical.evidence("송금").shares.tolist() == [1.0]
-    assert lexical.evidence("닫힌 메뉴").shares.max() < 0.5
+    assert lexical.matches("송금").rows.tolist() == [6]
+    assert lexical.matches("보내기").rows.tolist() == [8]
+    assert lexical.matches("송금").scores.tolist() == [1.0]
+    assert lexical.matches("닫힌 메뉴").scores.max() < 0.5
     assert load(published, with_lexical=False).lexical is None
 
 

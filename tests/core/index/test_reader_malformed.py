@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from malgil_core.index.reader import FILES, FORMAT, Generation, GenerationError, current, folder_of, load, read_manifest
 from malgil_core.index.writer import publish
 from malgil_core.lexical.arrays import VERSION
-from malgil_core.ranking.cpu import CpuScorer, Want
+from malgil_core.ranking.cpu import CpuScorer
 from malgil_core.ranking.request import lay_out
+from malgil_core.ranking.types import QueryOptions
 from safetensors.numpy import load_file, save
 
 from tests.index import CATALOG, ENCODER, embed
@@ -42,12 +43,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def served(generation: Generation) -> None:
     """Answer queries from a generation, as the scorer does."""
-    for wanted in (Want(), Want(3, next(iter(generation.surfaces), None), 0.1)):
+    for wanted in (QueryOptions(), QueryOptions(3, next(iter(generation.surfaces), None), 0.1)):
         queries = generation.matrix[:1].repeat(len(QUERIES), axis=0)
         if not len(queries):
             return
         assert generation.lexical
-        evidence = [generation.lexical.evidence(query) for query in QUERIES]
+        evidence = [generation.lexical.matches(query) for query in QUERIES]
         wants = [wanted] * len(QUERIES)
         outputs = lay_out(generation, CpuScorer(generation).rank(queries, wants, evidence), wants)
         for name in ("score", "dense", "lexical"):

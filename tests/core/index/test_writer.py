@@ -17,7 +17,7 @@ import pytest
 from malgil_core.catalog.reading import CatalogError, Service
 from malgil_core.index.reader import current, folder_of, load
 from malgil_core.index.writer import point_at, publish
-from malgil_core.ranking.cpu import Floats
+from malgil_core.ranking.types import Floats
 
 from export import ROOT
 from tests.index import CATALOG, DIMENSION, ENCODER, as_format_1, embed, service

@@ -47,8 +47,8 @@ def test_an_index_from_a_file_says_exactly_what_one_made_on_the_spot_says(
         assert [array.tolist() for array in form] == [array.tolist() for array in own]
     indices = [LexicalIndex(letters, is_name) for letters in (made, stored)]
     for text in (query, *phrases):
-        ours, theirs = (index.evidence(text) for index in indices)
-        assert (ours.rows.tolist(), ours.shares.tobytes()) == (theirs.rows.tolist(), theirs.shares.tobytes())
+        ours, theirs = (index.matches(text) for index in indices)
+        assert (ours.rows.tolist(), ours.scores.tobytes()) == (theirs.rows.tolist(), theirs.scores.tobytes())
 
 
 def test_letters_of_other_phrases_are_refused_wherever_they_differ(file: Path) -> None:

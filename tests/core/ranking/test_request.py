@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from malgil_core.ranking.cpu import CpuScorer, Ranked, Want
+from malgil_core.ranking.cpu import CpuScorer
 from malgil_core.ranking.request import (
     check_embeddings,
     lay_out,
     parse_min_score,
+    parse_options,
     parse_query,
     parse_surface,
     parse_top_k,
-    parse_wants,
     require,
 )
+from malgil_core.ranking.types import QueryOptions, Ranked
 
 from tests.index import generation
 
@@ -121,23 +122,23 @@ def test_an_embedding_of_the_index_s_width_is_taken() -> None:
 
 
 def test_what_is_not_asked_for_has_the_documented_default() -> None:
-    assert parse_wants(2, None, None, None, SURFACES) == [Want(10, None, None)] * 2
+    assert parse_options(2, None, None, None, SURFACES) == [QueryOptions(10, None, None)] * 2
 
 
 def test_each_query_of_a_request_gets_its_own_options() -> None:
-    wants = parse_wants(2, [3, 50], [b"HOME", "추천".encode()], [0.5, -1.0], SURFACES)
-    assert wants == [Want(3, "HOME", 0.5), Want(50, "추천", -1.0)]
+    options = parse_options(2, [3, 50], [b"HOME", "추천".encode()], [0.5, -1.0], SURFACES)
+    assert options == [QueryOptions(3, "HOME", 0.5), QueryOptions(50, "추천", -1.0)]
     with pytest.raises(ValueError, match="top_k is 0"):
-        parse_wants(2, [3, 0], None, None, SURFACES)
+        parse_options(2, [3, 0], None, None, SURFACES)
 
 
 @pytest.fixture
 def answer() -> dict[str, Any]:
     """The tensors of a request with three queries: two hits of 4 wanted, one of 1, none of 2."""
     index = generation(np.eye(3, dtype=np.float32)[[0, 0, 1]], [0, 0, 1], [70, 30])
-    wants = [Want(4), Want(1), Want(2, min_score=1.0)]
+    options = [QueryOptions(4), QueryOptions(1), QueryOptions(2, min_score=1.0)]
     queries = np.array([[0.8, 0.6, 0], [0, 1, 0], [0, 0, 1]], np.float32)
-    return lay_out(index, CpuScorer(index).rank(queries, wants), wants)
+    return lay_out(index, CpuScorer(index).rank(queries, options), options)
 
 
 def test_an_answer_is_as_wide_as_its_widest_query_and_padded_behind_the_hits(answer: dict[str, Any]) -> None:
@@ -165,5 +166,5 @@ def test_an_answer_has_the_types_of_the_contract(answer: dict[str, Any]) -> None
 
 def test_an_answer_without_any_open_service_is_all_padding() -> None:
     index = generation(np.empty((0, 2), np.float32), [], [])
-    answer = lay_out(index, [Ranked.nothing()], [Want(2)])
+    answer = lay_out(index, [Ranked.nothing()], [QueryOptions(2)])
     assert (answer["id"].tolist(), answer["phrase"].tolist()) == ([[-1, -1]], [[b"", b""]])

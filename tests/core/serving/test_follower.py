@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from malgil_core.index.reader import Generation, folder_of
 from malgil_core.index.writer import point_at, publish
-from malgil_core.ranking.cpu import CpuScorer, Scorer, Want
+from malgil_core.ranking.cpu import CpuScorer
+from malgil_core.ranking.types import QueryOptions, Scorer
 from malgil_core.serving.follower import LiveIndex
 
 from tests.index import CATALOG, ENCODER, embed, service
@@ -102,17 +103,17 @@ def test_the_letters_of_what_is_published_are_looked_at_unless_the_scorer_is_tol
         assert live.serving
         lexical = live.serving.generation.lexical
         assert (lexical is not None) == with_lexical
-        assert lexical is None or lexical.evidence("ㅅㄱ").rows.tolist() == [0, 1]
+        assert lexical is None or lexical.matches("ㅅㄱ").rows.tolist() == [0, 1]
 
 
 def test_a_batch_in_hand_is_answered_from_the_generation_it_began_with(house: House) -> None:
     serving = house.live.serving
     assert serving
-    before = serving.scorer.rank(serving.generation.matrix[:1], [Want()])[0]
+    before = serving.scorer.rank(serving.generation.matrix[:1], [QueryOptions()])[0]
     house.publish("환전", "대출", "송금")
     house.live.refresh()
     assert house.number == 2
-    after = serving.scorer.rank(serving.generation.matrix[:1], [Want()])[0]
+    after = serving.scorer.rank(serving.generation.matrix[:1], [QueryOptions()])[0]
     assert serving.generation.number == 1
     assert serving.generation.names_padded[after.services].tolist() == ["송금".encode()]
     assert after.scores.tolist() == before.scores.tolist()
@@ -241,6 +242,6 @@ def test_the_scorer_that_serves_is_made_from_the_generation_that_serves(house: H
     house.live.refresh()
     serving = house.live.serving
     assert serving
-    own = serving.scorer.rank(serving.generation.matrix[[0]], [Want(1)])[0]
+    own = serving.scorer.rank(serving.generation.matrix[[0]], [QueryOptions(1)])[0]
     assert serving.generation.names_padded[own.services].tolist() == ["대출".encode()]
     np.testing.assert_allclose(own.scores, 1, atol=1e-6)

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 from malgil_core.index.reader import folder_of, load
 from malgil_core.index.writer import point_at, publish
-from malgil_core.ranking.cpu import CpuScorer, Ranked
+from malgil_core.ranking.cpu import CpuScorer
+from malgil_core.ranking.types import Ranked
 from malgil_core.serving.follower import LiveIndex
 from malgil_core.serving.metrics import GAUGES, SEND_SECONDS, Metrics
 from tritonclient import grpc
