@@ -1,1 +1,1 @@
-"""What a server must survive for hours: publishes, kills, overload, and whatever a client may send."""
+"""Soak tests, run by `python -m tests.soak`: what a server must survive, from publishes to kills to any request."""

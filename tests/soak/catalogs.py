@@ -1,8 +1,8 @@
-"""Catalogues that give away a torn answer: one whose hits do not all belong to the generation that it names.
+"""Catalogs by which a torn answer is seen: one whose hits do not all belong to the generation that it names.
 
 Names, paths and one phrase of each service carry the generation's number. TOPICS stand in every generation, so that
-their vectors are kept from one to the next, but each with another service: the search for a topic must find, by meaning
-and by letters, the service that has it in the generation that answers. Generations in turn have more and fewer
+their vectors are kept from one to the next, but each with another service: the search for a topic must find, by cosine
+and by lexical match, the service that has it in the generation that answers. Generations in turn have more and fewer
 services, other ids, and other services that are closed.
 """
 
@@ -50,7 +50,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Marked:
-    """The catalogue of one generation."""
+    """The catalog of one generation."""
 
     number: int
 
@@ -79,7 +79,7 @@ class Marked:
         )
 
     @cached_property
-    def owners(self) -> dict[str, Service]:
+    def service_of(self) -> dict[str, Service]:
         """Topic → the service that has it."""
         return {phrase: service for service in self.services for phrase in service.phrases if phrase in TOPICS}
 
@@ -107,13 +107,16 @@ class Marked:
         scores = [hit.score for hit in answer]
         if scores != sorted(scores, reverse=True):
             yield f"scores do not fall: {scores}"
-        owner = self.owners[asked.query]
-        if owner.id not in self.shown(asked.surface):
+        service = self.service_of[asked.query]
+        if service.id not in self.shown(asked.surface):
             return
         first = answer[0]
-        if (first.id, first.phrase) != (owner.id, asked.query):
-            yield f"{asked.query!r} finds id {first.id} by {first.phrase!r} first, not id {owner.id}"
-        for part in ("dense", "lexical"):  # a matrix, or letters, of another generation would prefer another service
+        if (first.id, first.phrase) != (service.id, asked.query):
+            yield f"{asked.query!r} finds id {first.id} by {first.phrase!r} first, not id {service.id}"
+        for part in (
+            "dense",
+            "lexical",
+        ):  # those of another generation would prefer another service
             values = [getattr(hit, part) for hit in answer]
             if values[0] is not None and values[0] < max(values):
                 yield f"{asked.query!r} is nearer to another service by its {part} score: {values}"

@@ -58,7 +58,7 @@ def run(
         repository: a model repository with an index beside it.
         log: where the servers' output goes.
         each: rounds.
-        victims: whom to kill: tritonserver, or a Python model.
+        victims: what to kill: tritonserver, or a Python model.
         advance: called with (kills done, kills in all).
 
     Raises:
@@ -115,8 +115,8 @@ def _supervised(repository: Path, log: Path) -> Iterator[tuple[subprocess.Popen[
         launcher = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream, text=True)
     try:
         assert launcher.stdout is not None
-        said = "".join(launcher.stdout.readline() for _ in range(START_LINES))
-        url = re.search(r"gRPC +(\S+)", said)
+        printed = "".join(launcher.stdout.readline() for _ in range(START_LINES))
+        url = re.search(r"gRPC +(\S+)", printed)
         if not url:
             raise SetupError(f"`python -m server` did not start: see {log}")
         yield launcher, url[1]

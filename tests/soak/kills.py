@@ -13,11 +13,10 @@ from malgil_core.catalog import reading as catalog
 from malgil_core.catalog.reading import Service
 from malgil_core.index import history, reader
 
-from benchmarks.soak.victims import Finding, House
-from export import ROOT
+from benchmarks import CATALOG
+from tests.soak.publishers import Finding, PublishedIndex
 
-SAMPLE = ROOT / "catalogs" / "finance.jsonl"
-REHEARSALS = 5  # publishes that nobody kills, to learn how long one takes
+REHEARSALS = 5  # publishes that are not killed, to learn how long one takes
 BEYOND = 1.15  # kills are spread over this many times that
 EVERY = 4  # of so many kills, one happens while a second publisher is at work
 MOST_PROBLEMS = 5  # that are told in words
@@ -35,7 +34,7 @@ class Kills:
         littered: publishes that ended well and left something of a killed one.
         contested: kills of a publisher that held the lock another waited for, or that waited for it.
         acknowledged: publishes that returned before the kill, or were not killed.
-        publish_s: median seconds of a publish that nobody kills, old generations collected; kills were spread over
+        publish_s: median seconds of a publish that is not killed, old generations collected; kills were spread over
             BEYOND times that.
         died: step → kills in it, of those with one publisher alone.
         problems: the first few findings, in words.
@@ -69,7 +68,7 @@ def run(
         kills: how many.
         seed: of the instants.
         advance: called with (kills done, kills in all).
-        sample: services to publish; None is the sample catalogue.
+        sample: services to publish; None is the sample catalog.
 
     Raises:
         RuntimeError: a publisher does not even begin; the text is its error.
@@ -80,22 +79,22 @@ def run(
         counts.update({what for what, _ in found})  # once for each kill
         problems.extend(f"{when}: {what}: {sentence}" for what, sentence in found)
 
-    with House(folder, repository, catalog.read(SAMPLE) if sample is None else sample) as house:
-        publish_s = statistics.median(house.rehearse() for _ in range(REHEARSALS))
+    with PublishedIndex(folder, repository, catalog.read(CATALOG) if sample is None else sample) as index:
+        publish_s = statistics.median(index.rehearse() for _ in range(REHEARSALS))
         instants = [(i + rng.random()) / kills * publish_s * BEYOND for i in range(kills)]
         rng.shuffle(instants)
         for done, instant in enumerate(instants):
             advance(done, kills)
             if done % EVERY == EVERY - 1:
-                contested, found = house.kill_one_of_two(instant, victim_first=rng.random() < 0.5)
+                contested, found = index.kill_one_of_two(instant, victim_first=rng.random() < 0.5)
                 counts["contested"] += contested
             else:
-                step, found = house.kill(instant)
+                step, found = index.kill(instant)
                 died[step] += 1
-            note(f"kill {done + 1}", [*found, *findings(house.index, house.acknowledged, house.lines)])
+            note(f"kill {done + 1}", [*found, *findings(index.folder, index.acknowledged, index.lines)])
         advance(kills, kills)
-        house.rehearse()
-        note("after the last", [*house.litter(), *findings(house.index, house.acknowledged, house.lines)])
+        index.rehearse()
+        note("after the last", [*index.litter(), *findings(index.folder, index.acknowledged, index.lines)])
     return Kills(
         count=kills,
         torn=counts["torn"],
@@ -103,7 +102,7 @@ def run(
         stuck=counts["stuck"],
         littered=counts["littered"],
         contested=counts["contested"],
-        acknowledged=len(house.acknowledged),
+        acknowledged=len(index.acknowledged),
         publish_s=publish_s,
         died=dict(died.most_common()),
         problems=tuple(problems[:MOST_PROBLEMS]),
@@ -116,9 +115,9 @@ def findings(
     """What is wrong with an index, each as ("torn" or "lost", a sentence).
 
     Args:
-        index: the index folder, of which nobody publishes now.
+        index: the index folder, into which no process publishes now.
         acknowledged: generation → the attempt that was told its number.
-        lines_of: attempt → its catalogue; the paths of its services end in " > ATTEMPT".
+        lines_of: attempt → its catalog; the paths of its services end in " > ATTEMPT".
     """
     numbers, newest = history.numbers(index), max(acknowledged, default=0)
     try:

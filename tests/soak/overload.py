@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from grpc import aio
 
-from benchmarks.soak.fuzz_values import string
-from benchmarks.soak.fuzz_wire import INFER, Call, grpc_infer
 from server.launcher import Server
+from tests.soak.wire import INFER, Call, grpc_infer, string
 
 CLIENTS = 256  # that each wait for their answer: as many as the server takes without refusing any
 CHANNELS = 4  # connections

@@ -1,4 +1,4 @@
-"""The processes of a server while it is fuzzed: whether all live, and how much memory they hold."""
+"""The processes of a server under test: whether all live, and how much memory they hold."""
 
 from __future__ import annotations
 

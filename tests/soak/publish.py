@@ -23,11 +23,11 @@ from malgil_core.index.writer import next_number, publish
 from tritonclient import grpc
 from tritonclient.utils import np_to_triton_dtype
 
-from benchmarks.soak.catalogs import SURFACE, TOPICS, Asked, Marked
 from export.catalog import embedding
 from export.catalog.cli import KEEP
 from server.launcher import Server
 from server.triton import SetupError
+from tests.soak.catalogs import SURFACE, TOPICS, Asked, Marked
 
 SERVES_WITHIN = 2.0  # seconds from a publish that returned to the first answer of its generation
 GIVE_UP = 10.0  # seconds after which that is not waited for any longer
@@ -96,7 +96,7 @@ def run(
         number = next_number(index)
         ledger.expect(Marked(number))
         if publish(Marked(number).services, index, metadata, embed) != number:
-            raise SetupError(f"{index}: somebody else publishes there too")
+            raise SetupError(f"{index}: another process publishes there too")
         returned = time.monotonic()
         history.collect(index, KEEP)  # as the command does
         return number, returned
@@ -140,9 +140,9 @@ class Ledger:
         self._newest = 0
         self._changed = threading.Condition()
 
-    def expect(self, catalogue: Marked) -> None:
+    def expect(self, catalog: Marked) -> None:
         """A generation that is about to be published."""
-        self._expected[catalogue.number] = catalogue
+        self._expected[catalog.number] = catalog
 
     def failure(self, error: Exception) -> None:
         """A request was not answered."""
@@ -258,7 +258,7 @@ def _single(client: malgil.SearchClient, asked: Asked, explain: bool) -> list[An
 
 
 def _batch(client: Any, many: Sequence[Asked]) -> list[Answer] | Exception:
-    """One request with several queries, each with a top_k of its own; the client of the house sends no such batches."""
+    """One request with several queries, each with a top_k of its own; the client sends no such batches."""
     some = [Asked(asked.query, asked.top_k or 10) for asked in many]
     tensors = {
         "query": np.array([[asked.query.encode()] for asked in some], dtype=np.object_),

@@ -1,4 +1,4 @@
-"""A publisher to be killed: `python -m benchmarks.soak.publisher INDEX CATALOGUE VECTORS REPOSITORY KEEP`.
+"""A publisher to be killed: `python -m tests.soak.publisher INDEX CATALOG VECTORS REPOSITORY KEEP`.
 
 It prints READY, waits for a line on its standard input, publishes, prints the generation's number as soon as `publish`
 has returned, collects old generations as the command does, and prints COLLECTED. What it embeds was embedded before.
@@ -26,19 +26,19 @@ def save_vectors(path: Path, texts: Sequence[str], vectors: Vectors) -> None:
     path.with_suffix(".json").write_text(json.dumps(texts), encoding="utf-8")
 
 
-def main(index: Path, catalogue: Path, vectors: Path, repository: Path, keep: int) -> None:
+def main(index: Path, file: Path, vectors: Path, repository: Path, keep: int) -> None:
     """Publish once when told to."""
     texts = json.loads(vectors.with_suffix(".json").read_text(encoding="utf-8"))
     vector_of = dict(zip(texts, load_file(vectors)["vectors"], strict=True))
     encoder = json.loads((repository / "tokenizer" / "1" / "encoder.json").read_text(encoding="utf-8"))
-    services = catalog.read(catalogue)
+    services = catalog.read(file)
     print(READY, flush=True)
-    if not sys.stdin.readline():  # who should have said so has ended
+    if not sys.stdin.readline():  # the process that should say so has stopped
         return
     print(publish(services, index, encoder, lambda new: np.stack([vector_of[text] for text in new])), flush=True)
     history.collect(index, keep)
     print(COLLECTED, flush=True)
-    sys.stdin.read()  # until it is killed, or nobody is there to do it
+    sys.stdin.read()  # until it is killed, or its parent has stopped
 
 
 if __name__ == "__main__":

@@ -1,24 +1,24 @@
-"""The fuzzer of the live server: it finds nothing, and it would find something."""
+"""Random requests to the live server: nothing is found, and what is wrong would be found and shrunk."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
-from benchmarks.soak.fuzz import Tally, record, run
-from benchmarks.soak.fuzz_expect import BAD, OK, UNREADABLE, status
-from benchmarks.soak.fuzz_known import CALLS, difference
-from benchmarks.soak.fuzz_processes import RSS_BOUND_MB, SHM_BOUND_MB, Growth, Memory, Processes
-from benchmarks.soak.fuzz_requests import Request, make
-from benchmarks.soak.fuzz_send import Reply, Sender
-from benchmarks.soak.fuzz_tensors import wraps
-from benchmarks.soak.fuzz_wire import Message, Tensor
 from server.launcher import Server
+from tests.soak.fuzz.answers import CALLS, difference
+from tests.soak.fuzz.requests import GOOD, Burst, Request, bursts, good
+from tests.soak.fuzz.run import CrashError, HarmError, Target, WrongStatusError, run, storm
+from tests.soak.fuzz.sender import Reply
+from tests.soak.fuzz.statuses import BAD, UNREADABLE, status
+from tests.soak.fuzz.tensors import wraps
+from tests.soak.processes import RSS_BOUND_MB, SHM_BOUND_MB, Growth, Memory, Processes
+from tests.soak.wire import Call, Tensor, grpc_infer, string
 
 WIDTH = 384
 SEARCH: dict[str, Any] = {
@@ -27,56 +27,73 @@ SEARCH: dict[str, Any] = {
     "score": np.array([[0.9, 0.8, 0.79999]], np.float32),
     "generation": np.array([[1]]),
 }
-MESSAGE = Message(True, "", b"")
 
 
 def test_bad_requests_of_all_kinds_are_refused_and_harm_no_good_one(server: Server) -> None:
     told: list[tuple[int, int]] = []
     found = run(server, 1500, seed=7, advance=lambda done, total: told.append((done, total)))
-    assert (found.crashes, found.wrong_status, found.harmed) == (0, 0, 0), found.examples
-    assert found.requests == 1500
+    assert (found.crashes, found.wrong_status, found.harmed) == (0, 0, 0), "\n".join(found.examples)
+    assert found.requests >= 1500
     assert found.good > 100
     assert told[-1] == (1500, 1500)
     assert not found.leaked, (found.rss_growth_mb, found.shm_growth_mb)
     assert found.rss_growth_mb.keys() == {"tritonserver", "tokenizer_0_0", "encoder_0_0", "scorer_0_0"}
 
 
-def test_a_wrong_recorded_answer_is_harm_over_both_protocols(server: Server) -> None:
-    goods = [request for request in (make(1, number, WIDTH) for number in range(800)) if request.good == 0]
-    assert len({request.message.grpc for request in goods}) == 2
-
-    async def judged() -> Tally:
-        async with Sender(server.grpc_url, server.http_url) as sender:
-            tally = Tally(1, await record(sender))
-            for request in goods:
-                tally.judge(request, await sender.send(request.message))
-            assert tally.counts["harmed"] == 0, tally.examples
-            tally.known[0]["id"] = tally.known[0]["id"] + 1
-            for request in goods:
-                tally.judge(request, await sender.send(request.message))
-            return tally
-
-    tally = asyncio.run(judged())
-    assert tally.counts["harmed"] == len(goods)
-    assert (tally.examples[0].kind, tally.examples[0].number) == ("harmed", goods[0].number)
+def test_a_wrong_answer_is_harm_over_both_protocols(server: Server) -> None:
+    with Target(server) as target:
+        for over_grpc in (True, False):
+            target.check((good(0, over_grpc),))
+        target.known[0]["id"] = target.known[0]["id"] + 1
+        for over_grpc in (True, False):
+            with pytest.raises(HarmError, match=r"id\[0, 0\]"):
+                target.check((good(1, over_grpc), good(0, over_grpc)))
 
 
-def test_the_same_seed_makes_the_same_requests_and_another_does_not() -> None:
-    some = [make(3, number, WIDTH) for number in range(400)]
-    assert some == [make(3, number, WIDTH) for number in range(400)]
-    assert sum(one == make(4, one.number, WIDTH) for one in some) < 40
+def test_a_failure_names_the_one_request_that_shows_it(server: Server) -> None:
+    def odd(burst: Burst) -> Burst:
+        """One of the requests is expected to be refused, and is not."""
+        return tuple(replace(one, good=None, expected=BAD) if one.good == 2 else one for one in burst)
+
+    with Target(server) as target:
+        (failure,) = storm(target, bursts(WIDTH).map(odd), examples=60, seed=1)
+        assert isinstance(failure, WrongStatusError)
+        assert "good request 2" in str(failure)
+        assert "instead of 400 or INVALID_ARGUMENT" in str(failure)
 
 
-def test_every_kind_of_request_is_in_the_mix() -> None:
-    some = [make(5, number, WIDTH) for number in range(4000)]
-    assert 0.08 < sum(request.good is not None for request in some) / len(some) < 0.16
-    assert {request.good for request in some} == {None, *range(len(CALLS))}
-    calls = Counter(request.message.grpc for request in some)
-    assert min(calls.values()) > 1500
-    sent = " ".join(request.what for request in some)
+def test_the_same_seed_sends_the_same_requests_and_another_does_not() -> None:
+    def sent(seed: int) -> list[Burst]:
+        found: list[Burst] = []
+
+        @hypothesis.seed(seed)
+        @settings(max_examples=20, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(bursts(WIDTH))
+        def collect(burst: Burst) -> None:
+            found.append(burst)
+
+        collect()
+        return found
+
+    assert sent(3) == sent(3) != sent(4)
+
+
+def test_every_kind_of_request_is_sent_in_bodies_of_moderate_size() -> None:
+    some: list[Request] = []
+
+    @hypothesis.seed(5)
+    @settings(max_examples=400, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(bursts(WIDTH))
+    def collect(burst: Burst) -> None:
+        assert sum(one.good is not None for one in burst) == GOOD
+        some.extend(burst)
+
+    collect()
+    assert {one.good for one in some} == {None, *range(len(CALLS))}
+    assert 0.2 < sum(one.message.grpc for one in some) / len(some) < 0.8
+    sent = " ".join(one.what for one in some)
     for model in ("search", "embed", "tokenizer", "encoder", "scorer"):
-        assert f"gRPC {model}: " in sent
-        assert f"HTTP {model}: " in sent
+        assert f"{model}: " in sent
     for kind in (
         "batch of 65",
         "of shape",
@@ -90,30 +107,42 @@ def test_every_kind_of_request_is_in_the_mix() -> None:
         "gzip",
     ):
         assert kind in sent, kind
-    assert sum(len(request.message.body) for request in some) / len(some) < 20_000
+    assert sum(len(one.message.body) for one in some) / len(some) < 20_000
+
+
+class Recorded(Target):
+    """A target that replays one reply instead of asking a server."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.known, self._reply = [SEARCH], reply
+
+    def check(self, burst: Burst) -> None:
+        for request in burst:
+            self._judge(request, self._reply)
+
+
+BLANK = Request("blank", grpc_infer(Call("search", (string("query", b" "),))), BAD)
 
 
 @pytest.mark.parametrize(
-    ("came", "kind"),
+    ("came", "error"),
     [
-        (Reply("INVALID_ARGUMENT", "top_k is 0"), None),
-        (Reply("OK"), "wrong_status"),
-        (Reply("INTERNAL", "Traceback"), "wrong_status"),
-        (Reply("DEADLINE_EXCEEDED", "30 s", late=True), "crash"),
+        (Reply("OK"), WrongStatusError),
+        (Reply("INTERNAL", "Traceback"), WrongStatusError),
+        (Reply("DEADLINE_EXCEEDED", "30 s", late=True), CrashError),
     ],
 )
-def test_a_bad_request_answered_otherwise_is_counted_and_kept(came: Reply, kind: str | None) -> None:
-    tally = Tally(11, [])
-    tally.judge(Request(42, "top_k 0", MESSAGE, BAD), came)
-    assert {name for name, count in tally.counts.items() if count} == ({kind} if kind else set())
-    assert [(one.kind, one.seed, one.number) for one in tally.examples] == ([(kind, 11, 42)] if kind else [])
+def test_a_bad_request_answered_otherwise_is_a_failure_that_shows_the_request(
+    came: Reply, error: type[Exception]
+) -> None:
+    Recorded(Reply("INVALID_ARGUMENT", "query is blank")).check((BLANK,))
+    with pytest.raises(error, match=r"gRPC .*ModelInfer: blank"):
+        Recorded(came).check((BLANK,))
 
 
 def test_a_good_request_that_is_refused_is_harmed() -> None:
-    tally = Tally(11, [SEARCH])
-    tally.judge(Request(1, "good", MESSAGE, OK, 0), Reply("INVALID_ARGUMENT", "somebody else's"))
-    assert tally.counts["harmed"] == 1
-    assert "somebody else's" in tally.examples[0].came
+    with pytest.raises(HarmError, match="another's text is blank"):
+        Recorded(Reply("INVALID_ARGUMENT", "another's text is blank")).check((good(0, True),))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +177,7 @@ def test_a_failing_model_is_never_taken_for_triton_s_refusal_to_read() -> None:
 
 def test_steady_growth_beyond_a_bound_is_a_leak_in_any_process_or_region_and_one_step_is_not() -> None:
     def grown(rss: tuple[float, float], shm: tuple[float, float] = (0, 0)) -> Growth:
-        points = (Memory({"a": 7, "b": int(own * 2**20)}, int(one * 2**20)) for own, one in zip(rss, shm, strict=True))
+        points = (Memory({"a": 7, "b": int(b * 2**20)}, int(c * 2**20)) for b, c in zip(rss, shm, strict=True))
         return Growth.between(Memory({"a": 7, "b": 0}, 0), *points)
 
     assert grown((RSS_BOUND_MB * 0.6, RSS_BOUND_MB * 1.2)).leaked
@@ -160,13 +189,17 @@ def test_steady_growth_beyond_a_bound_is_a_leak_in_any_process_or_region_and_one
     assert grown((5, 10), (1, 3)).shm_mb == 3.0
 
 
-def test_a_process_that_is_gone_is_seen_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_is_gone_is_seen_once_and_every_later_burst_fails_with_the_one_that_did_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Target(server) as target:
+        monkeypatch.setattr("server.stubs.lives", lambda process: process.pid != server.process.pid)
+        for burst in ((BLANK,), (good(0, True),)):
+            with pytest.raises(CrashError, match=r"(?s)tritonserver died after.*blank"):
+                target.check(burst)
+        assert target.processes.dead
     processes = Processes(server)
-    assert processes.look() == []
-    monkeypatch.setattr("server.stubs.lives", lambda process: process.pid != server.process.pid)
-    assert processes.look() == ["tritonserver"]
-    assert processes.look() == []
-    assert processes.dead
+    assert (processes.look(), processes.look()) == (["tritonserver"], [])
 
 
 def test_shapes_that_wrap_around_to_what_is_sent_are_known() -> None:

@@ -13,8 +13,8 @@ from malgil_core.index.history import Line
 from malgil_core.index.reader import folder_of
 from malgil_core.index.writer import point_at, publish
 
-from benchmarks.soak import kills, victims
 from tests.index import CATALOG, ENCODER, embed, service
+from tests.soak import kills, publishers
 
 ATTEMPTS = {
     attempt: [service(i, f"{attempt}번 메뉴 {i}", path=f"전체 > {attempt}") for i in range(3)] for attempt in (1, 2, 3)
@@ -47,7 +47,7 @@ def rename_by_hand(index: Path) -> None:
     point_at(index, 3)
 
 
-def other_catalogue(index: Path) -> None:
+def other_catalog(index: Path) -> None:
     publish([service(1, "남의 메뉴", path="전체 > 2")], index, ENCODER, embed)
 
 
@@ -70,7 +70,7 @@ def test_a_sound_index_has_no_finding(index: Path) -> None:
         (lambda index: shutil.rmtree(folder_of(index, 3)), "torn", "CURRENT names 3, which is not there"),
         (lambda index: cut(index, 3), "torn", "its checksum is not the manifest's"),
         (lambda index: cut(index, 1), "torn", "its checksum is not the manifest's"),
-        (other_catalogue, "torn", "generation 4 is not what attempt 2 published"),
+        (other_catalog, "torn", "generation 4 is not what attempt 2 published"),
     ],
 )
 def test_what_is_torn_or_lost_is_seen(index: Path, harm: Callable[[Path], object], what: str, sentence: str) -> None:
@@ -82,35 +82,35 @@ def test_what_is_torn_or_lost_is_seen(index: Path, harm: Callable[[Path], object
 def test_a_lock_that_outlives_its_publisher_and_what_it_left_are_seen(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with victims.House(tmp_path, repository, CATALOG) as house:
-        house.rehearse()
-        assert house.litter() == []
-        (house.index / "generations" / ".000009.tmp").mkdir()
-        assert house.litter() == [("littered", ".000009.tmp is left")]
-        with (house.index / ".lock").open("w") as lock:
+    with publishers.PublishedIndex(tmp_path, repository, CATALOG) as index:
+        index.rehearse()
+        assert index.litter() == []
+        (index.folder / "generations" / ".000009.tmp").mkdir()
+        assert index.litter() == [("littered", ".000009.tmp is left")]
+        with (index.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            step, found = house.kill(0.05)
-            monkeypatch.setattr(victims, "PATIENCE", 1)
-            waited, stuck = house.kill_one_of_two(0.05, victim_first=True)
-            with pytest.raises(RuntimeError, match="that nobody killed failed"):
-                house.rehearse()
+            step, found = index.kill(0.05)
+            monkeypatch.setattr(publishers, "PATIENCE", 1)
+            waited, stuck = index.kill_one_of_two(0.05, victim_first=True)
+            with pytest.raises(RuntimeError, match="that was not killed failed"):
+                index.rehearse()
         monkeypatch.undo()
         assert (waited, [what for what, _ in stuck]) == (True, ["stuck"])
         assert (step, [what for what, _ in found]) == ("before the first write", ["stuck"])
-        assert house.kill(0)[1] == []
+        assert index.kill(0)[1] == []
 
 
 def test_a_publisher_that_cannot_begin_says_why() -> None:
-    publisher = victims.Publisher([sys.executable, "-c", "raise ValueError('no catalogue')"], 1)
-    with pytest.raises(RuntimeError, match="no catalogue"):
+    publisher = publishers.Publisher([sys.executable, "-c", "raise ValueError('no catalog')"], 1)
+    with pytest.raises(RuntimeError, match="no catalog"):
         publisher.get_ready()
 
 
-def test_a_publisher_whose_master_is_gone_publishes_nothing(repository: Path, tmp_path: Path) -> None:
-    with victims.House(tmp_path, repository, CATALOG) as house:
-        publisher = house._next()
-        assert publisher.end(kill=False) == ""
-        assert (publisher.number, list(house.index.iterdir())) == (None, [])
+def test_a_publisher_whose_parent_is_gone_publishes_nothing(repository: Path, tmp_path: Path) -> None:
+    with publishers.PublishedIndex(tmp_path, repository, CATALOG) as index:
+        publisher = index._next()
+        assert publisher.stop(kill=False) == ""
+        assert (publisher.number, list(index.folder.iterdir())) == (None, [])
 
 
 def test_killed_publishers_tear_and_lose_nothing(repository: Path, tmp_path: Path) -> None:
@@ -120,5 +120,5 @@ def test_killed_publishers_tear_and_lose_nothing(repository: Path, tmp_path: Pat
     assert found.problems == ()
     assert sum(found.died.values()) == 9
     assert len(found.died) >= 3, found  # not all at the same instant
-    assert found.acknowledged >= kills.REHEARSALS + 1 + 3  # nobody killed these
+    assert found.acknowledged >= kills.REHEARSALS + 1 + 3  # these were not killed
     assert steps == [(done, 12) for done in range(13)]

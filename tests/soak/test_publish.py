@@ -19,10 +19,10 @@ from malgil_core.lexical.index import LexicalIndex
 from malgil_core.ranking.cpu import CpuScorer
 from malgil_core.ranking.types import QueryOptions
 
-from benchmarks.soak import publish
-from benchmarks.soak.catalogs import SURFACE, TOPICS, Asked, Marked
 from server.launcher import Server, free_ports
 from tests.index import ENCODER, embed
+from tests.soak import publish
+from tests.soak.catalogs import SURFACE, TOPICS, Asked, Marked
 
 Tear = Callable[[SearchResult], SearchResult]
 
@@ -32,20 +32,20 @@ def hits_replaced(answer: SearchResult, **fields: object) -> SearchResult:
     return SearchResult((*answer.hits[:-1], dataclasses.replace(answer.hits[-1], **fields)), answer.generation)  # type: ignore[arg-type]
 
 
-def answered(folder: Path, number: int, asked: Asked, matrix_of: int, letters_of: int) -> SearchResult:
-    """An answer as the scorer makes it, with the matrix and the letters of these generations."""
-    named, other, letters = (load(folder_of(folder, n)) for n in (number, matrix_of, letters_of))
+def answered(folder: Path, number: int, asked: Asked, matrix_of: int, lexical_of: int) -> SearchResult:
+    """An answer as the scorer makes it, with the matrix and the lexical index of these generations."""
+    named, other, lexical = (load(folder_of(folder, n)) for n in (number, matrix_of, lexical_of))
     rows = min(len(named.matrix), len(other.matrix))
     matrix = named.matrix.copy()
     matrix[:rows] = other.matrix[:rows]
     mixed = dataclasses.replace(named, matrix=matrix)
-    own, others = ([text.decode() for text in one.phrases_padded[:-1]] for one in (named, letters))
-    index = LexicalIndex.of((others + own[len(others) :])[: len(own)], named.is_name)
+    texts, others = ([text.decode() for text in one.phrases_padded[:-1]] for one in (named, lexical))
+    index = LexicalIndex.of((others + texts[len(others) :])[: len(texts)], named.is_name)
     vector = embed([asked.query])
-    want = QueryOptions(asked.top_k or 10, asked.surface)
-    ranked = CpuScorer(mixed).rank(vector / (vector**2).sum() ** 0.5, [want], [index.matches(asked.query)])[0]
+    options = QueryOptions(asked.top_k or 10, asked.surface)
+    ranked = CpuScorer(mixed).rank(vector / (vector**2).sum() ** 0.5, [options], [index.matches(asked.query)])[0]
     hits = zip(
-        *(texts[where].tolist() for texts, where in (
+        *(column[where].tolist() for column, where in (
             (mixed.ids_padded, ranked.services),
             (mixed.names_padded, ranked.services),
             (mixed.paths_padded, ranked.services),
@@ -95,20 +95,20 @@ def test_a_torn_answer_is_seen(index: Path, tear: Tear, sentence: str) -> None:
     assert sentence in fault
 
 
-@pytest.mark.parametrize(("matrix_of", "letters_of"), [(1, 2), (3, 2), (2, 1), (2, 3)])
-def test_vectors_or_letters_of_another_generation_are_seen(index: Path, matrix_of: int, letters_of: int) -> None:
+@pytest.mark.parametrize(("matrix_of", "lexical_of"), [(1, 2), (3, 2), (2, 1), (2, 3)])
+def test_vectors_or_lexical_of_another_generation_are_seen(index: Path, matrix_of: int, lexical_of: int) -> None:
     asked = [Asked(topic, 50) for topic in TOPICS]
-    faults = [Marked(2).fault(one, answered(index, 2, one, matrix_of, letters_of)) for one in asked]
+    faults = [Marked(2).fault(one, answered(index, 2, one, matrix_of, lexical_of)) for one in asked]
     assert sum(fault is not None for fault in faults) > len(TOPICS) / 3
 
 
-def test_each_generation_differs_from_the_last_in_size_and_owners_and_is_a_valid_catalogue() -> None:
+def test_each_generation_differs_from_the_last_in_size_and_in_services_and_is_a_valid_catalog() -> None:
     moved: list[bool] = []
     for number in range(1, 30):
         before, after = Marked(number - 1), Marked(number)
         lines = "\n".join(json.dumps(one.as_dict()) for one in after.services)
         assert len(catalog.parse(lines.encode(), "marked")) == len(after.services) != len(before.services)
-        moved += [before.owners[topic].id != after.owners[topic].id for topic in TOPICS]
+        moved += [before.service_of[topic].id != after.service_of[topic].id for topic in TOPICS]
         assert all(f"{number}판" in one.name and f"{number}판" in one.path for one in after.services)
     assert sum(moved) > 0.9 * len(moved)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 from tritonclient.grpc import service_pb2
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
@@ -17,7 +18,7 @@ HEADER_LENGTH = "Inference-Header-Content-Length"
 
 @dataclass(frozen=True)
 class Tensor:
-    """What a request says of one input, and the bytes it sends for it."""
+    """One input of a request: its name, type and shape as stated, and the bytes that are sent for it."""
 
     name: str
     dtype: str  # Triton's name of it
@@ -27,7 +28,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Call:
-    """One inference request, in whatever protocol."""
+    """One inference request, before it is written in a protocol."""
 
     model: str
     tensors: tuple[Tensor, ...]
@@ -39,7 +40,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Message:
-    """What goes over the wire."""
+    """The bytes of one request, and where they go."""
 
     grpc: bool
     path: str  # gRPC's method, or HTTP's path
@@ -53,6 +54,26 @@ class Message:
 def strings(values: Iterable[bytes]) -> bytes:
     """A BYTES tensor's elements: each behind its length, uint32, little-endian."""
     return b"".join(struct.pack("<I", len(value)) + value for value in values)
+
+
+def string(name: str, *values: bytes) -> Tensor:
+    """A BYTES tensor [N, 1]."""
+    return Tensor(name, "BYTES", (len(values), 1), strings(values))
+
+
+def int32(name: str, *values: int) -> Tensor:
+    """An INT32 tensor [N, 1]."""
+    return Tensor(name, "INT32", (len(values), 1), struct.pack(f"<{len(values)}i", *values))
+
+
+def fp32(name: str, *values: float) -> Tensor:
+    """An FP32 tensor [N, 1]."""
+    return Tensor(name, "FP32", (len(values), 1), np.array(values, "<f4").tobytes())
+
+
+def ids(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Token ids, INT64 [N, L]."""
+    return Tensor("input_ids", "INT64", (len(rows), len(rows[0])), np.array(rows, "<i8").tobytes())
 
 
 def grpc_infer(call: Call, counts: int = 0) -> Message:
@@ -91,11 +112,11 @@ def http_infer(call: Call) -> Message:
 
 
 def http_json(model: str, header: bytes, blob: bytes = b"", version: str = "", length: str | None = None) -> Message:
-    """Over HTTP, any bytes as the JSON; `length` is what the header says of it."""
+    """Over HTTP, any bytes as the JSON; `length` is what the header states."""
     name = quote(model, safe="")
     path = f"/v2/models/{name}/versions/{version}/infer" if version else f"/v2/models/{name}/infer"
-    said = str(len(header)) if length is None else length
-    return Message(False, path, header + blob, headers=((HEADER_LENGTH, said),))
+    stated = str(len(header)) if length is None else length
+    return Message(False, path, header + blob, headers=((HEADER_LENGTH, stated),))
 
 
 def raw_http(path: str, body: bytes, headers: Sequence[tuple[str, str]], method: str = "POST") -> Message:

@@ -1,4 +1,4 @@
-"""Good requests whose answers are recorded before the storm, and must not change in it."""
+"""Good requests whose answers are recorded before bad ones are sent, and must not change beside them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import deserialize_bytes_tensor, triton_to_np_dtype
 
-from benchmarks.soak.fuzz_values import int32, string
-from benchmarks.soak.fuzz_wire import Call
+from tests.soak.wire import Call, int32, string
 
 # A batch's company changes the last bits of a float32 product: tests/model_repository/test_batching.py allows as much.
 TOLERANCE = 1e-5

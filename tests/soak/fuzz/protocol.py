@@ -1,16 +1,17 @@
-"""What is no inference request: malformed JSON, HTTP and protobufs, and every other endpoint."""
+"""Strategies for what is no inference request: malformed JSON, HTTP and protobufs, and every other endpoint."""
 
 from __future__ import annotations
 
 import gzip
-import random
+import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2
 
-from benchmarks.soak.fuzz_expect import (
+from tests.soak.fuzz.statuses import (
     ANY,
     BAD,
     HUNG_UP,
@@ -23,18 +24,14 @@ from benchmarks.soak.fuzz_expect import (
     UNSUPPORTED,
     Expected,
 )
-from benchmarks.soak.fuzz_values import string
-from benchmarks.soak.fuzz_wire import INFER, Call, Message, grpc_infer, http_infer, http_json, raw_http
+from tests.soak.wire import INFER, Call, Message, grpc_infer, http_infer, http_json, raw_http, string
 
-Random = random.Random
 Sent = tuple[str, Message, Expected]
 SERVICE = INFER.rpartition("/")[0] + "/"
 PATH = "/v2/models/search/infer"
 GOOD = b'{"inputs":[{"name":"query","datatype":"BYTES","shape":[1,1],"data":["a"]}]}'
 CALL = Call("search", (string("query", b"a"),), ("id",))
-# Triton 2.51 reads nested `data` by recursion: 40,000 brackets, 80 kB, end the whole server with a stack overflow.
-# Nothing here can refuse them before that; docs/security.md says what to put in front.
-DEEPEST_DATA = 500
+DEEPEST_DATA = 500  # brackets; 40,000 end Triton 2.51: tests/soak/test_crashes.py
 
 
 def _put(old: bytes, new: bytes) -> bytes:
@@ -87,106 +84,119 @@ LENGTHS: Sequence[tuple[str, Expected]] = (
 )  # fmt: skip
 
 
-def jsons(rng: Random) -> Sent:
-    """Headers of JSON that say nonsense."""
-    if rng.random() < 0.2:
-        length, expected = rng.choice(LENGTHS)
-        return f"JSON's length {length[:9]!r}", http_json("search", GOOD, length=length), expected
-    if rng.random() < 0.1:
-        return "bytes after the JSON", http_json("search", GOOD, rng.randbytes(rng.randint(1, 99))), BAD
-    json, expected = rng.choice(JSONS)
-    return f"JSON {json[:90]!r}", http_json("search", json), expected
+_json_bodies = st.sampled_from(JSONS).map(lambda it: (f"JSON {it[0][:90]!r}", http_json("search", it[0]), it[1]))
+_json_lengths = st.sampled_from(LENGTHS).map(
+    lambda it: (f"JSON's length {it[0][:9]!r}", http_json("search", GOOD, length=it[0]), it[1])
+)
+_json_tails = st.binary(min_size=1, max_size=99).map(
+    lambda tail: ("bytes after the JSON", http_json("search", GOOD, tail), BAD)
+)
 
 
-def compressed(rng: Random) -> Sent:
-    """Bodies that are compressed, or say so.
+def _sent_json(value: object) -> Sent:
+    body = json.dumps(value, ensure_ascii=False).encode()
+    return f"JSON {body[:90]!r}", http_json("search", body), BAD | NOT_JSON
 
-    Triton 2.51 does not free what it has unpacked of a request that it cannot read, a megabyte for a kilobyte of gzip:
-    only small bodies are in the mix, so that another leak still shows.
-    """
-    packed = gzip.compress(GOOD, mtime=0)
-    some: Sequence[tuple[str, bytes, Expected]] = (
-        ("gzip", packed, OK),
-        ("deflate", zlib.compress(GOOD), OK),
-        ("br", GOOD, UNSUPPORTED),
-        ("gzip", b"", BAD),
-        ("gzip", b"\x1f\x8bgarbage", BAD),
-        ("gzip", GOOD, BAD),
-        ("gzip", gzip.compress(b"{" * 9, mtime=0), NOT_JSON),
+
+# JSON of any form, with tensors' names in it: refused, whatever it is.
+_any_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(("inputs", "name", "data", "shape", "datatype", "id", "x")), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+).map(_sent_json)
+# Triton 2.51 does not free what it has unpacked of a request that it cannot read, a megabyte for a kilobyte of gzip:
+# only small bodies are sent, so that another leak still shows.
+_packed = gzip.compress(GOOD, mtime=0)
+COMPRESSED: Sequence[tuple[str, bytes, Expected]] = (
+    ("gzip", _packed, OK), ("deflate", zlib.compress(GOOD), OK), ("br", GOOD, UNSUPPORTED), ("gzip", b"", BAD),
+    ("gzip", b"\x1f\x8bgarbage", BAD), ("gzip", GOOD, BAD), ("gzip", gzip.compress(b"{" * 9, mtime=0), NOT_JSON),
+)  # fmt: skip
+_compressed = st.sampled_from(COMPRESSED).map(
+    lambda it: (
+        f"{it[0]} of {len(it[1])} bytes",
+        Message(False, PATH, it[1], headers=(("Content-Encoding", it[0]),)),
+        it[2],
     )
-    encoding, body, expected = rng.choice(some)
-    what = f"{encoding} of {len(body)} bytes"
-    return what, Message(False, PATH, body, headers=(("Content-Encoding", encoding),)), expected
-
-
-def https(rng: Random) -> Sent:
-    """HTTP that is none, or cut short."""
-    length = ("Content-Length", str(len(GOOD)))
-    chunked = ("Transfer-Encoding", "chunked")
-    some: Sequence[tuple[Message, Expected]] = (
-        (raw_http(PATH, GOOD, [length]), OK),
-        (raw_http(PATH, b"%x\r\n%s\r\n0\r\n\r\n" % (len(GOOD), GOOD), [chunked]), OK),
-        (raw_http(PATH, GOOD, [("Content-Length", "500")]), HUNG_UP),
-        (raw_http(PATH, GOOD, [("Content-Length", "-5")]), HUNG_UP),
-        (raw_http(PATH, GOOD, [("Content-Length", "9" * 20)]), HUNG_UP),
-        (raw_http(PATH, b"zz\r\nabc\r\n", [chunked]), HUNG_UP),
-        (raw_http(PATH, b"ffffffffffffffff\r\nabc\r\n", [chunked]), HUNG_UP),
-        (raw_http(PATH, b"5\r\nab", [chunked]), HUNG_UP),
-        (raw_http(PATH, b"", [("X", "a" * 100_000)]), HUNG_UP),
-        (raw_http(PATH, b"", [("X", "a")] * 2000), HUNG_UP),
-        (raw_http("/v2/models/" + "a" * 10_000, b"", [], "GET"), HUNG_UP),
-        (raw_http("/v2/models/%zz%00", b"", [], "GET"), UNKNOWN),
-        (raw_http(PATH, b"", [("X", "a\0b")]), HUNG_UP),
-        (Message(False, PATH, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", raw=True), HUNG_UP),
-        (Message(False, PATH, rng.randbytes(rng.randint(1, 200)), raw=True), HUNG_UP),
-        (Message(False, PATH, b"", raw=True), HUNG_UP),
+)
+_LENGTH, _CHUNKED = ("Content-Length", str(len(GOOD))), ("Transfer-Encoding", "chunked")
+RAW: Sequence[tuple[Message, Expected]] = (
+    (raw_http(PATH, GOOD, [_LENGTH]), OK),
+    (raw_http(PATH, b"%x\r\n%s\r\n0\r\n\r\n" % (len(GOOD), GOOD), [_CHUNKED]), OK),
+    *((raw_http(PATH, GOOD, [("Content-Length", length)]), HUNG_UP) for length in ("500", "-5", "9" * 20)),
+    *((raw_http(PATH, body, [_CHUNKED]), HUNG_UP) for body in (
+        b"zz\r\nabc\r\n", b"ffffffffffffffff\r\nabc\r\n", b"5\r\nab",
+    )),
+    (raw_http(PATH, b"", [("X", "a" * 100_000)]), HUNG_UP),
+    (raw_http(PATH, b"", [("X", "a")] * 2000), HUNG_UP),
+    (raw_http("/v2/models/" + "a" * 10_000, b"", [], "GET"), HUNG_UP),
+    (raw_http("/v2/models/%zz%00", b"", [], "GET"), UNKNOWN),
+    (raw_http(PATH, b"", [("X", "a\0b")]), HUNG_UP),
+    (Message(False, PATH, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", raw=True), HUNG_UP),
+    (Message(False, PATH, b"", raw=True), HUNG_UP),
+)  # fmt: skip
+_no_http = st.binary(min_size=1, max_size=200).map(lambda body: (Message(False, PATH, body, raw=True), HUNG_UP))
+_raw = (st.sampled_from(RAW) | _no_http).map(
+    lambda it: (
+        f"HTTP {it[0].body[:40]!r}…{it[0].body[-20:]!r}",
+        replace(it[0], cut=it[1] is HUNG_UP),
+        it[1],
     )
-    message, expected = rng.choice(some)
-    return f"HTTP {message.body[:40]!r}…{message.body[-20:]!r}", replace(message, cut=expected is HUNG_UP), expected
+)
 
 
-def protobufs(rng: Random) -> Sent:
-    """Messages of gRPC that are none, or contradict themselves."""
+def _protobuf(kind: str) -> bytes:
+    """A request whose tensor has its contents elsewhere, or whose output is asked for as classes."""
     request = service_pb2.ModelInferRequest(model_name="search")
     tensor = request.inputs.add(name="query", datatype="BYTES", shape=[1, 1])
-    kind = rng.choice(("typed", "wrong", "both", "none", "region", "class", "absurd class", "wrong class"))
-    if kind in ("typed", "both", "class", "absurd class", "wrong class"):
-        tensor.contents.bytes_contents.append(b"a")
     if kind == "wrong":
         tensor.contents.int_contents.append(1)
-    if kind == "both":
-        request.raw_input_contents.append(b"\1\0\0\0a")
-    if kind == "region":
+    elif kind == "region":
         tensor.parameters["shared_memory_region"].string_param = "x"
         tensor.parameters["shared_memory_byte_size"].int64_param = 5
-    if kind.endswith("class"):
-        sizes = {"class": 3, "absurd class": 2**62, "wrong class": rng.choice((0, -3))}
-        request.outputs.add(name="score").parameters["classification"].int64_param = sizes[kind]
-    expected = {"wrong": BAD, "both": BAD, "none": BAD, "region": UNKNOWN, "wrong class": BAD}.get(kind, OK)
-    whole = grpc_infer(CALL).body
-    some: Sequence[tuple[str, bytes, Expected]] = (
-        (f"protobuf with {kind}", request.SerializeToString(), expected),
-        ("empty protobuf", b"", UNKNOWN),  # the model of no name
-        ("garbage for a protobuf", b"\xff" * rng.randint(1, 50), NOT_JSON),
-        ("nested groups", b"\x0b" * 1000, NOT_JSON),
-        ("a length that lies", b"\x0a\xff\xff\xff\xff\x0f", NOT_JSON),
-        ("cut protobuf", whole[: rng.randrange(1, len(whole))], ANY),
-        ("unknown fields", whole + b"\xba\x06\x03abc", OK),
-        ("protobuf twice", whole * 2, BAD),
-        ("raw contents more than inputs", grpc_infer(CALL, rng.randint(1, 9)).body, OK),
-        ("raw contents fewer than inputs", grpc_infer(CALL, -1).body, BAD),
-    )
-    what, body, expected = rng.choice(some)
-    return what, Message(True, INFER, body), expected
+    elif kind != "none":
+        tensor.contents.bytes_contents.append(b"a")
+    if kind == "both":
+        request.raw_input_contents.append(b"\1\0\0\0a")
+    if kind.startswith("class"):
+        request.outputs.add(name="score").parameters["classification"].int64_param = int(kind.split()[1])
+    return bytes(request.SerializeToString())
 
 
-def flips(rng: Random) -> Sent:
-    """A good request with a few bytes changed at random."""
-    message = grpc_infer(CALL) if rng.random() < 0.5 else http_infer(CALL)
+_WHOLE = grpc_infer(CALL).body
+PROTOBUFS: Sequence[tuple[str, bytes, Expected]] = (
+    *((f"protobuf with {kind}", _protobuf(kind), expected) for kind, expected in (
+        ("typed", OK), ("wrong", BAD), ("both", BAD), ("none", BAD), ("region", UNKNOWN),
+        ("class 3", OK), (f"class {2**62}", OK), ("class 0", BAD), ("class -3", BAD),
+    )),
+    ("empty protobuf", b"", UNKNOWN),  # the model of no name
+    *(("garbage for a protobuf", b"\xff" * length, NOT_JSON) for length in (1, 10, 50)),
+    ("nested groups", b"\x0b" * 1000, NOT_JSON),
+    ("a length that lies", b"\x0a\xff\xff\xff\xff\x0f", NOT_JSON),
+    ("unknown fields", _WHOLE + b"\xba\x06\x03abc", OK),
+    ("protobuf twice", _WHOLE * 2, BAD),
+    *(("raw contents more than inputs", grpc_infer(CALL, more).body, OK) for more in (1, 9)),
+    ("raw contents fewer than inputs", grpc_infer(CALL, -1).body, BAD),
+)  # fmt: skip
+_protobufs = st.sampled_from(PROTOBUFS).map(lambda it: (it[0], Message(True, INFER, it[1]), it[2]))
+_cut_protobufs = st.integers(1, len(_WHOLE) - 1).map(
+    lambda size: (f"protobuf cut to {size} bytes", Message(True, INFER, _WHOLE[:size]), ANY)
+)
+
+
+@st.composite
+def _flipped(draw: st.DrawFn) -> Sent:
+    """A good request with a few bytes changed."""
+    message = draw(st.sampled_from((grpc_infer(CALL), http_infer(CALL))))
     body = bytearray(message.body)
-    for _ in range(rng.randint(1, 4)):
-        body[rng.randrange(len(body))] = rng.randrange(256)
-    return f"flipped {bytes(body)!r}", Message(message.grpc, message.path, bytes(body), headers=message.headers), ANY
+    places = st.tuples(st.integers(0, len(body) - 1), st.integers(0, 255))
+    for place, value in draw(st.lists(places, min_size=1, max_size=4)):
+        body[place] = value
+    return f"flipped {bytes(body)!r}", replace(message, body=bytes(body)), ANY
 
 
 _P = service_pb2
@@ -231,16 +241,11 @@ HTTP: Sequence[tuple[str, str, bytes, Expected]] = (
     ("POST", "/v2/trace/setting", b'{"trace_level":["TIMESTAMPS"]}', RESTRICTED),
     ("POST", "/v2/logging", b'{"log_verbose_level":9}', RESTRICTED),
 )  # fmt: skip
-
-
-def endpoints(rng: Random) -> Sent:
-    """Everything that is served beside inference, and what is not."""
-    if rng.random() < 0.5:
-        name, body, expected = rng.choice(GRPC)
-        return f"gRPC {name}", Message(True, SERVICE + name, body), expected
-    method, path, body, expected = rng.choice(HTTP)
-    return f"{method} {path} {body!r}", Message(False, path, body, method), expected
-
-
-Make = Callable[[Random], Sent]
-WEIGHTS: dict[Make, int] = {jsons: 50, compressed: 10, https: 25, protobufs: 40, flips: 30, endpoints: 40}
+_grpc_endpoints = st.sampled_from(GRPC).map(lambda it: (f"gRPC {it[0]}", Message(True, SERVICE + it[0], it[1]), it[2]))
+_http_endpoints = st.sampled_from(HTTP).map(
+    lambda it: (f"{it[0]} {it[1]} {it[2]!r}", Message(False, it[1], it[2], it[0]), it[3])
+)
+messages: st.SearchStrategy[Sent] = st.one_of(
+    _json_bodies, _json_bodies, _json_lengths, _json_tails, _any_json, _compressed, _raw, _protobufs, _cut_protobufs,
+    _flipped(), _flipped(), _grpc_endpoints, _http_endpoints,
+)  # fmt: skip

@@ -1,49 +1,59 @@
-"""The fuzzer's requests: the same ones for the same seed, each made alone, so that one can be sent again."""
+"""Bursts of requests: odd ones and good ones, sent at once so that they share batches."""
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, replace
-from itertools import accumulate
 
-from benchmarks.soak import fuzz_protocol, fuzz_tensors
-from benchmarks.soak.fuzz_expect import OK, Expected
-from benchmarks.soak.fuzz_known import CALLS
-from benchmarks.soak.fuzz_wire import Message, grpc_infer, http_infer
+from hypothesis import strategies as st
 
-GOOD_SHARE = 0.12
+from tests.soak.fuzz.answers import CALLS
+from tests.soak.fuzz.protocol import messages
+from tests.soak.fuzz.statuses import OK, Expected
+from tests.soak.fuzz.tensors import cases
+from tests.soak.wire import Message, grpc_infer, http_infer
+
+FEWEST, MOST, GOOD = 5, 20, 2  # odd requests in a burst, at least and at most, and good ones
 HEADERS = (("traceparent", "00-x"), ("x-request-id", "9" * 500), ("accept-language", "ko;q=x"), ("x-a", "; ,="))
-_TENSORS = tuple(fuzz_tensors.WEIGHTS)
-_TENSOR_SUMS = tuple(accumulate(fuzz_tensors.WEIGHTS.values()))
-_PROTOCOL = tuple(fuzz_protocol.WEIGHTS)
-_PROTOCOL_SUMS = tuple(accumulate(fuzz_protocol.WEIGHTS.values()))
-_TENSOR_SHARE = _TENSOR_SUMS[-1] / (_TENSOR_SUMS[-1] + _PROTOCOL_SUMS[-1])
 
 
 @dataclass(frozen=True)
 class Request:
     """One request, and how it may be answered."""
 
-    number: int
     what: str  # in short
     message: Message
     expected: Expected
-    good: int | None = None  # the place in fuzz_known.CALLS of a request whose answer is known
+    good: int | None = None  # the place in answers.CALLS of a request whose answer is known
+
+    def __repr__(self) -> str:
+        body = self.message.body
+        shown = body if len(body) <= 300 else body[:300] + b"..."
+        return f"{'gRPC' if self.message.grpc else 'HTTP'} {self.message.path}: {self.what}: {shown!r}"
 
 
-def make(seed: int, number: int, width: int) -> Request:
-    """Request `number` of a seed; `width` is that of the encoder's embeddings."""
-    rng = random.Random(f"malgil {seed} {number}")
-    to_wire = grpc_infer if rng.random() < 0.5 else http_infer
-    if rng.random() < GOOD_SHARE:
-        place = rng.randrange(len(CALLS))
-        message = to_wire(CALLS[place])
-        return Request(number, f"{'gRPC' if message.grpc else 'HTTP'} good request {place}", message, OK, place)
-    if rng.random() > _TENSOR_SHARE:
-        what, message, expected = rng.choices(_PROTOCOL, cum_weights=_PROTOCOL_SUMS)[0](rng)
-        return Request(number, what, message, expected)
-    what, call, expected = rng.choices(_TENSORS, cum_weights=_TENSOR_SUMS)[0](rng, width)
-    message = to_wire(call)
-    if rng.random() < 0.05:
-        message = replace(message, headers=(*message.headers, rng.choice(HEADERS)))
-    return Request(number, f"{'gRPC' if message.grpc else 'HTTP'} {call.model[:20]}: {what}", message, expected)
+Burst = tuple[Request, ...]
+
+
+def good(place: int, over_grpc: bool) -> Request:
+    """A request whose answer is known."""
+    return Request(f"good request {place}", (grpc_infer if over_grpc else http_infer)(CALLS[place]), OK, place)
+
+
+@st.composite
+def odd(draw: st.DrawFn, width: int) -> Request:
+    """A request that is odd in one place; `width` is that of the encoder's embeddings."""
+    if draw(st.integers(0, 3)) == 3:
+        return Request(*draw(messages))
+    what, call, expected = draw(cases(width))
+    message = (grpc_infer if draw(st.booleans()) else http_infer)(call)
+    if draw(st.integers(0, 19)) == 7:
+        message = replace(message, headers=(*message.headers, draw(st.sampled_from(HEADERS))))
+    return Request(f"{call.model[:20]}: {what}", message, expected)
+
+
+@st.composite
+def bursts(draw: st.DrawFn, width: int) -> Burst:
+    """Odd requests among good ones."""
+    places = st.integers(0, len(CALLS) - 1)
+    known = [good(draw(places), draw(st.booleans())) for _ in range(GOOD)]
+    return (*known, *draw(st.lists(odd(width), min_size=FEWEST, max_size=MOST)))

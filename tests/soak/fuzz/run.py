@@ -1,196 +1,225 @@
-"""A seeded fuzzer of a live server, gRPC and HTTP: bad requests must be refused, and harm nobody beside them."""
+"""Sends bursts to a live server and judges every answer; a failure is shrunk to the least that shows it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from builtins import BaseExceptionGroup  # Python 3.11, which the client alone does not need
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
 
-from benchmarks.soak.fuzz_expect import OK
-from benchmarks.soak.fuzz_known import CALLS, Answer, difference
-from benchmarks.soak.fuzz_processes import Growth, Processes
-from benchmarks.soak.fuzz_requests import Request, make
-from benchmarks.soak.fuzz_send import Reply, Sender
-from benchmarks.soak.fuzz_wire import grpc_infer
+import hypothesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import SearchStrategy
+
 from server.launcher import Server
+from tests.soak.fuzz.answers import CALLS, Answer, difference
+from tests.soak.fuzz.requests import FEWEST, GOOD, Burst, Request, bursts, good
+from tests.soak.fuzz.sender import Reply, Sender
+from tests.soak.fuzz.statuses import OK
+from tests.soak.processes import Growth, Processes
+from tests.soak.wire import grpc_infer
 
-CONCURRENCY = 24
+CHUNK = 100  # bursts of one run of hypothesis, which remembers what it has sent
 WARM_UP = 0.3  # of the requests, before growth is measured: buffers grow to what they need
-SETTLE_SECONDS = 1.0
-LOOK_EVERY = 200  # requests
-EXAMPLES = 10
+EXAMPLES = 5
 
 
-@dataclass(frozen=True)
-class Example:
-    """A failure, with what is needed to send the same request again: `fuzz_requests.make(seed, number, width)`."""
+class FuzzError(AssertionError):
+    """An answer, or the absence of one, that a server must not give."""
 
-    kind: str  # crash, wrong_status or harmed
-    seed: int
-    number: int
-    sent: str
-    came: str
+
+class CrashError(FuzzError):
+    """A process died, or a request got no answer in time."""
+
+
+class WrongStatusError(FuzzError):
+    """An odd request was answered with a status that is not among its expected ones."""
+
+
+class HarmError(FuzzError):
+    """A good request was answered otherwise than before."""
 
 
 @dataclass(frozen=True)
 class Fuzz:
-    """What came of it."""
+    """What came of it. The three kinds of failure are counted once each: hypothesis stops and shrinks them.
 
-    requests: int  # sent
-    good: int  # of these, those whose answers are known
-    crashes: int  # processes that died, requests without an answer in time, and searches no longer answered
-    wrong_status: int  # bad requests with another answer than theirs
-    harmed: int  # good requests with another answer than the recorded one
-    rss_growth_mb: dict[str, float]  # of tritonserver and each stub, after the warm-up
-    shm_growth_mb: float  # of the server's regions in /dev/shm, after the warm-up
-    leaked: bool  # whether any of them grew steadily, by more than fuzz_processes allows
-    statuses: dict[str, int]  # how often each was answered
-    examples: tuple[Example, ...]  # at most EXAMPLES
+    Attributes:
+        requests: that were sent, those of shrinking among them.
+        good: of these, those whose answers are known.
+        crashes: whether a process died, or a request got no answer in time.
+        wrong_status: whether an odd request had another status than its expected ones.
+        harmed: whether a good request had another answer than the recorded one.
+        rss_growth_mb: of tritonserver and each stub, after the warm-up.
+        shm_growth_mb: of the server's regions in /dev/shm, after the warm-up.
+        leaked: whether any of them grew steadily, by more than `processes` allows.
+        statuses: how often each was answered.
+        examples: the failures, shrunk, in words.
+    """
+
+    requests: int
+    good: int
+    crashes: int
+    wrong_status: int
+    harmed: int
+    rss_growth_mb: dict[str, float]
+    shm_growth_mb: float
+    leaked: bool
+    statuses: dict[str, int]
+    examples: tuple[str, ...]
 
 
-@dataclass
-class Tally:
-    """Verdicts so far."""
+class Target:
+    """A live server whose answers to good requests are known. Use as a context manager.
 
-    seed: int
-    known: list[Answer]
-    requests: int = 0
-    good: int = 0
-    counts: dict[str, int] = field(default_factory=lambda: {"crash": 0, "wrong_status": 0, "harmed": 0})
-    statuses: dict[str, int] = field(default_factory=dict)
-    examples: list[Example] = field(default_factory=list)
+    Raises:
+        RuntimeError: on entering: a good request is refused already.
+    """
 
-    def judge(self, request: Request, reply: Reply) -> None:
-        """Count one answer."""
-        self.requests += 1
-        self.statuses[reply.status] = self.statuses.get(reply.status, 0) + 1
-        if request.good is not None:
-            self.good += 1
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._runner = asyncio.Runner()
+        self.processes = Processes(server)
+        self.requests = self.good = 0
+        self.statuses: Counter[str] = Counter()
+        self._died: str | None = None
+
+    def __enter__(self) -> Target:
+        self._sender = Sender(self._server.grpc_url, self._server.http_url)
+        self._runner.run(self._sender.__aenter__())
+        self.known = self._runner.run(self._record())
+        self.width = max(answer["embedding"].shape[1] for answer in self.known if "embedding" in answer)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._runner.run(self._sender.__aexit__(kind, error, trace))
+        self._runner.close()
+
+    async def _record(self) -> list[Answer]:
+        known = []
+        for call in CALLS:
+            reply = await self._sender.send(grpc_infer(call))
+            if reply.status not in OK:
+                raise RuntimeError(f"{call.model} is not answered: {reply.status} {reply.detail}")
+            known.append(reply.answer())
+        return known
+
+    async def _send(self, burst: Burst) -> list[Reply]:
+        return await asyncio.gather(*(self._sender.send(request.message) for request in burst))
+
+    def check(self, burst: Burst) -> None:
+        """Send requests at once, and judge their answers.
+
+        Raises:
+            CrashError: a process died; every later burst fails with the same words, since a dead server proves no more.
+            WrongStatusError: an odd request's status is none of its expected ones.
+            HarmError: a good request's answer differs from the recorded one.
+        """
+        if self._died is None:
+            replies = self._runner.run(self._send(burst))
+            self.requests += len(burst)
+            self.good += sum(request.good is not None for request in burst)
+            self.statuses.update(reply.status for reply in replies)
+            if gone := self.processes.look():
+                self._died = f"{', '.join(gone)} died after\n" + "\n".join(map(repr, burst))
+        if self._died is not None:
+            raise CrashError(self._died)
+        for request, reply in zip(burst, replies, strict=True):
+            self._judge(request, reply)
+
+    def _judge(self, request: Request, reply: Reply) -> None:
         if reply.late:
-            self.fail("crash", request, f"no answer in time: {reply.detail}")
-        elif request.good is not None:
+            raise CrashError(f"{request!r}\nhad no answer in time: {reply.detail}")
+        if request.good is not None:
             changed = reply.detail if reply.status not in OK else difference(reply.answer(), self.known[request.good])
             if changed is not None:
-                self.fail("harmed", request, f"{reply.status} {changed}")
+                raise HarmError(f"{request!r}\nwas answered otherwise than before: {reply.status} {changed}")
         elif reply.status not in request.expected:
             wanted = " or ".join(sorted(request.expected))
-            self.fail("wrong_status", request, f"{reply.status} {reply.detail[:300]!r} instead of {wanted}")
+            raise WrongStatusError(
+                f"{request!r}\nwas answered {reply.status} {reply.detail[:300]!r} instead of {wanted}"
+            )
 
-    def fail(self, kind: str, request: Request, came: str) -> None:
-        """Count a failure, and keep it if there is room."""
-        self.counts[kind] += 1
-        if len(self.examples) < EXAMPLES:
-            self.examples.append(Example(kind, self.seed, request.number, request.what, came))
+
+def storm(
+    target: Target, strategy: SearchStrategy[Burst], examples: int, seed: int, done: Callable[[], None] = lambda: None
+) -> list[FuzzError]:
+    """Send so many bursts out of a strategy; the failures, shrunk, one of each kind."""
+
+    @hypothesis.seed(seed)
+    @settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+    @given(strategy)
+    def examine(burst: Burst) -> None:
+        target.check(burst)
+        done()
+
+    try:
+        examine()
+    except FuzzError as error:
+        return [error]
+    except BaseExceptionGroup as group:  # several kinds, or one that did not happen again
+        matched, other = group.split(FuzzError)
+        if matched is None or other is not None:
+            raise
+        return _flat(matched)
+    return []
 
 
 def run(server: Server, requests: int, seed: int, advance: Callable[[int, int], None]) -> Fuzz:
-    """Send `requests` requests, the same for the same seed, and judge every answer.
-
-    Stops early when a process has died: all that comes after would fail with it.
+    """Send about so many requests, the same for the same seed, and judge every answer; stops at a failure.
 
     Args:
-        server: a live one, whose index nobody publishes meanwhile.
+        server: a live one, into whose index nobody publishes meanwhile.
         requests: how many.
         seed: of the requests.
         advance: told how many of how many are done.
     """
-    return asyncio.run(_run(server, requests, seed, advance))
-
-
-async def _run(server: Server, requests: int, seed: int, advance: Callable[[int, int], None]) -> Fuzz:
-    async with Sender(server.grpc_url, server.http_url) as sender:
-        tally = Tally(seed, await record(sender))
-        width = max(answer["embedding"].shape[1] for answer in tally.known if "embedding" in answer)
-        processes = Processes(server)
-        warm = int(requests * WARM_UP)
-        await _storm(sender, tally, processes, width, range(warm), lambda done: advance(done, requests))
-        await asyncio.sleep(SETTLE_SECONDS)
-        before = processes.memory()
-        half = (warm + requests) // 2
-        await _storm(sender, tally, processes, width, range(warm, half), lambda done: advance(warm + done, requests))
-        middle = processes.memory()
-        await _storm(
-            sender, tally, processes, width, range(half, requests), lambda done: advance(half + done, requests)
-        )
-        await asyncio.sleep(SETTLE_SECONDS)
-        growth = Growth.between(before, middle, processes.memory())
-        for place in range(len(CALLS)):
-            message = grpc_infer(CALLS[place])
-            request = Request(requests + place, f"good request {place}, afterwards", message, OK, place)
-            reply = await sender.send(message)
-            changed = reply.detail if reply.status not in OK else difference(reply.answer(), tally.known[place])
-            if changed is not None:
-                tally.fail("crash", request, f"{reply.status} {changed}")
-    return _fuzz(tally, growth)
-
-
-async def record(sender: Sender) -> list[Answer]:
-    """The answers to the good requests.
-
-    Raises:
-        RuntimeError: one is refused already.
-    """
-    known = []
-    for call in CALLS:
-        reply = await sender.send(grpc_infer(call))
-        if reply.status not in OK:
-            raise RuntimeError(f"{call.model} is not answered: {reply.status} {reply.detail}")
-        known.append(reply.answer())
-    return known
-
-
-async def _storm(
-    sender: Sender,
-    tally: Tally,
-    processes: Processes,
-    width: int,
-    numbers: range,
-    advance: Callable[[int], None],
-) -> None:
-    """Send these requests, CONCURRENCY at a time."""
-    waiting = iter(numbers)
-    flying: dict[int, Request] = {}
-    done = 0
-
-    async def work() -> None:
-        nonlocal done
-        for number in waiting:
-            if processes.dead:
-                return
-            request = flying[number] = make(tally.seed, number, width)
-            tally.judge(request, await sender.send(request.message))
-            del flying[number]
-            done += 1
-            if done % LOOK_EVERY == 0:
-                advance(done)
-                _look(processes, tally, flying)
-
-    await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
-    advance(done)
-    _look(processes, tally, flying)
-
-
-def _look(processes: Processes, tally: Tally, flying: Mapping[int, Request]) -> None:
-    """Count the processes that have died since, with what was on its way then."""
-    for name in processes.look():
-        numbers = sorted(flying) or [tally.requests]
-        sent = "; ".join(request.what for request in list(flying.values())[:CONCURRENCY])
-        tally.counts["crash"] += 1
-        died = Example("crash", tally.seed, numbers[0], sent, f"{name} died within {LOOK_EVERY} requests")
-        tally.examples.insert(0, died)  # first of all: it explains the others
-        del tally.examples[EXAMPLES:]
-
-
-def _fuzz(tally: Tally, growth: Growth) -> Fuzz:
+    failures: list[FuzzError] = []
+    memory = []
+    with Target(server) as target:
+        chunk = 0
+        for share in (WARM_UP, (1 + WARM_UP) / 2, 1.0):
+            while target.requests < share * requests and not failures:
+                left = (share * requests - target.requests) / (GOOD + 2 * FEWEST)
+                failures = storm(
+                    target, bursts(target.width), max(1, min(CHUNK, round(left))), seed * 1_000_003 + chunk,
+                    lambda: advance(min(target.requests, requests), requests),
+                )  # fmt: skip
+                chunk += 1
+            memory.append(target.processes.memory())
+        try:
+            target.check(tuple(good(place, over_grpc=True) for place in range(len(CALLS))))
+        except FuzzError as error:
+            failures.append(CrashError(f"afterwards: {error}"))
+    growth = Growth.between(*memory)
+    kinds = Counter(type(failure) for failure in failures)
     return Fuzz(
-        tally.requests,
-        tally.good,
-        tally.counts["crash"],
-        tally.counts["wrong_status"],
-        tally.counts["harmed"],
-        growth.rss_mb,
-        growth.shm_mb,
-        growth.leaked,
-        dict(sorted(tally.statuses.items())),
-        tuple(tally.examples),
+        requests=target.requests,
+        good=target.good,
+        crashes=kinds[CrashError],
+        wrong_status=kinds[WrongStatusError],
+        harmed=kinds[HarmError],
+        rss_growth_mb=growth.rss_mb,
+        shm_growth_mb=growth.shm_mb,
+        leaked=growth.leaked,
+        statuses=dict(sorted(target.statuses.items())),
+        examples=tuple(map(str, failures[:EXAMPLES])),
     )
+
+
+def _flat(group: BaseExceptionGroup[FuzzError]) -> list[FuzzError]:
+    found: list[FuzzError] = []
+    for error in group.exceptions:
+        found += _flat(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

@@ -1,4 +1,4 @@
-"""Sending bytes as they are, and reading what comes back."""
+"""Connections that send bytes as they are, and read what comes back."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import aiohttp
 import grpc
 import yarl
 
-from benchmarks.soak.fuzz_expect import CLOSED, status
-from benchmarks.soak.fuzz_known import Answer, read_grpc, read_http
-from benchmarks.soak.fuzz_wire import HEADER_LENGTH, Message
+from tests.soak.fuzz.answers import Answer, read_grpc, read_http
+from tests.soak.fuzz.statuses import CLOSED, status
+from tests.soak.wire import HEADER_LENGTH, Message
 
 DEADLINE = 30.0  # seconds: no answer by then is a crash
 PATIENCE = 0.3  # seconds that we wait for an answer to half a request before we close
@@ -31,7 +31,7 @@ OPTIONS = (
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back: a status in the words of fuzz_expect, and the body or the error's text."""
+    """What came back: a status of `statuses`, and the body or the error's text."""
 
     status: str
     detail: str = ""

@@ -1,16 +1,17 @@
-"""Inference requests that are well-formed and wrong in one place, with what must come of each."""
+"""Strategies for inference requests that are well-formed and odd in one place, with what must come of each."""
 
 from __future__ import annotations
 
 import math
-import random
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from hypothesis import assume
+from hypothesis import strategies as st
 
-from benchmarks.soak.fuzz_expect import (
+from tests.soak.fuzz.statuses import (
     BAD,
     BAD_OR_NOT_JSON,
     OK,
@@ -20,131 +21,130 @@ from benchmarks.soak.fuzz_expect import (
     UNREADABLE,
     UNSUPPORTED,
     Expected,
-)  # fmt: skip
-from benchmarks.soak.fuzz_values import (
+)
+from tests.soak.fuzz.values import (
     KIND,
     MIN_SCORE,
-    MODELS,
     SURFACE,
     TOP_K,
     embedding,
-    fp32,
-    good_number,
-    ids,
-    int32,
-    string,
-    taken,
-    text,
+    number_expected,
+    text_expected,
+    texts,
     valid,
 )
-from benchmarks.soak.fuzz_wire import Call, Tensor, strings
+from tests.soak.wire import Call, Tensor, fp32, ids, int32, string, strings
 
-Random = random.Random
-Case = tuple[str, Call, Expected]  # what it is, in short
+Case = tuple[str, Call, Expected]  # a few words on what is odd, the request, how it may be answered
 SIZES = {"BOOL": 1, "UINT8": 1, "UINT16": 2, "UINT32": 4, "UINT64": 8, "INT8": 1, "INT16": 2, "INT32": 4, "INT64": 8}
 SIZES |= {"FP16": 2, "BF16": 2, "FP32": 4, "FP64": 8}
 DTYPES = (*SIZES, "BYTES", "STRING", "", "TYPE_FP32", "fp32", "X" * 1000, "FP8", "송")
 HUGE = (2**31, 2**32 - 1, 2**40, 2**60, 2**61 - 1, 2**62, 2**63 - 1)
-TEXT_MODELS = ("search", "embed", "tokenizer")
+NAMES = ("nothing", "x", "Query", "", "송금", "a" * 300, "query ", "INPUT0")
+_names = st.sampled_from(NAMES)
 
 
-def texts(rng: Random, width: int) -> Case:
+@st.composite
+def odd_text(draw: st.DrawFn, width: int) -> Case:
     """One odd text."""
-    model, raw = rng.choice((*TEXT_MODELS, "search")), text(rng)
+    model, raw = draw(st.sampled_from(("search", "embed", "tokenizer"))), draw(texts)
     call = Call(model, (string("query" if model == "search" else "text", raw),))
-    return f"text of {len(raw)} bytes {raw[:24]!r}", call, OK if taken(raw) else BAD
+    return f"text of {len(raw)} bytes {raw[:24]!r}", call, text_expected(raw)
 
 
-def options(rng: Random, width: int) -> Case:
+@st.composite
+def odd_option(draw: st.DrawFn, width: int) -> Case:
     """An option at its extremes."""
-    name = rng.choice(("top_k", "min_score", "kind", "surface"))
+    name = draw(st.sampled_from(("top_k", "min_score", "kind", "surface")))
     if name == "kind":
-        kind = rng.choice(KIND)
-        call = _with(valid(rng, rng.choice(("embed", "tokenizer")), width), string(name, kind))
+        kind = draw(st.sampled_from(KIND))
+        call = _with(draw(valid(width, ("embed", "tokenizer"))), string(name, kind))
         return f"kind {kind[:16]!r}", call, OK if kind in KIND[:2] else BAD
-    call = valid(rng, rng.choice(("search", "scorer")), width)
+    call = draw(valid(width, ("search", "scorer")))
     if name == "surface":
-        surface = rng.choice((b"RECO", *SURFACE))
-        return f"surface {surface[:16]!r}", _with(call, string(name, surface)), OK_OR_BAD if surface == b"RECO" else BAD
-    value = rng.choice(TOP_K if name == "top_k" else MIN_SCORE)
-    if rng.random() < 0.2:
-        value = rng.randint(-(2**31), 2**31 - 1) if name == "top_k" else rng.uniform(-2, 2)
-    tensor = int32(name, int(value)) if name == "top_k" else fp32(name, value)
-    return f"{name} {value}", _with(call, tensor), OK if good_number(name, value) else BAD
+        surface = draw(st.sampled_from(SURFACE))
+        expected = OK_OR_BAD if surface == b"RECO" else BAD
+        return f"surface {surface[:16]!r}", _with(call, string(name, surface)), expected
+    if name == "top_k":
+        count = draw(st.sampled_from(TOP_K) | st.integers(-(2**31), 2**31 - 1))
+        return f"top_k {count}", _with(call, int32(name, count)), number_expected(name, count)
+    score = draw(st.sampled_from(MIN_SCORE) | st.floats(width=32))
+    return f"min_score {score}", _with(call, fp32(name, score)), number_expected(name, score)
 
 
-def vectors(rng: Random, width: int) -> Case:
-    """Embeddings that are no embeddings."""
-    call = valid(rng, "scorer", width)
-    kind = rng.choice(("nan", "inf", "-inf", "0", "3e38", "1e-45", "-1e-38", "wide", "narrow", "none", "bits"))
-    made = np.frombuffer(embedding(rng, width).raw, "<f4").copy()
+@st.composite
+def odd_embedding(draw: st.DrawFn, width: int) -> Case:
+    """A vector that is none."""
+    call = draw(valid(width, ("scorer",)))
+    kind = draw(
+        st.sampled_from(("nan", "inf", "-inf", "0", "3e38", "1e-45", "-1e-38", "wide", "narrow", "none", "bits"))
+    )
+    made = np.frombuffer(embedding(0, width).raw, "<f4").copy()
     if kind == "bits":
-        made = np.frombuffer(rng.randbytes(4 * width), "<f4")
+        made = np.frombuffer(np.random.default_rng(draw(st.integers(0, 2**32))).bytes(4 * width), "<f4")
     elif kind in ("wide", "narrow", "none"):
-        made = np.ones({"wide": width + rng.randint(1, 9), "narrow": rng.randrange(1, width), "none": 0}[kind], "<f4")
+        made = np.ones({"wide": width + 1, "narrow": draw(st.integers(1, width - 1)), "none": 0}[kind], "<f4")
     else:
-        made[rng.randrange(width) if rng.random() < 0.5 else slice(None)] = float(kind)
+        made[draw(st.sampled_from((0, slice(None))))] = float(kind)
     good = len(made) == width and np.isfinite(made).all()
     call = _with(call, Tensor("embedding", "FP32", (1, len(made)), made.tobytes()))
     return f"embedding {kind}", call, OK if good else BAD
 
 
-def token_ids(rng: Random, width: int) -> Case:
-    """Ids that are no text: they are answered, with NaN, so that none in the batch is harmed."""
-    extreme = (-1, -1, -(2**63), 2**63 - 1, 2**31, 10**9, 0, 5)
-    long = rng.random() < 0.02
-    length = rng.choice((513, 600, 5000)) if long else rng.choice((0, 1, 1, 3, 7))
-    rows = 1 if long else rng.choice((1, 1, 2, 5))
-    made = [[4 if long else rng.choice(extreme) for _ in range(length)] for _ in range(rows)]
-    if rng.random() < 0.3 and not long:
-        made = [[-1] * length for _ in made]
-    return f"ids {rows} x {length}", Call("encoder", (ids(made),)), OK
+@st.composite
+def odd_ids(draw: st.DrawFn, width: int) -> Case:
+    """Ids that are no text: answered with NaN or refused, and never at the cost of another in the batch."""
+    length = draw(st.sampled_from((0, 1, 1, 3, 7)))
+    extreme = st.sampled_from((-1, -(2**63), 2**63 - 1, 2**31, 10**9, 0, 5))
+    rows = draw(st.lists(st.lists(extreme, min_size=length, max_size=length), min_size=1, max_size=5))
+    if draw(st.integers(0, 49)) == 7:
+        rows = [[4] * draw(st.sampled_from((513, 600, 5000)))]
+    return f"ids {len(rows)} × {len(rows[0])}", Call("encoder", (ids(rows),)), OK_OR_BAD
 
 
-def batches(rng: Random, width: int) -> Case:
+@st.composite
+def odd_batch(draw: st.DrawFn, width: int) -> Case:
     """Batches of all sizes; 64 are the most."""
-    model = rng.choice(MODELS)
-    rows = rng.choice((0, 0, 2, 3, 8, 64, 65, 65, 1000))
+    rows = draw(st.sampled_from((0, 2, 3, 8, 64, 65, 1000)))
+    call = draw(valid(width, rows=max(rows, 1)))
     if rows == 0:
-        call = valid(rng, model, width)
         call = replace(call, tensors=tuple(replace(t, shape=(0, *t.shape[1:]), raw=b"") for t in call.tensors))
-    else:
-        call = valid(rng, model, width, rows)
     return f"batch of {rows}", call, OK if 1 <= rows <= 64 else BAD
 
 
-def shapes(rng: Random, width: int) -> Case:
+@st.composite
+def odd_shape(draw: st.DrawFn, width: int) -> Case:
     """A shape that the bytes do not fill, or of another rank."""
-    call = valid(rng, rng.choice(MODELS), width)
-    tensor = rng.choice(call.tensors)
-    kind = rng.choice(("rank", "zero", "more", "negative", "huge", "batch"))
+    call = draw(valid(width))
+    tensor = draw(st.sampled_from(call.tensors))
     last = tensor.shape[-1]
-    shape: tuple[int, ...]
-    expected = BAD
-    if kind == "rank":
-        shape = rng.choice(((), (last,), (1, 1, last), (1, 1, 1, last), (1,) * 100))
-    elif kind == "zero":
-        shape = (1, 0)
-    elif kind == "more":
-        shape = (1, last + rng.randint(1, 5))
-    elif kind == "negative":
-        shape = rng.choice(((-1, last), (1, -1), (1, -(2**63)), (-(2**63), last), (-65, -last), (-(2**32), last)))
-        expected = BAD_OR_NOT_JSON | (OK if shape[0] % 2**32 == 0 else BAD)
-    elif kind == "huge":
-        shape = rng.choice(((1, rng.choice(HUGE)), (64, rng.choice(HUGE)), (rng.choice(HUGE), rng.choice(HUGE))))
-    else:  # Triton keeps 32 bits of it: 0, which our models refuse, unless another tensor says 1
-        shape, expected = (rng.choice((2**32, 2**33)), last), OK_OR_BAD
-    if wraps(shape, tensor):
-        return shapes(rng, width)
+    huge = st.sampled_from(HUGE)
+    wrong: dict[str, tuple[st.SearchStrategy[tuple[int, ...]], Expected]] = {
+        "rank": (st.sampled_from(((), (last,), (1, 1, last), (1, 1, 1, last), (1,) * 100)), BAD),
+        "empty": (st.just((1, 0)), BAD),
+        "more": (st.integers(1, 5).map(lambda more: (1, last + more)), BAD),
+        "negative": (
+            st.sampled_from(((-1, last), (1, -1), (1, -(2**63)), (-(2**63), last), (-65, -last), (-(2**32), last))),
+            BAD_OR_NOT_JSON,
+        ),
+        "huge": (st.tuples(st.sampled_from((1, 64)) | huge, huge), BAD),
+        # Triton keeps 32 bits of it: 0, which our models refuse, unless another tensor says 1.
+        "batch": (st.sampled_from(((2**32, last), (2**33, last))), OK_OR_BAD),
+    }
+    kind = draw(st.sampled_from(tuple(wrong)))
+    shape, expected = draw(wrong[kind][0]), wrong[kind][1]
+    if kind == "negative" and shape[0] % 2**32 == 0:
+        expected |= OK
+    assume(not wraps(shape, tensor))
+    if kind == "empty" and tensor.name == "input_ids":
+        expected = OK_OR_BAD
     return f"{tensor.name} of shape {shape}", _with(call, replace(tensor, shape=shape)), expected
 
 
 def wraps(shape: Sequence[int], tensor: Tensor) -> bool:
     """Whether a shape's bytes modulo 2**64 are those sent, while the shape itself is absurd.
 
-    Triton 2.51 takes such a shape (input_ids INT64 [1, 2**61] without a byte) for a good one, and NumPy in the Python
-    backend's stub throws: the stub dies, and Triton fails every request for ever. Nothing here can refuse it before
-    that, so it is left out; docs/security.md says who must not reach `encoder` and `scorer`.
+    That ends a model's process in Triton 2.51: tests/soak/test_crashes.py.
     """
     if tensor.dtype == "BYTES" or len(shape) != 2:
         return False
@@ -153,108 +153,115 @@ def wraps(shape: Sequence[int], tensor: Tensor) -> bool:
     return size >= 2**63 and size % 2**64 == len(tensor.raw)
 
 
-def dtypes(rng: Random, width: int) -> Case:
+@st.composite
+def odd_dtype(draw: st.DrawFn, width: int) -> Case:
     """Another type than the model's."""
-    call = valid(rng, rng.choice(MODELS), width)
-    tensor = rng.choice(call.tensors)
-    dtype = rng.choice([dtype for dtype in DTYPES if dtype != tensor.dtype])
-    if dtype in SIZES and rng.random() < 0.5:  # bytes that fit the wrong type
+    call = draw(valid(width))
+    tensor = draw(st.sampled_from(call.tensors))
+    dtype = draw(st.sampled_from([dtype for dtype in DTYPES if dtype != tensor.dtype]))
+    if dtype in SIZES and draw(st.booleans()):  # bytes that fit the wrong type
         tensor = replace(tensor, raw=bytes(SIZES[dtype] * math.prod(tensor.shape)))
     return f"{tensor.name} of type {dtype[:12]!r}", _with(call, replace(tensor, dtype=dtype)), BAD
 
 
-def contents(rng: Random, width: int) -> Case:
-    """Too few bytes, too many, or lengths that lie; not to the scorer itself, whose batch would be refused with it."""
-    call = valid(rng, rng.choice(MODELS), width)
-    tensor = rng.choice([tensor for tensor in call.tensors if call.model != "scorer" or tensor.dtype != "BYTES"])
-    kind = rng.choice(("none", "cut", "more", "lie", "elements", "megabyte" if rng.random() < 0.1 else "cut"))
+@st.composite
+def odd_bytes(draw: st.DrawFn, width: int) -> Case:
+    """Too few bytes, too many, or BYTES whose lengths lie.
+
+    Not to the scorer itself, whose batch is refused with it: tests/soak/test_crashes.py.
+    """
+    call = draw(valid(width))
+    tensor = draw(st.sampled_from([t for t in call.tensors if call.model != "scorer" or t.dtype != "BYTES"]))
     raw = tensor.raw
-    if kind == "none":
-        raw = b""
-    elif kind == "cut":
-        raw = raw[: rng.randrange(len(raw))]
-    elif kind == "megabyte":
-        raw += bytes(1 << 20)
-    elif kind == "elements" and tensor.dtype == "BYTES":
-        raw += strings([b"", b"x"][: rng.randint(1, 2)])
-    elif kind == "lie" and tensor.dtype == "BYTES":
-        said = struct.unpack_from("<I", raw)[0]
-        lie = rng.choice((said + 1, max(said - 1, 0), 0, 2**31 - 1, 2**31, 2**32 - 1, 2**32 - 4))
-        raw = struct.pack("<I", lie) + raw[4:]
-    else:
-        raw += rng.randbytes(rng.randint(1, 40))
-    return f"{tensor.name} {kind}: {len(raw)} bytes", _with(call, replace(tensor, raw=raw)), BAD
+    wrong = {"none": st.just(b""), "cut": st.integers(0, len(raw) - 1).map(lambda size: raw[:size])}
+    wrong["more"] = st.binary(min_size=1, max_size=40).map(lambda more: raw + more)
+    if tensor.dtype == "BYTES":
+        size = struct.unpack_from("<I", raw)[0]
+        lies = st.sampled_from((size + 1, max(size - 1, 0), 0, 2**31 - 1, 2**31, 2**32 - 1, 2**32 - 4))
+        wrong["lie"] = lies.map(lambda lie: struct.pack("<I", lie) + raw[4:])
+        wrong["elements"] = st.sampled_from(([b""], [b"", b"x"])).map(lambda more: raw + strings(more))
+    kind = draw(st.sampled_from(tuple(wrong)))
+    changed = draw(wrong[kind])
+    if kind == "more" and draw(st.integers(0, 19)) == 7:
+        changed = raw + bytes(1 << 20)
+    return f"{tensor.name} {kind}: {len(changed)} bytes", _with(call, replace(tensor, raw=changed)), BAD
 
 
-def sets(rng: Random, width: int) -> Case:
+@st.composite
+def odd_names(draw: st.DrawFn, width: int) -> Case:
     """Inputs and outputs that are missing, double or unknown."""
-    call = valid(rng, rng.choice(MODELS), width)
-    first = call.tensors[0]
-    cases: Sequence[tuple[str, Call, Expected]] = (
+    call, name = draw(valid(width)), draw(_names)
+    first, search = call.tensors[0], Call("search", (string("query", b"a"),))
+    cases: Sequence[Case] = (
         ("no input", replace(call, tensors=()), BAD),
         ("the first input missing", replace(call, tensors=call.tensors[1:]), BAD),
         ("an input twice", replace(call, tensors=(*call.tensors, first)), BAD),
-        ("an unknown input", replace(call, tensors=(*call.tensors, replace(first, name=_name(rng)))), BAD),
-        ("an input of another name", replace(call, tensors=(replace(first, name=_name(rng)), *call.tensors[1:])), BAD),
-        ("an option for two", _with(valid(rng, "search", width), int32("top_k", 3, 3)), BAD),
-        ("an unknown output", replace(call, outputs=(_name(rng),)), BAD),
-        ("an output many times", Call("search", (string("query", b"a"),), ("id",) * rng.randint(2, 50)), OK),
-        ("some outputs", Call("search", (string("query", b"a"),), ("score", "lexical")), OK),
+        ("an unknown input", replace(call, tensors=(*call.tensors, replace(first, name=name))), BAD),
+        ("an input of another name", replace(call, tensors=(replace(first, name=name), *call.tensors[1:])), BAD),
+        ("an option for two", _with(search, int32("top_k", 3, 3)), BAD),
+        ("an unknown output", replace(call, outputs=(name,)), BAD),
+        ("an output many times", replace(search, outputs=("id",) * draw(st.integers(2, 50))), OK),
+        ("some outputs", replace(search, outputs=("score", "lexical")), OK),
     )
-    return rng.choice(cases)
+    return draw(st.sampled_from(cases))
 
 
-def parameters(rng: Random, width: int) -> Case:
+@st.composite
+def odd_parameters(draw: st.DrawFn, width: int) -> Case:
     """Parameters that nothing here takes, and Triton's own with wrong values."""
-    some: Sequence[tuple[dict[str, bool | int | float | str], Expected]] = (
-        ({"sequence_id": rng.choice((1, 2**62, "a", "x" * 128))}, OK),
-        ({"sequence_id": "x" * rng.choice((129, 1000))}, UNSUPPORTED),
-        ({"sequence_id": 7, "sequence_start": True, "sequence_end": rng.random() < 0.5}, OK),
+    some: Sequence[tuple[Mapping[str, bool | int | float | str], Expected]] = (
+        *(({"sequence_id": value}, OK) for value in (1, 2**62, "a", "x" * 128)),
+        *(({"sequence_id": "x" * length}, UNSUPPORTED) for length in (129, 1000)),
+        ({"sequence_id": 7, "sequence_start": True, "sequence_end": True}, OK),
         ({"sequence_start": "x"}, BAD_OR_NOT_JSON),
-        ({"priority": rng.choice((0, 1, 2**62))}, OK),
-        ({"priority": rng.choice((-1, 1.5, "a", True))}, BAD_OR_NOT_JSON),
-        ({"timeout": rng.choice((0, 2**62))}, OK),
+        *(({"priority": value}, OK) for value in (0, 1, 2**62)),
+        *(({"priority": value}, BAD_OR_NOT_JSON) for value in (-1, 1.5, "a", True)),
+        *(({"timeout": value}, OK) for value in (0, 2**62)),
         ({"timeout": 1}, OK_OR_LATE),
         ({"timeout": -1}, OK | {UNREADABLE}),  # gRPC's are signed
         ({"timeout": "soon"}, BAD_OR_NOT_JSON),
-        ({"headers": "x", _name(rng): rng.choice((1, 1.5, True, "y" * 1000))}, OK),
+        *(({"headers": "x", draw(_names): value}, OK) for value in (1, 1.5, True, "y" * 1000)),
         ({"triton_enable_empty_final_response": True}, OK | BAD),  # gRPC's alone
-        ({"triton_" + _name(rng): 1}, BAD),
-        ({"x" * rng.choice((1000, 50_000)): 1}, OK),
+        ({"triton_" + draw(_names): 1}, BAD),
+        *(({"x" * length: 1}, OK) for length in (1000, 50_000)),
     )
-    said, expected = rng.choice(some)
-    return f"parameters {str(said)[:60]}", replace(valid(rng, rng.choice(MODELS), width), parameters=said), expected
+    parameters, expected = draw(st.sampled_from(some))
+    return f"parameters {str(parameters)[:60]}", replace(draw(valid(width)), parameters=parameters), expected
 
 
-def models(rng: Random, width: int) -> Case:
+@st.composite
+def odd_model(draw: st.DrawFn, width: int) -> Case:
     """Models and versions that are not there."""
-    call = valid(rng, rng.choice(MODELS), width)
-    name = rng.choice(("nope", "Search", "search ", "../search", "search/versions/1", "송금", "%s%n", "a" * 500))
-    cases: Sequence[tuple[str, Call, Expected]] = (
+    call = draw(valid(width))
+    name = draw(
+        st.sampled_from(("nope", "Search", "search ", "../search", "search/versions/1", "송금", "%s%n", "a" * 500))
+    )
+    version = draw(st.sampled_from(("2", "1000", str(2**31))))
+    cases: Sequence[Case] = (
         (f"model {name[:20]!r}", replace(call, model=name), UNKNOWN),
         ("version 1", replace(call, version="1"), OK),
-        ("version 2", replace(call, version=rng.choice(("2", "1000", str(2**31)))), UNKNOWN),
+        ("version 2", replace(call, version=version), UNKNOWN),
         # HTTP's address has room for digits alone.
-        ("version of no number", replace(call, version=rng.choice(("-1", "x", "v1"))), BAD | UNKNOWN),
+        *(("version of no number", replace(call, version=no), BAD | UNKNOWN) for no in ("-1", "x", "v1")),
         ("version beyond 64 bits", replace(call, version="9" * 30), BAD),
-        ("a long id", replace(call, id="x" * rng.choice((1, 1000, 50_000))), OK),
+        *(("a long id", replace(call, id="x" * length), OK) for length in (1, 1000, 50_000)),
     )
-    return rng.choice(cases)
-
-
-def _name(rng: Random) -> str:
-    return rng.choice(("nothing", "x", "Query", "", "송금", "a" * 300, "query ", "INPUT0"))
+    return draw(st.sampled_from(cases))
 
 
 def _with(call: Call, tensor: Tensor) -> Call:
     """The call with this tensor in place of the one of that name, or added."""
-    others = [own for own in call.tensors if own.name != tensor.name]
-    at = next((i for i, own in enumerate(call.tensors) if own.name == tensor.name), len(others))
+    others = [other for other in call.tensors if other.name != tensor.name]
+    at = next((i for i, other in enumerate(call.tensors) if other.name == tensor.name), len(others))
     return replace(call, tensors=(*others[:at], tensor, *others[at:]))
 
 
-Make = Callable[[Random, int], Case]
-WEIGHTS: dict[Make, int] = {
-    texts: 220, options: 120, vectors: 60, token_ids: 40, batches: 12, shapes: 90, dtypes: 60, contents: 90, sets: 60,
-    parameters: 40, models: 30,
-}  # fmt: skip
+KINDS = (
+    odd_text, odd_text, odd_text, odd_option, odd_option, odd_embedding, odd_ids, odd_batch, odd_shape, odd_dtype,
+    odd_bytes, odd_bytes, odd_names, odd_parameters, odd_model,
+)  # fmt: skip
+
+
+def cases(width: int) -> st.SearchStrategy[Case]:
+    """A request that is odd in one place; texts, options and lengths that lie come more often."""
+    return st.one_of(*(kind(width) for kind in KINDS))

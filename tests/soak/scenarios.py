@@ -1,4 +1,4 @@
-"""All that a server must survive, one after the other, each against its bounds."""
+"""The scenarios of the soak, how much of each is done, and the bounds of their figures."""
 
 from __future__ import annotations
 
@@ -10,34 +10,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compare import houses
-from benchmarks.soak import fuzz, heal, kills, overload, publish
-from export import ROOT
+from benchmarks import QUERIES
+from benchmarks.compare import repositories
 from export.catalog import labelled
 from server.launcher import Server, free_ports
+from tests.soak import burst, heal, kills, overload, publish
+from tests.soak.fuzz import run as fuzz
 
 Advance = Callable[[int, int], None]
-QUERIES = ROOT / "benchmarks" / "data" / "finance_queries.jsonl"
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much of each."""
+    """How much of each scenario is done."""
 
     publishes: int = 100
     kills: int = 200
     each: int = 5  # kills of tritonserver, and of each stub
     seconds: float = 60.0  # of the overload
     saturate: float = 10.0
-    requests: int = 100_000  # of the fuzzer
+    requests: int = 30_000  # of the fuzzer
+    bursts: int = 20
+    clients: int = 3_000  # of a burst
+    burst_s: float = 10.0
+    calm_s: float = 60.0
 
 
-QUICK = Size(publishes=5, kills=12, each=1, seconds=6.0, saturate=3.0, requests=3_000)
+QUICK = Size(
+    publishes=5, kills=12, each=1, seconds=6.0, saturate=3.0, requests=3_000, bursts=2, burst_s=4.0, calm_s=4.0
+)
 
 
 @dataclass(frozen=True)
 class Bound:
-    """What a figure may be at most, or must be at least."""
+    """The bound of a scenario's figure: at most, or at least, a number."""
 
     scenario: str
     figure: str
@@ -49,7 +55,16 @@ class Bound:
         return self.least <= float(found[self.figure]) <= self.most
 
     def __str__(self) -> str:
+        if self.least == self.most:
+            return f"{self.most:g}"
         return f"≤ {self.most:g}" if self.most < float("inf") else f"≥ {self.least:g}"
+
+
+def sized(quick: bool, **given: Any) -> Size:
+    """The whole, or --quick, with what else is given."""
+    return dataclasses.replace(
+        QUICK if quick else Size(), **{key: value for key, value in given.items() if value is not None}
+    )
 
 
 NO_BOUND = float("inf")
@@ -77,6 +92,11 @@ BOUNDS = (
     Bound("fuzz", "wrong_status", 0),
     Bound("fuzz", "harmed", 0),
     Bound("fuzz", "leaked", 0),
+    Bound("burst", "bursts", NO_BOUND, 1),
+    Bound("burst", "exit_code", 0, 0),
+    Bound("burst", "lost", 0),
+    Bound("burst", "wrong", 0),
+    Bound("burst", "failed", 0),
 )
 SCENARIOS = tuple(dict.fromkeys(bound.scenario for bound in BOUNDS))
 
@@ -86,7 +106,7 @@ def run(scenario: str, repository: Path, folder: Path, size: Size, seed: int, ad
 
     Args:
         scenario: one of SCENARIOS.
-        repository: a model repository with an encoder, and a published catalogue beside it; neither is changed.
+        repository: a model repository with an encoder, and a published catalog beside it; neither is changed.
         folder: an empty one, for whatever is written: Triton's logs too.
         size: how much.
         seed: of what is random.
@@ -110,9 +130,9 @@ def broken(found: dict[str, dict[str, Any]]) -> list[Bound]:
 
 def _publish(repository: Path, folder: Path, size: Size, seed: int, advance: Advance) -> Any:
     index = folder / "index"
-    house = houses.copy(repository, folder / "model_repository", index_at=index)
-    with _serving(house, folder) as server:
-        return publish.run(server, index, house, size.publishes, advance)
+    copied = repositories.copy(repository, folder / "model_repository", index_at=index)
+    with _serving(copied, folder) as server:
+        return publish.run(server, index, copied, size.publishes, advance)
 
 
 def _kills(repository: Path, folder: Path, size: Size, seed: int, advance: Advance) -> Any:
@@ -134,14 +154,19 @@ def _fuzz(repository: Path, folder: Path, size: Size, seed: int, advance: Advanc
         return fuzz.run(server, size.requests, seed, advance)
 
 
+def _burst(repository: Path, folder: Path, size: Size, seed: int, advance: Advance) -> Any:
+    with _serving(repository, folder) as server:
+        return burst.run(server, size.bursts, size.clients, size.burst_s, size.calm_s, seed, advance)
+
+
 _RUNS: dict[str, Callable[[Path, Path, Size, int, Advance], Any]] = {
-    "publish": _publish, "kills": _kills, "heal": _heal, "overload": _overload, "fuzz": _fuzz,
+    "publish": _publish, "kills": _kills, "heal": _heal, "overload": _overload, "fuzz": _fuzz, "burst": _burst,
 }  # fmt: skip
 
 
 @contextlib.contextmanager
 def _serving(repository: Path, folder: Path) -> Iterator[Server]:
     with (folder / "server.log").open("wb") as log, Server(repository, free_ports(), log=log) as server:
-        # Not wait_ready's None: a server without a catalogue is what the publishes begin with.
+        # Not wait_ready's None: a server without a catalog is what the publishes begin with.
         server.wait_ready()
         yield server

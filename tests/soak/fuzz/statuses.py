@@ -1,4 +1,4 @@
-"""How a request may be answered. Statuses are gRPC's names, HTTP's numbers, and two words of our own.
+"""The statuses that a request may be answered with: gRPC's names, HTTP's numbers, `unreadable` and `closed`.
 
 Where Triton itself answers with another status than INVALID_ARGUMENT or 400, that is listed here with its reason:
 nothing else is accepted. INTERNAL and 500 are never: they are what a failing model gives.
@@ -34,7 +34,7 @@ UNSUPPORTED = _any("501", "UNIMPLEMENTED")
 HUNG_UP = _any(CLOSED, "400")
 # Bytes changed at random may still mean something, another model or method included.
 ANY = OK | BAD | UNKNOWN | {UNREADABLE, "UNIMPLEMENTED"}
-# Optional surfaces: whether the catalogue has them is not known here.
+# Optional surfaces: whether the catalog has them is not known here.
 OK_OR_BAD = OK | BAD
 
 # A request in a hurry is refused where others wait (see the tokenizer's admission.py).
@@ -44,7 +44,7 @@ _UNREADABLE = re.compile(r"failed to parse the request JSON buffer|Unable to (pa
 
 
 def status(name: str, detail: str) -> str:
-    """A status as it is expected here, from gRPC's or HTTP's and what was said with it."""
+    """A status as it is expected here, from gRPC's or HTTP's and the text that came with it."""
     if name in ("500", "INTERNAL") and _UNREADABLE.search(detail) and "Traceback" not in detail:
         return UNREADABLE
     return name

@@ -1,4 +1,4 @@
-"""Processes that publish, one of which is killed; and what they leave."""
+"""Processes that publish into an index, some of which are killed, and what is left of them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from types import TracebackType
 from malgil_core.catalog.reading import Service
 from malgil_core.index.history import Line
 
-from benchmarks.soak import publisher
-from benchmarks.soak.publisher import COLLECTED, READY, save_vectors
 from export import ROOT
 from export.catalog import embedding
 from export.catalog.cli import KEEP
+from tests.soak import publisher
+from tests.soak.publisher import COLLECTED, READY, save_vectors
 
 PATIENCE = 20.0  # seconds in which a publisher that is not killed is done
 
@@ -33,7 +33,7 @@ class Publisher:
 
     def __init__(self, command: Sequence[str | Path], attempt: int) -> None:
         self.attempt = attempt
-        self.said: list[str] = []
+        self.printed: list[str] = []
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         self.pid = self._process.pid
@@ -58,80 +58,80 @@ class Publisher:
         """Wait until it has published and collected, or for PATIENCE, after which it is killed; when that was."""
         watchdog = threading.Timer(PATIENCE, self._process.kill)
         watchdog.start()
-        while COLLECTED not in self.said and (line := self._line()):
-            self.said.append(line)
+        while COLLECTED not in self.printed and (line := self._line()):
+            self.printed.append(line)
         watchdog.cancel()
         return time.perf_counter()
 
-    def end(self, kill: bool) -> str:
-        """Kill it, or give it PATIENCE to do what it was told; its errors."""
+    def stop(self, kill: bool) -> str:
+        """Kill it, or give it PATIENCE to do what it was told; what it wrote to stderr."""
         if kill:
             self._process.kill()
         try:
-            said, errors = self._process.communicate(timeout=PATIENCE)
+            printed, errors = self._process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            said, errors = self._process.communicate()
-        self.said += said.split()
+            printed, errors = self._process.communicate()
+        self.printed += printed.split()
         return errors
 
     @property
     def number(self) -> int | None:
         """The generation that it acknowledged."""
-        return int(self.said[0]) if self.said else None
+        return int(self.printed[0]) if self.printed else None
 
     def _line(self) -> str:
         assert self._process.stdout
         return self._process.stdout.readline().strip()
 
 
-class House:
-    """An index, publishers of it, and what they acknowledged."""
+class PublishedIndex:
+    """An index, the processes that publish into it, and what they acknowledged. Use as a context manager."""
 
     def __init__(self, folder: Path, repository: Path, sample: Sequence[Service]) -> None:
-        self.index = folder / "index"
+        self.folder = folder / "index"
         self.acknowledged: dict[int, int] = {}  # generation → attempt
         self._sample, self._repository, self._work = sample, repository, folder / "work"
         self._work.mkdir(parents=True)
-        self.index.mkdir()
+        self.folder.mkdir()
         texts = list(dict.fromkeys(text for service in sample for text in service.texts))
         save_vectors(self._work / "vectors.safetensors", texts, embedding.offline(repository)(texts))
         self._attempts = 0
         self._spare: Publisher | None = None
 
-    def __enter__(self) -> House:
+    def __enter__(self) -> PublishedIndex:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._spare:
-            self._spare.end(kill=True)
+            self._spare.stop(kill=True)
 
     def rehearse(self) -> float:
         """Publish without a kill; seconds."""
         publisher = self._next()
         began = publisher.go()
         seconds = publisher.done() - began
-        errors = publisher.end(kill=False)
-        if COLLECTED not in publisher.said:
-            raise RuntimeError(f"a publisher that nobody killed failed: {errors}")
-        self._heard(publisher)
+        errors = publisher.stop(kill=False)
+        if COLLECTED not in publisher.printed:
+            raise RuntimeError(f"a publisher that was not killed failed: {errors}")
+        self._note(publisher)
         return seconds
 
     def kill(self, instant: float) -> tuple[str, list[Finding]]:
         """Kill a publisher so many seconds after it began; the step that it was in, and what is wrong."""
         victim, before = self._next(), self._stamps()
         _sleep_until(victim.go() + instant)
-        victim.end(kill=True)
-        self._heard(victim)
-        with (self.index / ".lock").open("a") as lock:
+        victim.stop(kill=True)
+        self._note(victim)
+        with (self.folder / ".lock").open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 found: list[Finding] = []
             except BlockingIOError:
                 found = [("stuck", "the lock is held after its publisher died")]
-        if COLLECTED in victim.said:
+        if COLLECTED in victim.printed:
             found += self.litter()
         return self._step(victim, before), found
 
@@ -144,16 +144,16 @@ class House:
                 told = began
         _sleep_until(told + instant)
         waiting = {one.pid for one in pair} & _waiting()
-        victim.end(kill=True)
-        errors = other.end(kill=False)
-        self._heard(victim, other)
-        if COLLECTED not in other.said:
+        victim.stop(kill=True)
+        errors = other.stop(kill=False)
+        self._note(victim, other)
+        if COLLECTED not in other.printed:
             return bool(waiting), [("stuck", f"the other publisher did not end: {errors[-500:]}")]
         return bool(waiting), self.litter() if other.pid in waiting else []
 
     def litter(self) -> list[Finding]:
         """What a publish should have cleared away."""
-        hidden = sorted(path.name for path in self.index.rglob(".*") if path.name != ".lock")
+        hidden = sorted(path.name for path in self.folder.rglob(".*") if path.name != ".lock")
         return [("littered", f"{', '.join(hidden)} is left")] if hidden else []
 
     def _services(self, attempt: int) -> list[Service]:
@@ -162,16 +162,16 @@ class House:
         return [replace(one, parent_id=None, path=f"{one.path} > {attempt}") for one in here]
 
     def lines(self, attempt: int) -> list[Line]:
-        """The catalogue of an attempt, as `history.services` gives it."""
+        """The catalog of an attempt, as `history.services` gives it."""
         lines: list[Line] = json.loads(json.dumps([one.as_dict() for one in self._services(attempt)]))
         return lines
 
     def _start(self) -> Publisher:
         self._attempts += 1
-        catalogue = self._work / f"{self._attempts % 4}.jsonl"  # no more than two are at work
-        catalogue.write_text("\n".join(map(json.dumps, self.lines(self._attempts))), encoding="utf-8")
+        catalog = self._work / f"{self._attempts % 4}.jsonl"  # no more than two are at work
+        catalog.write_text("\n".join(map(json.dumps, self.lines(self._attempts))), encoding="utf-8")
         module = [sys.executable, "-m", publisher.__name__]
-        inputs = [self.index, catalogue, self._work / "vectors.safetensors", self._repository]
+        inputs = [self.folder, catalog, self._work / "vectors.safetensors", self._repository]
         return Publisher([*module, *(path.resolve() for path in inputs), str(KEEP)], self._attempts)
 
     def _next(self) -> Publisher:
@@ -180,22 +180,22 @@ class House:
         taken.get_ready()
         return taken
 
-    def _heard(self, *ended: Publisher) -> None:
+    def _note(self, *stopped: Publisher) -> None:
         """Keep what they acknowledged; the next begins to import while the index is looked at."""
-        self.acknowledged.update({one.number: one.attempt for one in ended if one.number is not None})
+        self.acknowledged.update({one.number: one.attempt for one in stopped if one.number is not None})
         self._spare = self._start()
 
     def _stamps(self) -> dict[str, tuple[int, int]]:
         """Path below the index → inode, time of the last change."""
-        paths = {path.relative_to(self.index).as_posix(): path.lstat() for path in self.index.rglob("*")}
+        paths = {path.relative_to(self.folder).as_posix(): path.lstat() for path in self.folder.rglob("*")}
         return {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in paths.items() if path != ".lock"}
 
     def _step(self, victim: Publisher, before: dict[str, tuple[int, int]]) -> str:
-        """What a publisher was doing when it died, by what it said and what lies there."""
+        """What a publisher was doing when it died, by what it printed and what is in the index."""
         after = self._stamps()
         changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-        said_or_seen = {
-            "all done": COLLECTED in victim.said,
+        steps = {
+            "all done": COLLECTED in victim.printed,
             "acknowledged, collecting": victim.number is not None,
             "CURRENT replaced": "CURRENT" in changed,
             "writing CURRENT": any(path.startswith(".CURRENT") for path in changed),
@@ -203,7 +203,7 @@ class House:
             "syncing files": any(path.endswith(".tmp/manifest.json") for path in changed & after.keys()),
             "writing files": any(".tmp" in path for path in changed),
         }
-        return next((step for step, is_so in said_or_seen.items() if is_so), "before the first write")
+        return next((step for step, is_so in steps.items() if is_so), "before the first write")
 
 
 def _waiting() -> set[int]:
