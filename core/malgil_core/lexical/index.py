@@ -5,7 +5,7 @@ What is compared are keys (see keys.py), looked up in arrays that a publish made
 - prefix: the query begins the phrase, or one of its words.
 - initials: the same for queries of consonants alone, with the initial consonants of the phrase.
 - fuzzy: the query is few slips apart from the phrase or its beginning: OSA distance (Damerau 1964, restricted).
-- words: the query scores n-grams of keys with the phrase, the rarer the better: BM25.
+- words: the query shares n-grams of keys with the phrase, the rarer the better: BM25.
 
 The best of the first three, and the last, are taken as independent: share = 1 - (1 - best) · (1 - words).
 """

@@ -52,17 +52,17 @@ def merge(dense: Ranked, spelled: Ranked, evidence: LexicalMatches, index: Index
         floor: [S], the least score for each service.
         top_k: at most so many.
     """
-    services, rows, scores = services_of(evidence, index)
+    services, rows, lexical = services_of(evidence, index)
     spelled = spelled.at(np.argsort(spelled.services))
-    shown = np.where(scores >= SPELLED, rows, spelled.rows)
+    shown = np.where(lexical >= SPELLED, rows, spelled.rows)
     alone = dense.at(np.flatnonzero(~np.isin(dense.services, services)))
-    scores = np.concatenate([alone.scores, fused(spelled.dense, scores)])
+    scores = np.concatenate([alone.scores, fused(spelled.dense, lexical)])
     both = type(dense)(
         np.concatenate([alone.services, services]),
         np.concatenate([alone.rows, shown]),
         scores,
         np.concatenate([alone.dense, spelled.dense]),
-        np.concatenate([alone.lexical, scores]),
+        np.concatenate([alone.lexical, lexical]),
     )
     enough = np.flatnonzero(scores >= floor[both.services])
     best = np.lexsort((index.ids_padded[both.services[enough]], -scores[enough]))[:top_k]
