@@ -12,7 +12,7 @@ serve: export  ## The same, and stay up
 
 test: export  ## Set up and pass the tests: ruff, types, pytest
 	$(MAKE) check
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -m "not soak"
 
 check: .venv/ready
 	$(PYTHON) -m ruff check .
@@ -23,8 +23,9 @@ check: .venv/ready
 bench: export  ## Requests/s and latency by sequence length, in under 5 minutes
 	$(PYTHON) -m benchmarks sweep --quick
 
-soak: export  ## What a server must survive, in about 10 minutes: a table, and soak.json
+soak: export  ## What a server must survive, in about 40 minutes: tables, and soak.json
 	$(PYTHON) -m tests.soak --json soak.json
+	$(PYTHON) -m pytest -m soak tests/soak
 
 setup: .venv/ready
 
