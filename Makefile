@@ -18,6 +18,7 @@ check: .venv/ready
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy .
+	.venv/bin/lint-imports --no-logo
 	for adapter in model_repository/*/1/model.py server/backends/*/model.py; do $(PYTHON) -m mypy $$adapter || exit 1; done
 
 bench: export  ## Requests/s and latency by sequence length, in under 5 minutes

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
 
-from malgil_core.text.layout import FINALS, INITIALS, MEDIALS, compose
+from malgil_core.text.keyboard import SYLLABLE_KEYS
+from malgil_core.text.layout import compose
 
 from export.catalog.labelled import Labelled
 
@@ -19,17 +19,16 @@ ONE_TYPO, TWO_TYPOS, SPACING = "one_typo", "two_typos", "spacing"
 KINDS = (FIRST_KEYS, PREFIX, CHOSUNG, WRONG_LAYOUT, ONE_TYPO, TWO_TYPOS, SPACING)
 SECOND_PAIR = 4  # keys: with the second consonant and vowel a prefix says something
 ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
-_KEYS = {chr(0xAC00 + at): "".join(parts) for at, parts in enumerate(product(INITIALS, MEDIALS, FINALS))}
 
 
 def typed(text: str) -> str:
     """The keys that type a text with the layout on Hangul, shifted ones as capitals; other letters as they are."""
-    return "".join(_KEYS.get(letter, letter) for letter in text)
+    return "".join(SYLLABLE_KEYS.get(letter, letter) for letter in text)
 
 
 def is_korean(text: str) -> bool:
     """Whether a text is Hangul syllables and spaces alone, so that its keys can be turned back."""
-    return all(letter == " " or letter in _KEYS for letter in text)
+    return all(letter == " " or letter in SYLLABLE_KEYS for letter in text)
 
 
 def keystrokes(text: str) -> Iterator[tuple[int, str]]:
@@ -42,7 +41,7 @@ def keystrokes(text: str) -> Iterator[tuple[int, str]]:
 
 def initials(text: str) -> str:
     """The initial consonants, without spaces: "ㄱㅈㅇㅊ"."""
-    return "".join(compose(_KEYS[letter][0]) for letter in text if letter != " ")
+    return "".join(compose(SYLLABLE_KEYS[letter][0]) for letter in text if letter != " ")
 
 
 def typo(text: str, draw: random.Random, slips: int = 1) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import malgil
 
-from server.launcher import REPOSITORY, Server, free_ports
+from server.launcher import REPOSITORY, Server
+from server.ports import free_ports
 from server.triton import SetupError
 
 

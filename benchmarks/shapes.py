@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from malgil_core.catalog.reading import read as read_catalog
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import writer as generations
 
 from export import ROOT
@@ -94,8 +95,8 @@ def prepare(name: str, progress: Callable[[str], None] = lambda _: None, precisi
             (repository / path).unlink(missing_ok=True)
         export(name, repository, lambda text: progress(f"{home.name}: {text}"), precision)
         (home / "made_by.txt").write_text(code(), encoding="utf-8")
-    metadata = json.loads(_text(repository / "tokenizer/1/encoder.json"))
-    published = metadata["fingerprint"] + hashlib.sha256(CATALOG.read_bytes()).hexdigest()
+    metadata = EncoderMetadata.of(repository)
+    published = metadata.fingerprint + hashlib.sha256(CATALOG.read_bytes()).hexdigest()
     if _text(home / "published.txt") != published:
         progress(f"{name}: publishing {CATALOG.name}")
         shutil.rmtree(home / "index", ignore_errors=True)

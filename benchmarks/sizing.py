@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import malgil
 import psutil
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.index.reader import folder_of
 from rich.table import Table
 
@@ -23,7 +24,8 @@ from benchmarks import shapes, synthetic
 from benchmarks.compare import repositories
 from benchmarks.options import CONSOLE, FILE, Names, Numbers
 from server import stubs
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 from server.triton import SetupError
 
 MIB = 2**20
@@ -118,7 +120,7 @@ def measure(
         server.triton.SetupError: a server did not start.
     """
     source = shapes.prepare(encoder, progress)
-    metadata = json.loads((source / "tokenizer/1/encoder.json").read_text(encoding="utf-8"))
+    metadata = EncoderMetadata.of(source)
     points = []
     for size in phrases:
         progress(f"{encoder}, {size:,} phrases")
@@ -139,7 +141,7 @@ def measure(
                 encoder=encoder,
                 model_mib=round((repository / "encoder/1/model.onnx").stat().st_size / MIB, 1),
                 tokenizer_json_mib=round((repository / "tokenizer/1/tokenizer.json").stat().st_size / MIB, 1),
-                dimension=metadata["dimension"],
+                dimension=metadata.dimension,
                 phrases=size,
                 triton_mib=round(held["tritonserver"], 1),
                 tokenizer_mib=round(held["tokenizer"], 1),
@@ -164,7 +166,7 @@ def _ask(server: Server) -> None:
 def _memory(server: Server) -> dict[str, float]:
     """Process → MiB, stubs by their models' names."""
     held = {"tritonserver": _pss(psutil.Process(server.process.pid))}
-    return held | {name.rsplit("_", 2)[0]: _pss(stub) for stub, name in stubs.of(server.process.pid).items()}
+    return held | {name.rsplit("_", 2)[0]: _pss(stub) for stub, name in stubs.find(server.process.pid).items()}
 
 
 def _pss(process: psutil.Process) -> float:
@@ -177,7 +179,7 @@ def _swap(server: Server, publish: Callable[[], int]) -> tuple[float, float]:
     Raises:
         SetupError: it is not taken up within a minute.
     """
-    (scorer,) = (stub for stub, name in stubs.of(server.process.pid).items() if name.startswith("scorer"))
+    (scorer,) = (stub for stub, name in stubs.find(server.process.pid).items() if name.startswith("scorer"))
     with malgil.SearchClient(server.grpc_url, timeout=60) as client:
         number, most = publish(), 0.0
         began = time.monotonic()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from malgil_core.catalog.reading import Service
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader, writer
 from malgil_core.ranking.cpu import CpuScorer
 
@@ -21,14 +20,14 @@ def ready_seconds(folder: Path) -> float:
 
 def load_seconds(phrases: int, dimension: int, folder: Path) -> float:
     """The same for a generation of that size, published into an empty folder."""
-    encoder = {"name": "random", "fingerprint": "random", "dimension": dimension}
+    encoder = EncoderMetadata("random", "", "", "", "", dimension, 1, "", True, {}, {}, "random")
     return ready_seconds(reader.folder_of(folder, publish(phrases, encoder, folder)))
 
 
-def publish(phrases: int, encoder: Mapping[str, Any], index: Path) -> int:
+def publish(phrases: int, encoder: EncoderMetadata, index: Path) -> int:
     """Publish a catalog of so many made-up phrases, with random vectors; the generation's number.
 
-    `encoder`: metadata, of which name, fingerprint and dimension are looked at.
+    `encoder`: metadata, whose dimension is that of the vectors.
     """
     rng = np.random.default_rng(0)
     services = [
@@ -38,7 +37,7 @@ def publish(phrases: int, encoder: Mapping[str, Any], index: Path) -> int:
         )
         for i in range(phrases // PHRASES_PER_SERVICE)
     ]  # fmt: skip
-    shape = encoder["dimension"]
+    shape = encoder.dimension
     return writer.publish(
         services, index, encoder, lambda texts: rng.standard_normal((len(texts), shape), dtype=np.float32)
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import random
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.text.tokenization import Tokenization
 from tokenizers import Tokenizer
 
@@ -35,13 +36,11 @@ def of_length(folder: Path, words: Sequence[str], length: int, count: int = TEXT
     Raises:
         LengthError: the words do not make so many texts of that length, or the encoder's window is shorter.
     """
-    metadata = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
-    if length > metadata["max_length"]:
-        raise LengthError(f"length {length}: the window of {metadata['name']} is {metadata['max_length']} tokens")
-    endless = {
-        **metadata,
-        "max_length": 10**6,
-    }  # cut to its window, a text that is too long would pass for one that fits
+    metadata = EncoderMetadata.read(folder / "encoder.json")
+    if length > metadata.max_length:
+        raise LengthError(f"length {length}: the window of {metadata.name} is {metadata.max_length} tokens")
+    # Cut to its window, a text that is too long would pass for one that fits.
+    endless = dataclasses.replace(metadata, max_length=10**6)
     tokenization = Tokenization(Tokenizer.from_file(str(folder / "tokenizer.json")), endless)
 
     def encode(texts: Sequence[str]) -> list[Ids]:

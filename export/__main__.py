@@ -132,8 +132,8 @@ def _encoder(arguments: argparse.Namespace) -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     size = (arguments.repository / "encoder" / "1" / "model.onnx").stat().st_size / 2**20
     CONSOLE.print(
-        f"{metadata['name']}: {metadata['graph']} graph in {metadata['precision']}, "
-        f"{metadata['dimension']} dimensions, {metadata['pooling']} pooling, window {metadata['max_length']}, "
+        f"{metadata.name}: {metadata.graph} graph in {metadata.precision}, "
+        f"{metadata.dimension} dimensions, {metadata.pooling} pooling, window {metadata.max_length}, "
         f"{size:.0f} MiB\n"
         f"exported in {time.monotonic() - started:.0f} s, peak memory {peak:.1f} GiB"
     )

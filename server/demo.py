@@ -17,7 +17,8 @@ import malgil
 from rich.console import Console
 from rich.table import Table
 
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 from server.triton import SetupError
 
 # Chosen because they are answered well; `python -m benchmarks quality` measures how often that is so.
@@ -73,11 +74,13 @@ def serving() -> Iterator[str]:
     Raises:
         server.triton.SetupError: it does not start, or does not answer.
     """
-    with tempfile.NamedTemporaryFile(prefix="malgil-demo-", suffix=".log") as log:
-        with Server(ports=free_ports(), log=log) as server:
-            if server.wait_ready() is None:
-                raise SetupError("the search does not answer: run `make export` first")
-            yield server.grpc_url
+    with (
+        tempfile.NamedTemporaryFile(prefix="malgil-demo-", suffix=".log") as log,
+        Server(ports=free_ports(), log=log) as server,
+    ):
+        if server.wait_ready() is None:
+            raise SetupError("the search does not answer: run `make export` first")
+        yield server.grpc_url
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

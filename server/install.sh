@@ -78,7 +78,7 @@ if [ ! -x $loader/promtool ]; then
     ) || echo "prometheus could not be had: tests of server/monitoring will ask for it" >&2
 fi
 
-# nginx, which ends TLS for HTTP. Where the system has none, its binary is unpacked beside the rest; no service starts.
+# nginx, the TLS proxy of HTTP. Where the system has none, its binary is unpacked beside the rest; no service starts.
 if ! PATH="$PATH:/usr/sbin" command -v nginx > /dev/null && [ ! -x .venv/nginx/nginx ]; then
     mkdir -p .venv/nginx
     (

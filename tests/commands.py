@@ -33,7 +33,7 @@ def check(words: list[str]) -> None:
     elif words[0] == "kubectl":
         _kubectl(words[1:])
     else:
-        raise AssertionError(f"{' '.join(words)}: nobody checks this")
+        raise AssertionError(f"{' '.join(words)}: no check for this command")
 
 
 def _compose(words: list[str]) -> None:
@@ -90,7 +90,7 @@ def _kubectl(words: list[str]) -> None:
         case ["rollout", "restart" | "status", name]:
             assert name in known
         case _:
-            raise AssertionError(f"kubectl {' '.join(words)}: nobody checks this")
+            raise AssertionError(f"kubectl {' '.join(words)}: no check for this command")
 
 
 def _manifests() -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
@@ -11,12 +12,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from malgil_core.catalog.reading import Service
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.index.reader import Generation
 from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import Floats, QueryOptions, Ranked
 
 DIMENSION = 8
-ENCODER: dict[str, Any] = {"name": "small", "fingerprint": "5" * 64, "dimension": DIMENSION}
+ENCODER = EncoderMetadata(
+    name="small",
+    family="bert",
+    graph="packed",
+    precision="fp32",
+    vocabulary="all",
+    dimension=DIMENSION,
+    max_length=8,
+    pooling="mean",
+    normalize=True,
+    prompts={"query": "query: ", "passage": "passage: "},
+    files={"model.onnx": "1" * 64, "tokenizer.json": "2" * 64},
+    fingerprint="5" * 64,
+)
+OTHER_ENCODER = dataclasses.replace(ENCODER, fingerprint="7" * 64)
 
 
 def service(number: int, name: str, *phrases: str, **fields: Any) -> Service:

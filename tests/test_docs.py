@@ -79,7 +79,7 @@ def _anchors(page: Path) -> set[str]:
         "docker compose restart triton", "docker compose --profile cpu up --dettach", "docker push malgil",
         "docker build -f server/Dockerfile --target server -t registry.example.com/malgil:0.1.0 .",
         "kubectl apply -k server/k8s", "kubectl rollout status deployment/triton",
-        "kubectl create configmap malgil-catalog --from-file=finance.jsonl=catalogs/finance.jsonl",
+        "kubectl create configmap malgil-catalogs --from-file=finance.jsonl=catalogs/finance.jsonl",
         "kubectl create job --from=cronjob/publish now",
     ],
 )  # fmt: skip

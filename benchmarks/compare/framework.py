@@ -22,7 +22,8 @@ from benchmarks.compare import http_load, inprocess, padded, repositories, traff
 from benchmarks.compare.ratios import Ratio
 from benchmarks.compare.run import Bench
 from export import ROOT
-from server.launcher import end_with_parent, free_ports
+from server.ports import free_ports
+from server.processes import stop_with_parent
 from server.triton import SetupError
 
 CLIENTS = 64
@@ -88,7 +89,9 @@ def application(bench: Bench, weights: Path, index: Path) -> Iterator[str]:
     with log.open("wb") as stream:
         # The same favour as to our own threads: spinning ones starve the event loop, and the client, on few cores.
         environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
-        process = subprocess.Popen(end_with_parent() + command, cwd=ROOT, env=environment, stdout=stream, stderr=stream)
+        process = subprocess.Popen(
+            stop_with_parent() + command, cwd=ROOT, env=environment, stdout=stream, stderr=stream
+        )
     try:
         deadline = time.monotonic() + START_SECONDS
         while not _answers(f"{url}/search?query=a"):

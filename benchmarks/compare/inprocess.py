@@ -6,7 +6,6 @@ indexes are loaded there once, and wait between the runs.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import statistics
@@ -22,6 +21,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader as generation
 from malgil_core.ranking.cpu import CpuScorer, product_threads
 from malgil_core.ranking.topk import unit
@@ -70,9 +70,11 @@ class Paths:
             FileNotFoundError: it is not exported.
         """
         tokenizer = repository / "tokenizer" / "1"
-        metadata = json.loads((tokenizer / "encoder.json").read_text(encoding="utf-8"))
         return cls(
-            tokenizer, repository / "encoder" / "1" / "model.onnx", repositories.index(repository), metadata["name"]
+            tokenizer,
+            repository / "encoder" / "1" / "model.onnx",
+            repositories.index(repository),
+            EncoderMetadata.of(repository).name,
         )
 
 

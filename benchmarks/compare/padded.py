@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from malgil_core.encoder import EncoderMetadata
 
 from export import ROOT
 from export.encoder import bundled, source
@@ -24,9 +25,9 @@ def bundled_weights(repository: Path, progress: Callable[[str], None] = lambda _
     Raises:
         server.triton.SetupError: it is another than the bundled encoder, whose weights are not at hand.
     """
-    metadata = json.loads((repository / "tokenizer" / "1" / "encoder.json").read_text(encoding="utf-8"))
-    if metadata["name"] != BUNDLED_NAME:
-        raise SetupError(f"{repository} holds {metadata['name']}: this comparison takes the bundled encoder")
+    metadata = EncoderMetadata.of(repository)
+    if metadata.name != BUNDLED_NAME:
+        raise SetupError(f"{repository} holds {metadata.name}: this comparison takes the bundled encoder")
     return bundled.unpack(ROOT / bundled.DEFAULT_TARGET, progress)
 
 

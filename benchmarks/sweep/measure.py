@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from malgil_core.encoder import EncoderMetadata
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
@@ -90,7 +90,7 @@ class Bench:
 
     def __init__(self, url: str, repository: Path, folder: Path, options: Options) -> None:
         self.repository, self.folder, self.options = repository, folder, options
-        self.metadata = json.loads((repository / "tokenizer/1/encoder.json").read_text(encoding="utf-8"))
+        self.metadata = EncoderMetadata.of(repository)
         self.client = grpc.InferenceServerClient(url)
         self.words = [word for text in shapes.texts() for word in text.split()]
         self.rates: dict[tuple[str, int], dict[int, float]] = {}
@@ -171,10 +171,10 @@ class Bench:
         return path
 
 
-def encoder_facts(metadata: dict[str, Any], model_file: Path) -> dict[str, Any]:
+def encoder_facts(metadata: EncoderMetadata, model_file: Path) -> dict[str, Any]:
     """The name, shape and size of an exported encoder, from its metadata."""
     names = ("name", "family", "graph", "precision", "vocabulary", "dimension", "max_length", "fingerprint")
-    chosen = {name: metadata.get(name) for name in names}
+    chosen = {name: getattr(metadata, name) for name in names}
     return {**chosen, "model_mib": round(model_file.stat().st_size / 2**20, 1)}
 
 

@@ -10,10 +10,10 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from malgil_core.catalog.reading import Service
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader
 from malgil_core.index.writer import Embed, publish
 from malgil_core.ranking.cpu import CpuScorer
@@ -62,7 +62,7 @@ class Answer:
 
 
 def answers(
-    services: Sequence[Service], queries: Sequence[Labelled], metadata: dict[str, Any], embed: Embed
+    services: Sequence[Service], queries: Sequence[Labelled], metadata: EncoderMetadata, embed: Embed
 ) -> list[Answer]:
     """Rank every query as the scorer would, on a generation of its own."""
     with tempfile.TemporaryDirectory(prefix="malgil-calibrate-") as folder:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from malgil_core.catalog import reading as catalog
+from malgil_core.encoder import EncoderMetadata, EncoderMetadataError
 from malgil_core.index import history, reader
 from malgil_core.index import writer as generations
 from rich import box
@@ -180,7 +181,7 @@ def _diff(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _rollback(arguments: argparse.Namespace, console: Console) -> int:
-    fingerprint = encoder_metadata(arguments.repository)["fingerprint"]
+    fingerprint = encoder_metadata(arguments.repository).fingerprint
     back, number = history.rollback(arguments.index, arguments.number, fingerprint)
     console.print(f"generation {number} serves: {back} again")
     _collect(arguments, console)
@@ -205,24 +206,16 @@ def _collect(arguments: argparse.Namespace, console: Console) -> None:
         console.print(f"removed old generations: {', '.join(map(str, removed))}")
 
 
-def encoder_metadata(repository: Path) -> dict[str, Any]:
-    """What `encoder.json` says of the encoder in a repository.
+def encoder_metadata(repository: Path) -> EncoderMetadata:
+    """Metadata of the encoder in a model repository.
 
     Raises:
         CatalogCommandError: it is missing or damaged; the text says what to run.
     """
-    file = repository / "tokenizer" / "1" / "encoder.json"
     try:
-        metadata = json.loads(file.read_text(encoding="utf-8"))
-        kinds = [type(metadata[name]) for name in ("name", "fingerprint", "dimension")]
-        str(metadata["name"]).encode()  # not half a surrogate pair: the manifest is UTF-8
-    except FileNotFoundError:
-        raise CatalogCommandError(f"{file} is missing: run `python -m export encoder` first") from None
-    except (ValueError, TypeError, KeyError, RecursionError):
-        kinds = []
-    if kinds != [str, str, int]:
-        raise CatalogCommandError(f"{file} is damaged: run `python -m export encoder` again")
-    return dict(metadata)
+        return EncoderMetadata.of(repository)
+    except (FileNotFoundError, EncoderMetadataError) as error:
+        raise CatalogCommandError(str(error)) from None
 
 
 def _threshold(text: str) -> float:

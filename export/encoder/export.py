@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import onnx
 from malgil_core.checksums import sha256
+from malgil_core.encoder import EncoderMetadata, fingerprint
 from malgil_core.text.tokenization import Tokenization
 from tokenizers import Tokenizer
 
@@ -31,7 +30,7 @@ class ParityError(Exception):
 class Exported:
     """What an export wrote, and how close it came."""
 
-    metadata: dict[str, Any]
+    metadata: EncoderMetadata
     rows: list[parity.Row]
 
 
@@ -66,18 +65,6 @@ def export(
         progress(f"keeping the word pieces of {pieces}")
         loaded = vocabulary.restrict(loaded, pieces)
     graph = build(loaded, progress, precision)
-    metadata: dict[str, Any] = {
-        "name": loaded.name,
-        "family": loaded.model.config.model_type,
-        "graph": "packed" if packed.fits(loaded.model.config) else "stock",
-        "precision": precision,
-        "vocabulary": pieces,
-        "dimension": loaded.model.config.hidden_size,
-        "max_length": loaded.max_length,
-        "pooling": loaded.pooling,
-        "normalize": loaded.normalize,
-        "prompts": loaded.prompts,
-    }
     encoder, tokenizer = repository / "encoder" / "1", repository / "tokenizer" / "1"
     with _replacing() as replace:
         progress("writing model.onnx")
@@ -86,15 +73,26 @@ def export(
             stream.write(graph.SerializeToString())
         del graph
         replace(tokenizer / "tokenizer.json").write_text(loaded.tokenizer_json, encoding="utf-8")
-        metadata["files"] = {
+        files = {
             "model.onnx": sha256(model_file),
             "tokenizer.json": hashlib.sha256(loaded.tokenizer_json.encode()).hexdigest(),
         }
-        metadata["fingerprint"] = fingerprint(metadata)
-        # Last: what does not belong together is seen by its checksums.
-        replace(tokenizer / "encoder.json").write_text(
-            json.dumps(metadata, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+        metadata = EncoderMetadata(
+            name=loaded.name,
+            family=loaded.model.config.model_type,
+            graph="packed" if packed.fits(loaded.model.config) else "stock",
+            precision=precision,
+            vocabulary=pieces,
+            dimension=loaded.model.config.hidden_size,
+            max_length=loaded.max_length,
+            pooling=loaded.pooling,
+            normalize=loaded.normalize,
+            prompts=loaded.prompts,
+            files=files,
+            fingerprint=fingerprint(files, loaded.prompts, loaded.max_length),
         )
+        # Last: what does not belong together is seen by its checksums.
+        metadata.write(replace(tokenizer / "encoder.json"))
         rows = []
         for row in _check(loaded, metadata, model_file, progress):
             report(row)
@@ -137,14 +135,8 @@ def build(
     return graph
 
 
-def fingerprint(metadata: dict[str, Any]) -> str:
-    """What must be equal for two encoders to give the same vectors: sha256 over files, prompts and window."""
-    same = {key: metadata[key] for key in ("files", "prompts", "max_length")}
-    return hashlib.sha256(json.dumps(same, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
 def _check(
-    loaded: source.Source, metadata: dict[str, Any], model_file: Path, progress: Callable[[str], None]
+    loaded: source.Source, metadata: EncoderMetadata, model_file: Path, progress: Callable[[str], None]
 ) -> Iterator[parity.Row]:
     texts = parity.texts(loaded.max_length)
     progress("embedding with PyTorch")
@@ -155,7 +147,7 @@ def _check(
     progress("embedding with onnxruntime")
     token_ids = tokenization.encode(texts, ["query"] * len(texts))
     try:
-        yield from parity.measure(parity.onnx_runner(str(model_file)), token_ids, reference, metadata["precision"])
+        yield from parity.measure(parity.onnx_runner(str(model_file)), token_ids, reference, metadata.precision)
     except Exception as error:  # whatever onnxruntime raises over a graph that it cannot load or run
         raise ParityError(f"the exported graph does not run: {error}. Nothing was replaced.") from error
 

@@ -51,7 +51,8 @@ def memory_row(point: sizing.Point) -> str:
 def throughput_row(encoder: str, length: int) -> str:
     """A row of the page's table of throughput."""
     found, formula, steady = searches(encoder, length)
-    return f"| {encoder} | {length} | {'' if steady else '~'}{_digits(found)} | {_digits(formula)} | {_error(found, formula)} |"
+    shown = f"{'' if steady else '~'}{_digits(found)} | {_digits(formula)} | {_error(found, formula)}"
+    return f"| {encoder} | {length} | {shown} |"
 
 
 def _error(found: float, formula: float) -> str:

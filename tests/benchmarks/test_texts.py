@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from malgil_core.text.tokenization import Tokenization
 from benchmarks import shapes, texts
 from benchmarks.sweep.plan import LENGTHS
 from export import ROOT
+from tests.index import ENCODER
 
 BUNDLED = ROOT / "model_repository" / "tokenizer" / "1"
 WORDS = [word for text in shapes.texts() for word in text.split()]
@@ -20,8 +22,7 @@ def wordpiece(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tokenizer of the random-weight shapes, in the form that an export leaves."""
     folder = tmp_path_factory.mktemp("wordpiece")
     shapes.tokenizer(shapes.texts(), 35_000).save_pretrained(folder)
-    metadata = '{"name": "wordpiece", "max_length": 512, "prompts": {"query": "", "passage": ""}}'
-    (folder / "encoder.json").write_text(metadata)
+    dataclasses.replace(ENCODER, max_length=512, prompts={"query": "", "passage": ""}).write(folder / "encoder.json")
     return folder
 
 

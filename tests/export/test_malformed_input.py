@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import struct
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from malgil_core.catalog import reading as catalog
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.index.writer import write_manifest
 
 from export.catalog import cli as catalog_cli
@@ -78,15 +79,15 @@ def test_no_labelled_query_gets_past_its_check_broken(file: Path, line: bytes) -
 
 
 @BOUNDED
-@given(content=odd_json(ENCODER))
+@given(content=odd_json(dataclasses.asdict(ENCODER)))
 def test_no_metadata_of_an_encoder_gets_into_a_manifest_broken(file: Path, content: bytes) -> None:
     metadata = file.parent / "tokenizer" / "1" / "encoder.json"
     metadata.parent.mkdir(parents=True, exist_ok=True)
     metadata.write_bytes(content)
 
-    def manifest(found: dict[str, Any]) -> None:
-        write_manifest(file.parent, found)
-        assert isinstance(found["fingerprint"], str)
+    def manifest(found: EncoderMetadata) -> None:
+        write_manifest(file.parent, {"name": found.name, "dimension": found.dimension})
+        assert isinstance(found.fingerprint, str)
 
     error_of(lambda: catalog_cli.encoder_metadata(file.parent), catalog_cli.CatalogCommandError, manifest)
 

@@ -1,7 +1,7 @@
 """Bursts: thousands of clients at once, then calm, again and again, with other requests in between.
 
 In Triton 2.51, more than 1,000 requests outstanding at once in front of a model without a dynamic batcher damage the
-heap, and the server aborts minutes later, in calmer traffic: docs/security.md.
+heap, and the server aborts minutes later, in calmer traffic: docs/known-issues.md.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def run(
 class Asker:
     """Sends requests of all kinds over gRPC, and leaves some over HTTP.
 
-    Requests are abandoned over HTTP: to cancel a gRPC call may end Triton 2.51 by another fault (docs/security.md).
+    Requests are abandoned over HTTP: to cancel a gRPC call may end Triton 2.51 by another fault (docs/known-issues.md).
     """
 
     def __init__(self, channels: list[aio.Channel], http_url: str, counts: Counts) -> None:

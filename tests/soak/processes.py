@@ -52,13 +52,13 @@ class Processes:
 
     def __init__(self, server: Server) -> None:
         triton = server.process.pid
-        self._all = {"tritonserver": psutil.Process(triton)} | {name: stub for stub, name in stubs.of(triton).items()}
+        self._all = {"tritonserver": psutil.Process(triton)} | {name: stub for stub, name in stubs.find(triton).items()}
         self._prefix = server.shm_prefix
         self.dead = False
 
     def look(self) -> list[str]:
         """The names of those that have died since the last look."""
-        gone = [name for name, process in self._all.items() if not stubs.lives(process)]
+        gone = [name for name, process in self._all.items() if not stubs.is_running(process)]
         for name in gone:
             del self._all[name]
         self.dead |= bool(gone)
@@ -66,7 +66,7 @@ class Processes:
 
     def memory(self) -> Memory:
         """What those that live hold."""
-        rss = {name: process.memory_info().rss for name, process in self._all.items() if stubs.lives(process)}
+        rss = {name: process.memory_info().rss for name, process in self._all.items() if stubs.is_running(process)}
         shm = sum(region.stat().st_size for region in Path("/dev/shm").glob(f"{self._prefix}*"))
         return Memory(rss, shm)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import statistics
 import threading
@@ -18,6 +17,7 @@ import malgil
 import numpy as np
 from malgil import SearchResult
 from malgil._tensors import EXPLAINED_OUTPUTS, read_search
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import history
 from malgil_core.index.writer import next_number, publish
 from tritonclient import grpc
@@ -88,7 +88,7 @@ def run(
     Raises:
         server.triton.SetupError: the server does not take up the first generation, or ended.
     """
-    metadata = json.loads((repository / "tokenizer" / "1" / "encoder.json").read_text(encoding="utf-8"))
+    metadata = EncoderMetadata.of(repository)
     embed, ledger = embedding.offline(repository), Ledger()
 
     def one() -> tuple[int, float]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from malgil_core.catalog import reading as catalog
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import history
 from malgil_core.index.writer import Vectors, publish
 from safetensors.numpy import load_file, save_file
@@ -30,7 +31,7 @@ def main(index: Path, file: Path, vectors: Path, repository: Path, keep: int) ->
     """Publish once when told to."""
     texts = json.loads(vectors.with_suffix(".json").read_text(encoding="utf-8"))
     vector_of = dict(zip(texts, load_file(vectors)["vectors"], strict=True))
-    encoder = json.loads((repository / "tokenizer" / "1" / "encoder.json").read_text(encoding="utf-8"))
+    encoder = EncoderMetadata.of(repository)
     services = catalog.read(file)
     print(READY, flush=True)
     if not sys.stdin.readline():  # the process that should say so has stopped

@@ -13,7 +13,8 @@ from typing import Any
 from benchmarks import QUERIES
 from benchmarks.compare import repositories
 from export.catalog import labelled
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 from tests.soak import burst, heal, kills, overload, publish
 from tests.soak.fuzz import run as fuzz
 

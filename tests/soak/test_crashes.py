@@ -1,6 +1,6 @@
 """Every request that random ones have found to harm a server, as small as it is known, each on a server of its own.
 
-Those that still do are expected to fail. Where one passes after all, its mark goes, and its line in docs/security.md.
+Those that still do are expected to fail. Once one passes, its mark goes, and its lines in docs/known-issues.md.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from benchmarks import perf_analyzer
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 from tests.soak.fuzz.answers import CALLS
 from tests.soak.fuzz.protocol import GOOD
 from tests.soak.fuzz.requests import good

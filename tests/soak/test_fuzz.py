@@ -193,7 +193,7 @@ def test_a_process_that_is_gone_is_seen_once_and_every_later_burst_fails_with_th
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Target(server) as target:
-        monkeypatch.setattr("server.stubs.lives", lambda process: process.pid != server.process.pid)
+        monkeypatch.setattr("server.stubs.is_running", lambda process: process.pid != server.process.pid)
         for burst in ((BLANK,), (good(0, True),)):
             with pytest.raises(CrashError, match=r"(?s)tritonserver died after.*blank"):
                 target.check(burst)

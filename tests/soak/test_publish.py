@@ -19,7 +19,8 @@ from malgil_core.lexical.index import LexicalIndex
 from malgil_core.ranking.cpu import CpuScorer
 from malgil_core.ranking.types import QueryOptions
 
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 from tests.index import ENCODER, embed
 from tests.soak import publish
 from tests.soak.catalogs import SURFACE, TOPICS, Asked, Marked

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 from tests.soak import burst, heal, overload, scenarios
 from tests.soak.__main__ import main
 

@@ -5,7 +5,7 @@ index/generations/000042/
     manifest.json                      counts, the encoder's fingerprint, checksums of the other three
     vectors.safetensors                vectors float32 [P, D], unit rows; service int32 [P]: row → line of services
     services.jsonl                     the catalogue's services, open ones first, then by id
-    lexical.safetensors                the letters of the open services' phrases (see letters.py)
+    lexical.safetensors                lexical index of the open services' phrases (see lexical/arrays.py)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from malgil_core.checksums import sha256
-from malgil_core.lexical import arrays as letters
+from malgil_core.lexical import arrays
 from malgil_core.lexical.index import LexicalIndex
 
 FORMAT = 2
@@ -128,7 +128,7 @@ def load(folder: Path, fingerprint: str | None = None, with_lexical: bool = True
     Args:
         folder: of the generation.
         fingerprint: of the encoder that serves; None accepts any.
-        with_lexical: whether queries will be compared with the phrases' letters.
+        with_lexical: whether to load the lexical index too.
 
     Raises:
         GenerationError: damaged, or made by another encoder.
@@ -222,7 +222,7 @@ def _assemble(
 
 def _lexical(folder: Path, phrases: list[str], is_name: npt.NDArray[np.bool_]) -> LexicalIndex:
     try:
-        return LexicalIndex(letters.read(folder / "lexical.safetensors", phrases), is_name)
+        return LexicalIndex(arrays.read(folder / "lexical.safetensors", phrases), is_name)
     except ValueError as error:
         raise GenerationError(f"lexical.safetensors: {error}") from None
 

@@ -24,8 +24,9 @@ from safetensors.numpy import load_file, save_file
 
 from malgil_core.catalog.reading import CatalogError, Service
 from malgil_core.checksums import sha256
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader
-from malgil_core.lexical import arrays as letters
+from malgil_core.lexical import arrays
 
 Vectors = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Vectors]
@@ -34,7 +35,7 @@ Embed = Callable[[Sequence[str]], Vectors]
 def publish(
     services: Sequence[Service],
     index: Path,
-    encoder: Mapping[str, Any],
+    encoder: EncoderMetadata,
     embed: Embed,
     default_threshold: float | None = None,
 ) -> int:
@@ -43,7 +44,7 @@ def publish(
     Args:
         services: a validated catalogue.
         index: the index folder; made if there is none.
-        encoder: metadata of the encoder that embeds (`encoder.json`).
+        encoder: metadata of the encoder that embeds.
         embed: texts → float32 [texts, D]; called with the texts that the current generation has no vectors for.
         default_threshold: for services without a threshold of their own.
 
@@ -57,14 +58,14 @@ def publish(
     texts = [text for service in ordered for text in service.texts]
     owners = np.repeat(np.arange(len(ordered), dtype=np.int32), [len(service.texts) for service in ordered])
     with locked(index):
-        vectors = _embedded(texts, _known(index, encoder["fingerprint"]), embed)
+        vectors = _embedded(texts, _known(index, encoder.fingerprint), embed)
         number = next_number(index)
         temporary = index / "generations" / f".{number:06d}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         save_file({"vectors": vectors, "service": owners}, temporary / "vectors.safetensors")
         opened = [text for service in ordered if service.open for text in service.texts]
-        letters.write(temporary / "lexical.safetensors", letters.spell(opened))
+        arrays.write(temporary / "lexical.safetensors", arrays.PhraseArrays.of(opened))
         for name in ("vectors.safetensors", "lexical.safetensors"):
             (temporary / name).chmod(0o644)  # safetensors writes 0600, which a container's user could not read
         lines = (json.dumps(service.as_dict(), ensure_ascii=False) + "\n" for service in ordered)
@@ -73,7 +74,7 @@ def publish(
             "format": reader.FORMAT,
             "generation": number,
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "encoder": {key: encoder[key] for key in ("name", "fingerprint", "dimension")},
+            "encoder": {key: getattr(encoder, key) for key in ("name", "fingerprint", "dimension")},
             "services": len(ordered),
             "open_services": sum(service.open for service in ordered),
             "phrases": len(texts),

@@ -1,1 +1,1 @@
-"""Lexical matches between a query and the phrases of an index."""
+"""Lexical matches: phrases found by the keys of a query, with a score from 0 to 1."""

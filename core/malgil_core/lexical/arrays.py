@@ -1,15 +1,13 @@
-"""lexical.safetensors: the letters of a generation's open phrases, made by a publish and ready to be looked up.
+"""The arrays of phrases that lexical matches are looked up in, and the file that a generation keeps them in.
 
-For each form, "keys" and "initials", the arrays of lookup.Spelling, named "keys.text" and so on. What can be told from
-them, weights above all, is not in the file. Pure: no Triton here.
+lexical.safetensors holds them for the open services' phrases in two forms, named "keystrokes.text" and so on. Weights
+are not in the file.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,100 +16,100 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from malgil_core.lexical.postings import Spelling, opening
-from malgil_core.text import keystrokes as forms
+from malgil_core.lexical.postings import PostingArrays
+from malgil_core.lexical.prefixes import PrefixArrays
+from malgil_core.text.keystrokes import initial_grams, initials, key_grams, keys, words
 
-# Raised with every change to keys.py or `spell` that gives other arrays for the same phrases.
-VERSION = "1"
+# Raised with every change to keystrokes.py or `PhraseArrays.of` that gives other arrays for the same phrases.
+VERSION = "2"
 SAMPLES = 1000  # phrases whose keys are compared with the file's
 
 
-class Letters(NamedTuple):
-    """P phrases as the keys that type them, and as their initials."""
+class FormArrays(NamedTuple):
+    """P phrases in one form, keystrokes or initials."""
 
-    keys: Spelling
-    initials: Spelling
-
-
-def spell(phrases: Iterable[str]) -> Letters:
-    """The letters of phrases."""
-    words = [forms.words(phrase) for phrase in phrases]
-    return Letters(_spell(words, forms.keys, forms.key_grams), _spell(words, forms.initials, forms.initial_grams))
+    prefixes: PrefixArrays
+    postings: PostingArrays
 
 
-def write(path: Path, letters: Letters) -> None:
-    """Write the file."""
-    arrays = {f"{form}.{name}": array for form, own in _parts(letters) for name, array in own._asdict().items()}
-    save_file(arrays, path, metadata={"letters": VERSION})
+class PhraseArrays(NamedTuple):
+    """P phrases as the keys that type them, and as their initial consonants."""
+
+    keystrokes: FormArrays
+    initials: FormArrays
+
+    @classmethod
+    def of(cls, phrases: Iterable[str]) -> PhraseArrays:
+        """The arrays of phrases; 40 µs a phrase."""
+        words_of = [words(phrase) for phrase in phrases]
+        return cls(_form(words_of, keys, key_grams), _form(words_of, initials, initial_grams))
 
 
-def read(path: Path, phrases: Sequence[str]) -> Letters:
-    """Read the file of these phrases; whether its arrays fit each other is for their users to check.
+NAMES = [f"{form}.{name}" for form in PhraseArrays._fields for name in (*PrefixArrays._fields, *PostingArrays._fields)]
+
+
+def write(path: Path, arrays: PhraseArrays) -> None:
+    """Write lexical.safetensors."""
+    save_file(_named(arrays), path, metadata={"version": VERSION})
+
+
+def read(path: Path, phrases: Sequence[str]) -> PhraseArrays:
+    """Read lexical.safetensors; Prefixes and Postings check whether its arrays fit each other.
 
     Raises:
-        ValueError: another version wrote it, for other phrases, or it does not hold these arrays.
+        ValueError: it was written by another version or for other phrases, or it does not hold these arrays.
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            version = (file.metadata() or {}).get("letters", "")
+            version = (file.metadata() or {}).get("version", "1")  # the first had another key
             if version != VERSION:
-                raise ValueError(f"version {version[:20]!r} of the letters, this reads {VERSION!r}: publish again")
-            names = [f"{form}.{name}" for form in Letters._fields for name in Spelling._fields]
-            if set(file.keys()) != set(names):
-                raise ValueError(f"it must hold {', '.join(names)}")
-            arrays = [_array(name, file.get_tensor(name)) for name in names]
+                raise ValueError(f"version {version[:20]!r} of the arrays, this reads {VERSION!r}: publish again")
+            if set(file.keys()) != set(NAMES):
+                raise ValueError(f"it must hold {', '.join(NAMES)}")
+            tensors = [_checked(name, file.get_tensor(name)) for name in NAMES]
     except (SafetensorError, TypeError) as error:  # TypeError: a type of numbers that numpy has not
         raise ValueError(str(error)) from None
-    half = len(Spelling._fields)
-    letters = Letters(Spelling(*arrays[:half]), Spelling(*arrays[half:]))
-    if not _belong(letters.keys, phrases):
+    arrays = _unnamed(tensors)
+    if not _is_of(arrays.keystrokes.prefixes, phrases):
         raise ValueError("it is not of the phrases in services.jsonl: publish again")
-    return letters
+    return arrays
 
 
-def _parts(letters: Letters) -> Iterable[tuple[str, Spelling]]:
-    return zip(Letters._fields, letters, strict=True)
+def _named(arrays: PhraseArrays) -> dict[str, npt.NDArray[Any]]:
+    return dict(zip(NAMES, (array for form in arrays for part in form for array in part), strict=True))
 
 
-def _array(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _unnamed(tensors: Sequence[npt.NDArray[Any]]) -> PhraseArrays:
+    half, prefixes = len(tensors) // 2, len(PrefixArrays._fields)
+    forms = [
+        FormArrays(PrefixArrays(*part[:prefixes]), PostingArrays(*part[prefixes:]))
+        for part in (tensors[:half], tensors[half:])
+    ]
+    return PhraseArrays(*forms)
+
+
+def _checked(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     dtype = np.uint8 if name.endswith((".text", ".grams")) else np.int32
     if array.dtype != dtype or array.ndim != 1:
         raise ValueError(f"{name} is {array.dtype} {list(array.shape)}: it must be {np.dtype(dtype)} [n]")
     return array
 
 
-def _belong(own: Spelling, phrases: Sequence[str]) -> bool:
-    if len(own.ends) != len(phrases):
+def _is_of(arrays: PrefixArrays, phrases: Sequence[str]) -> bool:
+    """Whether the arrays are those of the phrases, by their number and the keys of a sample."""
+    if len(arrays.ends) != len(phrases):
         return False
-    text = own.text.tobytes()
+    text = arrays.text.tobytes()
     for row in range(0, len(phrases), max(len(phrases) // SAMPLES, 1)):
-        start, end = own.ends[row - 1] if row else 0, own.ends[row]
-        if text[start:end] != "".join(map(forms.keys, forms.words(phrases[row]))).encode():
+        start, end = arrays.ends[row - 1] if row else 0, arrays.ends[row]
+        if text[start:end] != "".join(map(keys, words(phrases[row]))).encode():
             return False
     return True
 
 
-def _spell(
-    words: Sequence[Sequence[str]], form: Callable[[str], str], grams_of: Callable[[Sequence[str]], list[str]]
-) -> Spelling:
-    form = lru_cache(2**16)(form)  # the same words stand in many phrases
-    spelled = [[form(word) for word in own] for own in words]
-    text = np.frombuffer("".join(chain.from_iterable(spelled)).encode("ascii"), np.uint8)
-    ends = np.cumsum([sum(map(len, own)) for own in spelled], dtype=np.int64)
-    lengths = np.fromiter((len(word) for own in spelled for word in own), np.int64)
-    starts = np.cumsum(lengths) - lengths
-    starts = starts[np.argsort(opening(text, ends, starts), kind="stable")]
-    return Spelling(text, ends.astype(np.int32), starts.astype(np.int32), *held(map(grams_of, spelled)))
-
-
-def held(phrases: Iterable[Sequence[str]]) -> tuple[npt.NDArray[Any], ...]:
-    """grams, holding, owners and times of Spelling, from the n-grams of each phrase."""
-    counts = [Counter(grams) for grams in phrases]
-    ids = {gram: at for at, gram in enumerate(dict.fromkeys(chain.from_iterable(counts)))}
-    sizes = np.fromiter(map(len, counts), dtype=np.int64, count=len(counts))
-    tokens = np.fromiter(map(ids.__getitem__, chain.from_iterable(counts)), np.int64, count=sizes.sum())
-    times = np.fromiter(chain.from_iterable(own.values() for own in counts), np.int32, count=sizes.sum())
-    owners = np.repeat(np.arange(len(counts), dtype=np.int32), sizes)
-    order = np.argsort(tokens, kind="stable")
-    grams = np.frombuffer("".join(gram + "\n" for gram in ids).encode("ascii"), np.uint8)
-    return grams, np.bincount(tokens, minlength=len(ids)).astype(np.int32), owners[order], times[order]
+def _form(
+    phrases: Sequence[Sequence[str]], spell: Callable[[str], str], grams_of: Callable[[Sequence[str]], list[str]]
+) -> FormArrays:
+    spell = lru_cache(2**16)(spell)  # the same words stand in many phrases
+    spelled = [[spell(word) for word in words] for words in phrases]
+    return FormArrays(PrefixArrays.of(spelled), PostingArrays.of(map(grams_of, spelled)))

@@ -1,168 +1,125 @@
-"""Phrases by their letters: which begin with a query's, and which share n-grams with it. Pure: no Triton here."""
+"""Postings: the phrases that share n-grams with a query, scored by BM25 (Robertson et al. 1994)."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Doubles = npt.NDArray[np.float64]
+from malgil_core.lexical.numbers import Doubles, Ints, require, within
 
-LONGEST_PREFIX = 24  # letters by which prefixes are looked up
-POSTINGS = 50_000  # rows read for a query, of its rarest n-grams first: bounds its cost, whatever the index
-WEAKEST = 0.2  # of the best score: what is below is not looked at closely
+MAX_READ = 50_000  # postings read for a query, of its rarest n-grams first: bounds its cost, whatever the index
+LOWEST = 0.2  # of the best score: phrases below it are left out
 K1, B = 1.2, 0.75  # the usual values of BM25
 
 
-class Spelling(NamedTuple):
-    """P phrases in one form: W words with N letters, G different n-grams which H pairs of n-gram and phrase hold."""
+class PostingArrays(NamedTuple):
+    """An inverted index: G different n-grams, and H postings, each a phrase that contains one of them.
 
-    text: npt.NDArray[np.uint8]  # [N], ASCII: the phrases' letters end to end
-    ends: npt.NDArray[np.int32]  # [P], where each phrase ends in the text
-    starts: npt.NDArray[np.int32]  # [W], where words start, in the order of what the phrase says from there on
-    grams: npt.NDArray[np.uint8]  # ASCII: the n-grams, a line feed after each
-    holding: npt.NDArray[np.int32]  # [G], how many phrases hold each n-gram
-    owners: npt.NDArray[np.int32]  # [H], those phrases, by n-gram, ascending
-    times: npt.NDArray[np.int32]  # [H], how often the phrase holds it
-
-
-class Prefixes:
-    """Phrases by how they, or their words, begin.
-
-    Args:
-        spelling: `text`, `ends` and `starts` are read.
-        is_name: [P], whether the phrase is its service's name.
-
-    Raises:
-        ValueError: the arrays do not fit each other.
+    Attributes:
+        grams: uint8, ASCII, the n-grams with a line feed after each.
+        doc_freq: int32 [G], how many phrases contain each n-gram.
+        posting_rows: int32 [H], those phrases, n-gram after n-gram, ascending.
+        term_freq: int32 [H], how often the phrase contains the n-gram.
     """
 
-    def __init__(self, spelling: Spelling, is_name: npt.NDArray[np.bool_]) -> None:
-        text, ends, starts = spelling.text, spelling.ends.astype(np.int64), spelling.starts.astype(np.int64)
-        begins = np.append(0, ends)[: len(ends)]
-        self.lengths: Ints = ends - begins  # of phrases, in letters
-        _require(len(ends) == len(is_name), f"ends has {len(ends)} phrases, there are {len(is_name)}")
-        _require(bool((self.lengths >= 0).all()), "ends is not ascending")
-        _require(len(text) == (ends[-1] if len(ends) else 0), "ends does not end with text")
-        _require(_within(text, 1, 127), "text is not ASCII")
-        _require(_within(starts, 0, len(text) - 1), "starts is outside text")
-        self._text, self._ends = text, ends
-        self._letters = opening(text, ends, starts)
-        _require(bool((self._letters[:-1] <= self._letters[1:]).all()), "starts is not in order")
-        self._rows: Ints = np.searchsorted(ends, starts, side="right")
-        self._first = starts == begins[self._rows]
-        # Names before phrases, first words before later ones, short phrases before long ones.
-        rank = 2.0 * is_name[self._rows] + self._first - np.minimum(self.lengths[self._rows], 900) / 1000
-        self._rank = rank.astype(np.float32)  # which are kept when too many begin alike: the higher
+    grams: npt.NDArray[np.uint8]
+    doc_freq: npt.NDArray[np.int32]
+    posting_rows: npt.NDArray[np.int32]
+    term_freq: npt.NDArray[np.int32]
 
-    def texts(self) -> list[str]:
-        """Each phrase's letters."""
-        text = self._text.tobytes().decode("ascii")
-        return [text[start:end] for start, end in pairwise([0, *self._ends.tolist()])]
-
-    def find(self, letters: str, most: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
-        """Rows where a word begins with these letters, and whether it is the phrase's first; `most` at most.
-
-        Letters beyond LONGEST_PREFIX are not looked at.
-        """
-        low, high = np.searchsorted(self._letters, self._bounds(letters))
-        found = np.arange(low, high)
-        if len(found) > most:
-            found = found[np.argpartition(-self._rank[low:high], most)[:most]]
-        return self._rows[found], self._first[found]
-
-    def _bounds(self, letters: str) -> npt.NDArray[np.bytes_]:
-        key = letters.encode()[:LONGEST_PREFIX]
-        after = key[:-1] + bytes([key[-1] + 1])  # ASCII: there is always a next one
-        return np.array([key, after], dtype=f"S{LONGEST_PREFIX}")
+    @classmethod
+    def of(cls, phrases: Iterable[Sequence[str]]) -> PostingArrays:
+        """The arrays of phrases, each given as its n-grams in ASCII."""
+        counts = [Counter(grams) for grams in phrases]
+        ids = {gram: at for at, gram in enumerate(dict.fromkeys(chain.from_iterable(counts)))}
+        sizes = np.fromiter(map(len, counts), dtype=np.int64, count=len(counts))
+        tokens = np.fromiter(map(ids.__getitem__, chain.from_iterable(counts)), np.int64, count=sizes.sum())
+        term_freq = np.fromiter(chain.from_iterable(count.values() for count in counts), np.int32, count=sizes.sum())
+        rows = np.repeat(np.arange(len(counts), dtype=np.int32), sizes)
+        order = np.argsort(tokens, kind="stable")
+        text = np.frombuffer("".join(gram + "\n" for gram in ids).encode("ascii"), np.uint8)
+        return cls(text, np.bincount(tokens, minlength=len(ids)).astype(np.int32), rows[order], term_freq[order])
 
 
 class Postings:
-    """Which phrases hold an n-gram: BM25 (Robertson et al. 1994).
+    """An inverted index with the BM25 weight of each posting.
+
+    A score is a share of the score of a phrase made of the query's n-grams alone. Of a query "a b" the second phrase
+    contains "a", which is the more common:
+
+    >>> arrays = PostingArrays.of([["a", "b"], ["a", "c"], ["d"]])
+    >>> arrays.doc_freq.tolist(), arrays.posting_rows.tolist()  # of a, b, c, d
+    ([2, 1, 1, 1], [0, 1, 0, 1, 2])
+    >>> rows, scores = Postings(arrays, phrases=3).find(["a", "b"], limit=10)
+    >>> dict(zip(rows.tolist(), scores.round(2).tolist()))
+    {0: 1.0, 1: 0.32}
 
     Args:
-        spelling: `grams`, `holding`, `owners` and `times` are read.
-        phrases: how many there are, P.
+        arrays: of P phrases.
+        phrases: P.
 
     Raises:
         ValueError: the arrays do not fit each other.
     """
 
-    def __init__(self, spelling: Spelling, phrases: int) -> None:
-        grams, holding, owners, times = spelling.grams, spelling.holding, spelling.owners, spelling.times
-        _require(_within(grams, 1, 127), "grams is not ASCII")
+    def __init__(self, arrays: PostingArrays, phrases: int) -> None:
+        grams, doc_freq, posting_rows, term_freq = arrays
+        require(within(grams, 1, 127), "grams is not ASCII")
         self._ids = {gram: at for at, gram in enumerate(grams.tobytes().decode("ascii").split("\n")[:-1])}
-        _require(len(self._ids) == len(holding), "grams and holding are not of one length, or a gram is there twice")
-        _require(_within(holding, 1, phrases), "holding is not from 1 to the number of phrases")
-        ends = np.cumsum(holding, dtype=np.int64)
-        _require(len(owners) == len(times) == (ends[-1] if len(ends) else 0), "owners or times is not as long as held")
-        _require(_within(owners, 0, phrases - 1), "owners names a phrase that is not there")
-        descends = np.flatnonzero(np.diff(owners) <= 0) + 1
-        _require(bool(np.isin(descends, ends).all()), "owners is not ascending within an n-gram")
-        _require(_within(times, 1, None), "times is not positive")
-        # The last, which a place of -1 finds, is that of n-grams in no phrase.
-        held = np.append(holding, 0)
-        self._idf = np.log1p((phrases - held + 0.5) / (held + 0.5))
-        lengths = np.bincount(owners, times, minlength=phrases)
-        self._mean = max(float(lengths.mean()), 1.0) if phrases else 1.0
-        self._owners = owners
-        self._weights = np.repeat(self._idf[:-1], holding) * self._saturated(times, lengths[owners])
+        require(len(self._ids) == len(doc_freq), "grams and doc_freq are not of one length, or a gram is there twice")
+        require(within(doc_freq, 1, phrases), "doc_freq is not from 1 to the number of phrases")
+        ends = np.cumsum(doc_freq, dtype=np.int64)
+        total = ends[-1] if len(ends) else 0
+        require(len(posting_rows) == len(term_freq) == total, "posting_rows or term_freq is not of doc_freq's sum")
+        require(within(posting_rows, 0, phrases - 1), "posting_rows names a phrase that is not there")
+        descends = np.flatnonzero(np.diff(posting_rows) <= 0) + 1
+        require(bool(np.isin(descends, ends).all()), "posting_rows is not ascending within an n-gram")
+        require(within(term_freq, 1, None), "term_freq is not positive")
+        # The last element, which an id of -1 finds, is for n-grams that no phrase contains.
+        padded = np.append(doc_freq, 0)
+        self._idf = np.log1p((phrases - padded + 0.5) / (padded + 0.5))
+        lengths = np.bincount(posting_rows, term_freq, minlength=phrases)
+        self._mean_length = max(float(lengths.mean()), 1.0) if phrases else 1.0
+        self._rows = posting_rows
+        self._weights = np.repeat(self._idf[:-1], doc_freq) * self._saturated(term_freq, lengths[posting_rows])
         self._ends = [0, *ends.tolist()]
 
-    def find(self, grams: Sequence[str], most: int) -> tuple[Ints, Doubles]:
-        """Rows that share n-grams, `most` at most, and their score as a share of what a phrase of `grams` would have.
+    def find(self, grams: Sequence[str], limit: int) -> tuple[Ints, Doubles]:
+        """The phrases that share n-grams with a query, at most `limit` of them, and their scores from 0 to 1.
 
-        N-grams that no phrase holds count as the rarest there are: who says something else as well means less.
+        N-grams that no phrase contains count as the rarest of all: a query that names something else as well scores
+        lower.
         """
         counts = Counter(grams)
-        places = [self._ids.get(gram, -1) for gram in counts]
-        times = np.fromiter(counts.values(), np.float64, count=len(counts))
-        full = float(self._idf[places] @ self._saturated(times, len(grams)))
-        known = sorted((self._ends[at + 1] - self._ends[at], self._ends[at]) for at in places if at >= 0)
+        ids = [self._ids.get(gram, -1) for gram in counts]
+        term_freq = np.fromiter(counts.values(), np.float64, count=len(counts))
+        full = float(self._idf[ids] @ self._saturated(term_freq, len(grams)))
+        known = sorted((self._ends[at + 1] - self._ends[at], self._ends[at]) for at in ids if at >= 0)
         spans: list[slice] = []
-        room = POSTINGS
+        left = MAX_READ
         for size, start in known:
-            room -= size
-            if room < 0 and spans:
+            left -= size
+            if left < 0 and spans:
                 break
-            spans.append(slice(start, start + min(size, POSTINGS)))
+            spans.append(slice(start, start + min(size, MAX_READ)))
         if not spans:
             return np.empty(0, np.int64), np.empty(0)
-        total = np.bincount(
-            np.concatenate([self._owners[span] for span in spans]),
+        scores = np.bincount(
+            np.concatenate([self._rows[span] for span in spans]),
             np.concatenate([self._weights[span] for span in spans]),
         )
-        rows = np.flatnonzero(total >= WEAKEST * total.max())
-        if len(rows) > most:
-            rows = rows[np.argpartition(-total[rows], most)[:most]]
-        return rows, np.minimum(total[rows] / full, 1.0)
+        rows = np.flatnonzero(scores >= LOWEST * scores.max())
+        if len(rows) > limit:
+            rows = rows[np.argpartition(-scores[rows], limit)[:limit]]
+        return rows, np.minimum(scores[rows] / full, 1.0)
 
-    def _saturated(self, times: npt.ArrayLike, length: npt.ArrayLike) -> Doubles:
-        times, norm = np.asarray(times), K1 * (1 - B + B * np.asarray(length) / self._mean)
-        found: Doubles = times * (K1 + 1) / (times + norm)
-        return found
-
-
-def opening(
-    text: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]
-) -> npt.NDArray[Any]:
-    """S24 [W]: what a phrase says from each start on, at most LONGEST_PREFIX letters."""
-    padded = np.append(text, np.zeros(LONGEST_PREFIX, np.uint8))
-    letters = np.lib.stride_tricks.sliding_window_view(padded, LONGEST_PREFIX)[starts]
-    left = ends[np.searchsorted(ends, starts, side="right")] - starts
-    letters[np.arange(LONGEST_PREFIX) >= left[:, np.newaxis]] = 0
-    return letters.view(f"S{LONGEST_PREFIX}")[:, 0]
-
-
-def _within(array: npt.NDArray[Any], least: int, most: int | None) -> bool:
-    return not len(array) or bool(array.min() >= least and (most is None or array.max() <= most))
-
-
-def _require(fits: bool, otherwise: str) -> None:
-    if not fits:
-        raise ValueError(otherwise)
+    def _saturated(self, term_freq: npt.ArrayLike, length: npt.ArrayLike) -> Doubles:
+        """BM25's term frequency: it grows ever more slowly, and less in long phrases."""
+        freq, norm = np.asarray(term_freq), K1 * (1 - B + B * np.asarray(length) / self._mean_length)
+        saturated: Doubles = freq * (K1 + 1) / (freq + norm)
+        return saturated

@@ -7,45 +7,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from malgil_core.index.reader import Generation
 from malgil_core.limits import DEFAULT_TOP_K, MAX_TEXT_BYTES, MAX_TOP_K
 from malgil_core.ranking.types import Floats, QueryOptions, Ranked
-
-Tensor = TypeVar("Tensor")
-
-
-def require(name: str, value: Tensor | None) -> Tensor:
-    """What a required input holds.
-
-    Triton counts a request's inputs, but does not look which they are: an optional one passes for a required one.
-
-    Raises:
-        ValueError: it is missing.
-    """
-    if value is None:
-        raise ValueError(f"{name} is missing: a request must have it")
-    return value
-
-
-def parse_query(raw: bytes) -> str:
-    """The query text.
-
-    Raises:
-        ValueError: blank, longer than 8 KiB, or not UTF-8.
-    """
-    if len(raw) > MAX_TEXT_BYTES:
-        raise ValueError(f"query is {len(raw)} bytes long: at most {MAX_TEXT_BYTES} are taken")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"query is not UTF-8: {error.reason} at byte {error.start}") from None
-    if not text.strip():
-        raise ValueError(f"query is blank: {len(raw)} bytes without a visible character; send at least one")
-    return text
 
 
 def parse_top_k(value: int) -> int:

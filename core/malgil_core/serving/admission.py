@@ -11,7 +11,6 @@ in between a few times a second while there is traffic. A lone client never wait
 
 from __future__ import annotations
 
-import http.client
 import re
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -118,6 +117,8 @@ def fetch(url: str, seconds: float = 0.5) -> str:
         OSError: there is none within so many seconds, by each read.
         ValueError: the URL is not http://HOST:PORT/PATH.
     """
+    import http.client  # here: importing core brings no network along
+
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
         raise ValueError(f"{url!r} is not http://HOST:PORT/PATH")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from malgil_core.encoder import EncoderMetadata, EncoderMetadataError
 from malgil_core.index.reader import Generation, GenerationError, current, folder_of, load
 from malgil_core.ranking.types import Scorer
 from malgil_core.serving.metrics import Metrics
 
 POLL_SECONDS = 0.5  # a publish serves within this and the time it takes to load
+# Errors whose text says what to do.
+SENTENCES = (GenerationError, EncoderMetadataError, FileNotFoundError)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class LiveIndex:
         number: int | None = None
         try:
             if self._fingerprint is None:
-                self._fingerprint = _fingerprint(self._encoder)
+                self._fingerprint = EncoderMetadata.read(self._encoder).fingerprint
             number = current(self._index)
             if number is None or (self._serving and self._serving.generation.number == number):
                 self._refused = None  # pointing at a refused one once more tries it once more
@@ -94,7 +96,7 @@ class LiveIndex:
             if self._metrics:
                 self._metrics.serves(generation)
         except Exception as error:  # a device out of memory too: the thread that follows must not die of it
-            refused = (number, str(error) if isinstance(error, GenerationError) else f"{type(error).__name__}: {error}")
+            refused = (number, str(error) if isinstance(error, SENTENCES) else f"{type(error).__name__}: {error}")
             if refused != self._refused:
                 self._refused = refused
                 what = "the index" if number is None else f"generation {number}"
@@ -105,15 +107,3 @@ class LiveIndex:
     def _watch(self) -> None:
         while not self._stop.wait(POLL_SECONDS):
             self.refresh()
-
-
-def _fingerprint(encoder: Path) -> str:
-    try:
-        fingerprint = json.loads(encoder.read_text(encoding="utf-8"))["fingerprint"]
-    except OSError as error:
-        raise GenerationError(f"{encoder} cannot be read: {error.strerror}; run `python -m export encoder`") from None
-    except (ValueError, TypeError, KeyError, RecursionError):
-        fingerprint = None
-    if not isinstance(fingerprint, str):
-        raise GenerationError(f"{encoder} has no fingerprint of an encoder: run `python -m export encoder` again")
-    return fingerprint

@@ -12,11 +12,12 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from malgil_core.index.reader import Generation
 from malgil_core.ranking.cpu import CpuScorer, product_threads
-from malgil_core.ranking.request import check_embeddings, lay_out, parse_options, parse_query, require
+from malgil_core.ranking.request import check_embeddings, lay_out, parse_options
 from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import QueryOptions, Scorer
 from malgil_core.serving.follower import LiveIndex, Serving
 from malgil_core.serving.metrics import Metrics
+from malgil_core.text.validation import parse_texts, require
 from threadpoolctl import threadpool_limits
 
 
@@ -78,7 +79,7 @@ class TritonPythonModel:
         return responses
 
     def _read(self, request: Any, serving: Serving) -> tuple[list[str], Any, list[QueryOptions]]:
-        queries = [parse_query(raw) for raw in require("query", _elements(request, "query"))]
+        queries = parse_texts("query", _elements(request, "query"))
         tensor = require("embedding", pb_utils.get_input_tensor_by_name(request, "embedding"))
         if self.device == "cpu":
             embedding = tensor.as_numpy()

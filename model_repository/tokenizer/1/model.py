@@ -9,7 +9,8 @@ from typing import Any
 
 import triton_python_backend_utils as pb_utils
 from malgil_core.serving.admission import Admission, fetch, pending
-from malgil_core.text.tokenization import FIELD, Tokenization, check_shape, pad, parse_kind, parse_text, require
+from malgil_core.text.tokenization import Tokenization, pad
+from malgil_core.text.validation import TEXT_FIELD, check_shape, parse_kind, parse_texts
 
 # Batches are short texts: handing them to a thread pool costs more than tokenizing them.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -39,7 +40,7 @@ class TritonPythonModel:
                 responses[i] = _error(refusals[i], pb_utils.TritonError.UNAVAILABLE)
                 continue
             try:
-                own_texts = [parse_text(raw) for raw in require(FIELD, _elements(request, "text", FIELD))]
+                own_texts = parse_texts(TEXT_FIELD, _elements(request, "text", TEXT_FIELD))
                 kinds_given = _elements(request, "kind", "kind")
                 own_kinds = ["query"] * len(own_texts) if kinds_given is None else [parse_kind(k) for k in kinds_given]
             except ValueError as error:

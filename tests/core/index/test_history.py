@@ -16,7 +16,7 @@ from malgil_core.index.writer import publish
 
 from tests.index import CATALOG, ENCODER, as_format_1, embed, service
 
-FINGERPRINT = ENCODER["fingerprint"]
+FINGERPRINT = ENCODER.fingerprint
 
 
 @pytest.fixture

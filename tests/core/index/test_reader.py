@@ -55,7 +55,7 @@ def tensors(folder: Path, **changed: Any) -> None:
 
 
 def test_what_was_published_is_what_serves(published: Path) -> None:
-    generation = load(published, ENCODER["fingerprint"])
+    generation = load(published, ENCODER.fingerprint)
     assert generation.number == 1
     assert generation.dimension == DIMENSION
     assert generation.ids_padded.tolist() == [2, 3, 7, -1]

@@ -116,7 +116,7 @@ def test_no_array_of_another_kind_or_with_other_numbers_stops_the_scorer(
         at = data.draw(st.integers(0, max(arrays[name].size - 1, 0)))
         limits = [0, 1, -1, 127, 128, 255, 2**31 - 1, -(2**31)]
         np.put(arrays[name], [at] if arrays[name].size else [], data.draw(st.sampled_from(limits)) % 256)
-    content = save(arrays, metadata={"letters": VERSION})
+    content = save(arrays, metadata={"version": VERSION})
     outcome(folder, {**whole, file: content}, sealed=True)
 
 

@@ -1,4 +1,4 @@
-"""What the letters of a query speak for, on the names of a few services."""
+"""Lexical matches, on the names of a few services: what is half typed or mistyped still finds them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ INDEX = LexicalIndex.of([*NAMES, PHRASE], np.array([True] * len(NAMES) + [False]
 
 
 def best(query: str, count: int = 1) -> list[str]:
-    """The phrases that the letters speak for most."""
+    """The phrases that match best."""
     found = INDEX.matches(query)
     order = np.argsort(-found.scores, kind="stable")[:count]
     return [[*NAMES, PHRASE][row] for row in found.rows[order]]
 
 
-def share(query: str, phrase: str) -> float:
-    """How much the letters of a query speak for a phrase."""
+def score(query: str, phrase: str) -> float:
+    """The lexical score of a phrase, 0 if it does not match."""
     found = INDEX.matches(query)
     return float(found.scores[found.rows == [*NAMES, PHRASE].index(phrase)].sum())
 
@@ -63,29 +63,29 @@ def test_slips_of_the_fingers_find_what_was_meant(query: str, name: str) -> None
         assert best(query) == [name]
 
 
-def test_the_whole_name_is_certain_and_half_of_it_less_so() -> None:
-    assert share("송금", "송금") == 1
-    assert 0 < share("송", "송금") < share("송금", "송금")
-    assert share("송금", "송금 내역") < 1
+def test_the_whole_name_scores_1_and_half_of_it_less() -> None:
+    assert score("송금", "송금") == 1
+    assert 0 < score("송", "송금") < score("송금", "송금")
+    assert score("송금", "송금 내역") < 1
 
 
 def test_a_name_counts_more_than_a_phrase_that_holds_it() -> None:
-    assert share("송금", "송금 내역") > share("송금", PHRASE) > 0
+    assert score("송금", "송금 내역") > score("송금", PHRASE) > 0
 
 
-def test_what_shares_no_letters_says_nothing() -> None:
+def test_a_query_of_other_words_matches_no_phrase() -> None:
     assert len(INDEX.matches("날씨").rows) == 0 or INDEX.matches("날씨").scores.max() < 0.3
 
 
 @pytest.mark.parametrize("query", ["", "  ", "?!…", "🙂", "가" * LONGEST_QUERY, "中文"])
-def test_a_query_without_letters_or_of_a_whole_page_is_left_to_its_meaning(query: str) -> None:
+def test_a_query_without_letters_or_of_a_whole_page_has_no_lexical_matches(query: str) -> None:
     found = INDEX.matches(query)
     assert len(found.rows) == len(found.scores) == 0
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=30) | st.text(alphabet="ㄱㅅㅏ송금계좌 thdrma카드", max_size=12))
-def test_evidence_is_a_share_for_each_phrase_once_whatever_is_typed(query: str) -> None:
+def test_each_phrase_matches_once_with_a_score_from_0_to_1_whatever_is_typed(query: str) -> None:
     found = INDEX.matches(query)
     assert len(set(found.rows.tolist())) == len(found.rows)
     assert ((found.scores >= 0) & (found.scores <= 1)).all()
@@ -98,7 +98,7 @@ def test_the_form_of_unicode_makes_no_difference(name: str, form: str) -> None:
     assert other.scores.tolist() == INDEX.matches(name).scores.tolist()
 
 
-def test_an_empty_catalogue_and_phrases_without_letters_can_be_searched() -> None:
+def test_an_empty_catalog_and_phrases_without_letters_can_be_searched() -> None:
     assert len(LexicalIndex.of([], np.empty(0, bool)).matches("송금").rows) == 0
     found = LexicalIndex.of(["?!", "송금"], np.array([True, True])).matches("송금")
     assert found.rows.tolist() == [1]

@@ -9,18 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from malgil_core.ranking.cpu import CpuScorer
 from malgil_core.ranking.request import (
     check_embeddings,
     lay_out,
     parse_min_score,
     parse_options,
-    parse_query,
     parse_surface,
     parse_top_k,
-    require,
 )
 from malgil_core.ranking.types import QueryOptions, Ranked
 
@@ -32,10 +28,6 @@ SURFACES = ("HOME", "추천")
 @pytest.mark.parametrize(
     ("parse", "value", "sentence"),
     [
-        (parse_query, b"", "query is blank: 0 bytes without a visible character; send at least one"),
-        (parse_query, " \t\u3000".encode(), "query is blank: 5 bytes without a visible character; send at least one"),
-        (parse_query, b"x" * 8193, "query is 8193 bytes long: at most 8192 are taken"),
-        (parse_query, b"\xec\x86\xa1\xff", "query is not UTF-8: invalid start byte at byte 3"),
         (parse_top_k, 0, "top_k is 0: it must be from 1 to 1000"),
         (parse_top_k, -(2**31), "top_k is -2147483648: it must be from 1 to 1000"),
         (parse_top_k, 1001, "top_k is 1001: it must be from 1 to 1000"),
@@ -55,8 +47,6 @@ def test_a_refusal_names_the_field_the_value_and_the_bound(
 @pytest.mark.parametrize(
     ("parse", "value"),
     [
-        (parse_query, "송"),
-        (parse_query, "x" * 8192),
         (parse_top_k, 1),
         (parse_top_k, 1000),
         (parse_min_score, -1.0),
@@ -64,22 +54,7 @@ def test_a_refusal_names_the_field_the_value_and_the_bound(
     ],
 )
 def test_a_value_on_the_bound_is_taken(parse: Callable[[Any], Any], value: Any) -> None:
-    assert parse(value.encode() if isinstance(value, str) else value) == value
-
-
-@given(st.binary(max_size=64) | st.text(max_size=64).map(str.encode))
-def test_any_bytes_are_a_query_or_are_refused_in_a_sentence(raw: bytes) -> None:
-    taken, refusal = None, None
-    try:
-        taken = parse_query(raw)
-    except ValueError as error:
-        refusal = error
-    if refusal is None:
-        assert taken is not None
-        assert taken.encode() == raw
-    else:
-        assert type(refusal) is ValueError  # UnicodeDecodeError's text is no sentence for a caller
-        assert str(refusal).startswith("query is ")
+    assert parse(value) == value
 
 
 @pytest.mark.parametrize("raw", [b"home", b"", b"\xff", b"HOME\0", b"HOME " + b"x" * 100])
@@ -109,12 +84,6 @@ def test_every_surface_of_the_catalogue_can_be_asked_for_on_every_keyboard(surfa
 def test_an_embedding_that_cannot_be_scored_is_refused(embeddings: Any, sentence: str) -> None:
     with pytest.raises(ValueError, match=f"^{sentence}$"):
         check_embeddings(embeddings, 2)
-
-
-def test_a_missing_tensor_is_named_and_an_empty_one_is_not_missing() -> None:
-    with pytest.raises(ValueError, match=r"^query is missing: a request must have it$"):
-        require("query", None)
-    assert require("query", []) == []
 
 
 def test_an_embedding_of_the_index_s_width_is_taken() -> None:

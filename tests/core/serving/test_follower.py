@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import shutil
 import tempfile
 import time
@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.index.reader import Generation, folder_of
 from malgil_core.index.writer import point_at, publish
 from malgil_core.ranking.cpu import CpuScorer
 from malgil_core.ranking.types import QueryOptions, Scorer
 from malgil_core.serving.follower import LiveIndex
 
-from tests.index import CATALOG, ENCODER, embed, service
+from tests.index import CATALOG, ENCODER, OTHER_ENCODER, embed, service
 from tests.malformed import BOUNDED, odd_json
 
 PATIENCE = 2.0  # seconds from a publish until it serves
@@ -29,7 +30,7 @@ class House:
 
     def __init__(self, root: Path) -> None:
         self.index, self.encoder = root / "index", root / "encoder.json"
-        self.encoder.write_text(json.dumps(ENCODER))
+        ENCODER.write(self.encoder)
         self.log: list[tuple[str, str]] = []
         self.live = self.follow(CpuScorer)
 
@@ -42,10 +43,10 @@ class House:
             lambda *line: self.log.append(line),
         )
 
-    def publish(self, *names: str, fingerprint: str = ENCODER["fingerprint"]) -> int:
+    def publish(self, *names: str, encoder: EncoderMetadata = ENCODER) -> int:
         """A catalogue with these services."""
         services = [service(i, name) for i, name in enumerate(names)]
-        return publish(services, self.index, {**ENCODER, "fingerprint": fingerprint}, embed)
+        return publish(services, self.index, encoder, embed)
 
     def damage(self, number: int) -> None:
         """Cut a generation's vectors short."""
@@ -154,8 +155,8 @@ def test_an_older_generation_serves_again_when_current_names_it(house: House) ->
 
 def test_a_generation_of_an_encoder_that_does_not_serve_yet_is_refused(house: House) -> None:
     # Another encoder was exported while the server ran: Triton still holds the old one in memory.
-    house.encoder.write_text(json.dumps({**ENCODER, "fingerprint": "7" * 64}))
-    house.publish("송금", fingerprint="7" * 64)
+    OTHER_ENCODER.write(house.encoder)
+    house.publish("송금", encoder=OTHER_ENCODER)
     house.live.refresh()
     assert house.number == 1
     assert "restart the server" in house.errors()[0]
@@ -228,13 +229,13 @@ def test_a_missing_encoder_is_named(tmp_path: Path) -> None:
 
 
 @BOUNDED
-@given(content=odd_json(ENCODER))
+@given(content=odd_json(dataclasses.asdict(ENCODER)))
 def test_no_metadata_of_an_encoder_stops_the_scorer_from_saying_what_to_do(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         house = House(Path(folder))
         house.encoder.write_bytes(content)
         house.live.refresh()  # nothing is published
-    assert all("encoder.json has no fingerprint of an encoder: run `" in line for line in house.errors())
+    assert all("encoder.json is damaged: " in line for line in house.errors())
 
 
 def test_the_scorer_that_serves_is_made_from_the_generation_that_serves(house: House) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import json
 import math
 import re
 import time
@@ -28,7 +27,7 @@ from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from server.launcher import Server
-from tests.index import CATALOG, ENCODER, embed, generation
+from tests.index import CATALOG, ENCODER, OTHER_ENCODER, embed, generation
 from tests.live import infer, texts
 
 PATIENCE = 3.0
@@ -201,7 +200,7 @@ def test_a_refused_publish_counts_once_and_the_last_good_generation_stays(
     endpoint: Endpoint, metrics: Metrics, tmp_path: Path
 ) -> None:
     index, encoder = tmp_path / "index", tmp_path / "encoder.json"
-    encoder.write_text(json.dumps(ENCODER))
+    ENCODER.write(encoder)
     live = LiveIndex(index, encoder, CpuScorer, lambda *_: None, metrics)
 
     def look(times: int) -> list[float]:
@@ -215,7 +214,7 @@ def test_a_refused_publish_counts_once_and_the_last_good_generation_stays(
     assert look(2) == [1, 3, 0]
     assert 0 <= time.time() - (NOW.timestamp() - endpoint.values["malgil_index_age_seconds"]) < 60
     for number in (2, 3):
-        publish(CATALOG, index, {**ENCODER, "fingerprint": "7" * 64}, embed)
+        publish(CATALOG, index, OTHER_ENCODER, embed)
         assert look(3) == [1, 3, number - 1]
     point_at(index, 1)
     assert look(2) == [1, 3, 2]

@@ -48,6 +48,6 @@ def test_only_consonants_are_taken_for_initials(word: str, expected: bool) -> No
     assert only_consonants(word) is expected
 
 
-def test_punctuation_and_symbols_are_no_letters() -> None:
+def test_punctuation_and_symbols_change_nothing() -> None:
     assert words("송금! (이체)…🙂") == ["송금", "이체"]
     assert words("?!") == []

@@ -57,5 +57,5 @@ def test_the_wrong_layout_is_mended_and_english_is_left_alone(text: str, meant: 
 
 def test_no_word_of_english_in_the_sample_queries_is_taken_for_korean(repository: Path) -> None:
     tokenization = Tokenization.load(repository / "tokenizer" / "1")
-    changed = [one.query for one in labelled.read(QUERIES) if tokenization.meant(one.query) != one.query]
+    changed = [one.query for one in labelled.read(QUERIES) if tokenization.restored(one.query) != one.query]
     assert not changed

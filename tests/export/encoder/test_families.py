@@ -14,6 +14,7 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from malgil_core.encoder import EncoderMetadata
 from sentence_transformers import SentenceTransformer
 
 from export.catalog import embedding
@@ -27,6 +28,7 @@ Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 Run = Callable[[list[Ids]], Floats]
 
+DESCRIBED = ("name", "family", "graph", "dimension", "max_length", "pooling")
 TEXTS = ["송금", "ㅅㄱ", " 남은 용돈\t어디서  봐 ", "Apple PAY 등록", "모르는 낱말 쀍뷁", "이체 한도를 " * 40]
 WRITTEN = ("encoder/1/model.onnx", "tokenizer/1/tokenizer.json", "tokenizer/1/encoder.json")
 
@@ -39,7 +41,7 @@ def reference(folder: Path, normalize: bool, prompt: str = "") -> Floats:
     return vectors
 
 
-def assert_exported(folder: Path, repository: Path, normalize: bool, prompt: str = "") -> dict[str, Any]:
+def assert_exported(folder: Path, repository: Path, normalize: bool, prompt: str = "") -> EncoderMetadata:
     """Export, and compare what was written with sentence-transformers; the metadata."""
     exported = encoder.export(str(folder), repository)
     assert len(exported.rows) == 5
@@ -47,7 +49,7 @@ def assert_exported(folder: Path, repository: Path, normalize: bool, prompt: str
     vectors = embedding.offline(repository)(TEXTS)
     np.testing.assert_allclose(vectors, reference(folder, normalize, prompt), rtol=0, atol=1e-4)
     assert np.ptp(vectors, axis=0).max() > 0.2  # not all the same
-    metadata: dict[str, Any] = json.loads((repository / "tokenizer/1/encoder.json").read_text(encoding="utf-8"))
+    metadata = EncoderMetadata.of(repository)
     assert metadata == exported.metadata
     return metadata
 
@@ -55,7 +57,7 @@ def assert_exported(folder: Path, repository: Path, normalize: bool, prompt: str
 @pytest.mark.parametrize("family", [*PACKED, *STOCK])
 def test_a_plain_encoder_gives_the_vectors_it_gives_in_pytorch(tmp_path: Path, family: str) -> None:
     metadata = assert_exported(save_plain(tmp_path / family, family), tmp_path / "repository", normalize=True)
-    described = {key: metadata[key] for key in ("name", "family", "graph", "dimension", "max_length", "pooling")}
+    described = {name: getattr(metadata, name) for name in DESCRIBED}
     assert described == {
         "name": family,
         "family": family,
@@ -74,21 +76,21 @@ def test_pooling_and_normalisation_are_the_encoder_s_own(
 ) -> None:
     folder = save_sentence_transformer(tmp_path / "encoder", family, pooling, normalize)
     metadata = assert_exported(folder, tmp_path / "repository", normalize)
-    assert (metadata["pooling"], metadata["normalize"]) == (pooling, normalize)
+    assert (metadata.pooling, metadata.normalize) == (pooling, normalize)
 
 
 def test_the_query_prompt_is_put_in_front_of_what_is_searched(tmp_path: Path) -> None:
     prompts = {"query": "질문: ", "passage": "문서: "}
     folder = save_sentence_transformer(tmp_path / "encoder", prompts=prompts, default_prompt_name="passage")
     metadata = assert_exported(folder, tmp_path / "repository", normalize=True, prompt="질문: ")
-    assert metadata["prompts"] == prompts
+    assert metadata.prompts == prompts
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu_new"])
 def test_another_activation_is_honoured(tmp_path: Path, activation: str) -> None:
     folder = save_plain(tmp_path / "bert", "bert", hidden_act=activation)
     metadata = assert_exported(folder, tmp_path / "repository", normalize=True)
-    assert metadata["graph"] == ("packed" if activation == "relu" else "stock")
+    assert metadata.graph == ("packed" if activation == "relu" else "stock")
 
 
 @pytest.mark.parametrize("family", ["roberta", "mpnet", "bert"])
@@ -98,7 +100,7 @@ def test_a_tokenizer_that_knows_no_window_does_not_run_past_the_positions(tmp_pa
     config = json.loads(settings_file.read_text())
     del config["model_max_length"]
     settings_file.write_text(json.dumps(config))
-    assert assert_exported(folder, tmp_path / "repository", normalize=True)["max_length"] == WINDOW
+    assert assert_exported(folder, tmp_path / "repository", normalize=True).max_length == WINDOW
 
 
 @pytest.mark.parametrize("family", ["bert", "distilbert"])
@@ -106,11 +108,11 @@ def test_the_same_encoder_exported_twice_keeps_its_vectors_and_another_prompt_do
     tmp_path: Path, family: str
 ) -> None:
     folder = save_sentence_transformer(tmp_path / "encoder", family)
-    fingerprints = [encoder.export(str(folder), tmp_path / name).metadata["fingerprint"] for name in ("one", "two")]
+    fingerprints = [encoder.export(str(folder), tmp_path / name).metadata.fingerprint for name in ("one", "two")]
     settings_file = folder / "config_sentence_transformers.json"
     prompts = {"prompts": {"query": "질문: "}}
     settings_file.write_text(json.dumps(json.loads(settings_file.read_text()) | prompts))
-    fingerprints.append(encoder.export(str(folder), tmp_path / "three").metadata["fingerprint"])
+    fingerprints.append(encoder.export(str(folder), tmp_path / "three").metadata.fingerprint)
     assert fingerprints[0] == fingerprints[1] != fingerprints[2]
 
 
@@ -248,7 +250,7 @@ def test_every_triton_from_24_10_on_can_load_the_graph(family: str) -> None:
     }
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "shape"),
     [
@@ -271,8 +273,8 @@ def test_an_encoder_of_full_shape_is_exported(tmp_path: Path, family: str, shape
     try:
         exported = encoder.export(str(folder), repository)
         assert all(row.passed for row in exported.rows)
-        assert exported.metadata["dimension"] == {**base, **shape}["hidden_size"]
-        assert exported.metadata["graph"] == "packed"
+        assert exported.metadata.dimension == {**base, **shape}["hidden_size"]
+        assert exported.metadata.graph == "packed"
     finally:
         for file in tmp_path.rglob("*"):  # gigabytes, which pytest would keep for three runs
             if file.is_file():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from malgil_core.encoder import EncoderMetadata
 
 from export import __main__ as cli
 from export.encoder import costs, packed, parity
@@ -126,8 +126,8 @@ def test_an_encoder_that_is_wrapped_whole_is_refused_another_precision_by_name(t
 def test_an_index_is_never_searched_with_another_precision_than_made_it(tmp_path: Path) -> None:
     folder = str(save_plain(tmp_path / "bert", "bert"))
     made = [encoder.export(folder, tmp_path / p, precision=p).metadata for p in PRECISIONS]
-    assert [metadata["precision"] for metadata in made] == list(PRECISIONS)
-    assert len({metadata["fingerprint"] for metadata in made}) == len(PRECISIONS)
+    assert [metadata.precision for metadata in made] == list(PRECISIONS)
+    assert len({metadata.fingerprint for metadata in made}) == len(PRECISIONS)
 
 
 def test_an_export_whose_vectors_move_with_their_batch_replaces_nothing(
@@ -169,5 +169,5 @@ def test_the_export_says_what_int8_and_a_smaller_vocabulary_cost_and_save(
     ):
         assert line in printed
     assert "alone against in a batch" in printed
-    metadata = json.loads((tmp_path / "repository/tokenizer/1/encoder.json").read_text(encoding="utf-8"))
-    assert (metadata["precision"], metadata["vocabulary"]) == ("int8", "ko")
+    metadata = EncoderMetadata.of(tmp_path / "repository")
+    assert (metadata.precision, metadata.vocabulary) == ("int8", "ko")

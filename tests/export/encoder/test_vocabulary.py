@@ -137,7 +137,7 @@ def test_the_bundled_encoder_in_int8_with_korean_pieces_answers_like_the_whole_o
 def test_every_family_keeps_its_vectors(tmp_path: Path, family: str, precision: str) -> None:
     folder = str(save_plain(tmp_path / family, family))
     exported = encoder.export(folder, tmp_path / "ko", precision=precision, pieces="ko")  # checked with the whole one
-    assert exported.metadata["vocabulary"] == "ko"
+    assert exported.metadata.vocabulary == "ko"
     before, after = (
         Tokenizer.from_file(str(file)).get_vocab()
         for file in (Path(folder) / "tokenizer.json", tmp_path / "ko/tokenizer/1/tokenizer.json")
@@ -145,8 +145,8 @@ def test_every_family_keeps_its_vectors(tmp_path: Path, family: str, precision: 
     assert set(after) < set(before)
     assert not [piece for piece in after if "п" in piece or "送" in piece]
     assert sorted(after.values()) == list(range(len(after)))
-    fingerprint = encoder.export(folder, tmp_path / "all", precision=precision).metadata["fingerprint"]
-    assert fingerprint != exported.metadata["fingerprint"]
+    fingerprint = encoder.export(folder, tmp_path / "all", precision=precision).metadata.fingerprint
+    assert fingerprint != exported.metadata.fingerprint
 
 
 @pytest.mark.parametrize("family", ["roberta", "mpnet"])

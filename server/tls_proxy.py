@@ -1,4 +1,4 @@
-"""nginx before Triton's HTTP, which has no TLS: ends TLS, asks for client certificates, and bounds what comes in."""
+"""The TLS proxy of HTTP: an nginx, because Triton's HTTP has no TLS and does not bound what comes in."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from string import Template
 from typing import IO
 
+from server import processes
 from server.tls import Certificates
 from server.triton import SetupError
 
@@ -84,20 +85,16 @@ http {
 """)
 
 
-class Terminator:
-    """A running nginx, started again should it end. `stop()` it.
+class TlsProxy:
+    """An nginx that speaks TLS before Triton's HTTP, started again should it end. `start()` and `stop()` it, once.
 
     Args:
-        certificates: what it shows, and asks for.
+        certificates: what it shows to clients, and asks of them.
         host, port: where it listens.
         inner: Triton's HTTP port on loopback.
         max_bytes: the largest body of a request.
-        scratch: an empty folder of its own.
-        prefix: of the command, see launcher.end_with_parent.
+        folder: where its files go; it must not exist yet.
         log: where its output goes; None shares this process's stderr.
-
-    Raises:
-        SetupError: there is no nginx, or it does not start.
     """
 
     def __init__(
@@ -107,82 +104,90 @@ class Terminator:
         port: int,
         inner: int,
         max_bytes: int,
-        scratch: Path,
-        prefix: list[str],
+        folder: Path,
         log: IO[bytes] | None,
     ) -> None:
-        binary = find_nginx()
-        scratch.mkdir()
-        # By links of fixed names no path needs quoting; nginx would take a $ in one for a variable.
-        clients = ""
-        links = {"server.pem": certificates.cert, "server.key": certificates.key}
-        if certificates.client_ca:
-            links["clients.pem"] = certificates.client_ca
-            clients = "ssl_client_certificate clients.pem; ssl_verify_client on;"
-        for name, path in links.items():
-            (scratch / name).symlink_to(path.resolve())
-        config = CONFIG.substitute(max_bytes=max_bytes, inner=inner, host=host, port=port, clients=clients)
-        (scratch / "nginx.conf").write_text(config)
-        self._command = [*prefix, binary, "-e", "stderr", "-p", str(scratch), "-c", str(scratch / "nginx.conf")]
-        self._log = log
+        self._certificates, self._host, self._port, self._inner = certificates, host, port, inner
+        self._max_bytes, self._folder, self._log = max_bytes, folder, log
         self._stopping = threading.Event()
-        self.process = self._start()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start nginx and wait until it listens.
+
+        Raises:
+            SetupError: there is no nginx, or it does not start.
+        """
+        binary = find_nginx()
+        self._write_config()
+        self._command = [binary, "-e", "stderr", "-p", str(self._folder), "-c", str(self._folder / "nginx.conf")]
+        process = self._process = processes.start(self._command, None, self._log)
         try:
-            self._wait_listening("127.0.0.1" if host == "0.0.0.0" else host, port)
+            self._wait_listening(process)
         except BaseException:
-            self._end()
+            self._stopping.set()
+            processes.kill_group(process)
             raise
-        self._keeper = threading.Thread(target=self._keep, name="malgil-tls", daemon=True)
-        self._keeper.start()
+        self._watcher = threading.Thread(target=self._watch, args=(process,), name="malgil-tls-proxy", daemon=True)
+        self._watcher.start()
 
     def finish(self) -> None:
-        """Let it answer what it has begun, take no more, and end. Does not wait."""
+        """Let it answer the requests that it has begun, take no more, and end. Does not wait."""
         self._stopping.set()
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGQUIT)
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGQUIT)
 
     def stop(self) -> None:
-        """End it, within STOP_SECONDS."""
+        """Stop it, within STOP_SECONDS."""
         self.finish()
-        self._end()
-        self._keeper.join()
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
+            processes.kill_group(self._process)
+        if self._watcher is not None:
+            self._watcher.join()
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True
+    def _write_config(self) -> None:
+        self._folder.mkdir()
+        # By links of fixed names no path needs quoting; nginx would take a $ in one for a variable.
+        clients = ""
+        links = {"server.pem": self._certificates.cert, "server.key": self._certificates.key}
+        if self._certificates.client_ca:
+            links["clients.pem"] = self._certificates.client_ca
+            clients = "ssl_client_certificate clients.pem; ssl_verify_client on;"
+        for name, path in links.items():
+            (self._folder / name).symlink_to(path.resolve())
+        config = CONFIG.substitute(
+            max_bytes=self._max_bytes, inner=self._inner, host=self._host, port=self._port, clients=clients
         )
+        (self._folder / "nginx.conf").write_text(config)
 
-    def _wait_listening(self, host: str, port: int) -> None:
+    def _wait_listening(self, process: subprocess.Popen[bytes]) -> None:
+        host = "127.0.0.1" if self._host == "0.0.0.0" else self._host
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise SetupError(f"nginx, which ends TLS for HTTP, ended with {self.process.returncode}: see its log")
-            with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
+            if process.poll() is not None:
+                raise SetupError(f"nginx, the TLS proxy of HTTP, ended with {process.returncode}: see its log")
+            with contextlib.suppress(OSError), socket.create_connection((host, self._port), timeout=1):
                 return
             time.sleep(0.02)
-        raise SetupError(f"nginx, which ends TLS for HTTP, does not listen on {host}:{port}")
+        raise SetupError(f"nginx, the TLS proxy of HTTP, does not listen on {host}:{self._port}")
 
-    def _keep(self) -> None:
-        """Start it again whenever it ends unasked."""
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """Start it again whenever it ends before `finish()`."""
         while True:
-            code = self.process.wait()
+            code = process.wait()
             if self._stopping.is_set():
                 return
-            print(f"nginx, which ends TLS for HTTP, ended with {code}: starting it again", file=sys.stderr, flush=True)
-            self._end()  # its workers, which would keep the port
+            print(f"nginx, the TLS proxy of HTTP, ended with {code}: starting it again", file=sys.stderr, flush=True)
+            processes.kill_group(process)  # its workers, which would keep the port
             if self._stopping.wait(RESTART_SECONDS):
                 return
-            self.process = self._start()
+            process = self._process = processes.start(self._command, None, self._log)
             if self._stopping.is_set():  # finish() may have seen the one before
-                self.process.send_signal(signal.SIGQUIT)
-
-    def _end(self) -> None:
-        if self._stopping.is_set():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(STOP_SECONDS)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+                processes.kill_group(process)
+                return
 
 
 def find_nginx() -> str:

@@ -1,0 +1,78 @@
+"""Validation of the texts in a request, for tokenizer and scorer alike.
+
+The text of every ValueError is a sentence for the caller: the field, the value, the bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from malgil_core.limits import MAX_TEXT_BYTES
+
+KINDS = ("query", "passage")
+TEXT_FIELD = "text (query in search)"  # the tokenizer's input, by the names that embed and search give it
+Tensor = TypeVar("Tensor")
+
+
+def require(field: str, value: Tensor | None) -> Tensor:
+    """The value of a required input.
+
+    Triton counts a request's inputs without looking at their names: an optional one passes for a required one.
+
+    Raises:
+        ValueError: it is missing.
+    """
+    if value is None:
+        raise ValueError(f"{field} is missing: a request must have it")
+    return value
+
+
+def check_shape(field: str, shape: Sequence[int]) -> None:
+    """Check that a tensor is a batch of single elements, [B, 1].
+
+    Triton keeps 32 bits of a batch size: one of 2**32 becomes 0, and its tensors come without a batch dimension.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if len(shape) != 2:
+        raise ValueError(f"{field} has shape {list(shape)}: it must have 2 dimensions, the batch first")
+
+
+def parse_texts(field: str, elements: Iterable[bytes] | None) -> list[str]:
+    """The texts in a required BYTES tensor.
+
+    Raises:
+        ValueError: the tensor is missing, or one of its texts is refused by `parse_text`.
+    """
+    return [parse_text(field, raw) for raw in require(field, elements)]
+
+
+def parse_text(field: str, raw: bytes) -> str:
+    """The text in one BYTES element.
+
+    Raises:
+        ValueError: it is blank, longer than 8 KiB, or not UTF-8.
+    """
+    if len(raw) > MAX_TEXT_BYTES:
+        raise ValueError(f"{field} is {len(raw)} bytes long: at most {MAX_TEXT_BYTES} are taken")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{field} is not UTF-8: {error.reason} at byte {error.start}") from None
+    if not text.strip():
+        raise ValueError(f"{field} is blank: {len(raw)} bytes without a visible character; send at least one")
+    return text
+
+
+def parse_kind(raw: bytes) -> str:
+    """The kind of text in one BYTES element.
+
+    Raises:
+        ValueError: it is neither query nor passage.
+    """
+    kind = raw[:32].decode("utf-8", "replace")
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}: it must be one of {', '.join(KINDS)}")
+    return kind
