@@ -1,4 +1,4 @@
-"""Korean texts of exactly so many tokens, made from the words of the sample catalogue."""
+"""Korean texts of exactly so many tokens, made from the words of the sample catalog."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_the_baseline_finds_a_phrase_by_its_own_words() -> None:
     assert corpus.by_score(corpus.bm25(["qqqqq"]), threshold=0.0) == [[]]
 
 
-def test_labelled_queries_point_at_open_services_and_none_is_a_phrase_of_the_catalogue() -> None:
+def test_labelled_queries_point_at_open_services_and_none_is_a_phrase_of_the_catalog() -> None:
     services = read_catalog(CATALOG)
     opened = {service.id for service in services if service.open}
     phrases = {text.replace(" ", "").lower() for service in services for text in service.texts}
