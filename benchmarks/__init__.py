@@ -1,4 +1,4 @@
-"""Quality and speed of a search, and of what one would run instead."""
+"""Measurements of quality and speed, of a Malgil server and of the usual alternatives."""
 
 from pathlib import Path
 

@@ -30,7 +30,7 @@ class Entry:
 
 
 class Corpus:
-    """Services in memory, as the scorer's generation has them (see scoring.Index).
+    """Services in memory, as the scorer's generation has them (see malgil_core.ranking.types.Index).
 
     Args:
         entries: what can be found.
@@ -118,5 +118,5 @@ def best_mix(corpus: Corpus, queries: Sequence[str], embeddings: Floats, judge: 
 
 
 def as_array(vectors: Any) -> Floats:
-    """float32 [N, D]."""
+    """Vectors as float32 [N, D]."""
     return np.asarray(vectors, dtype=np.float32)

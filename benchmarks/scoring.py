@@ -32,7 +32,7 @@ OPTIONS = {"services and thresholds": QueryOptions(TOP_K), "and surface, min_sco
 
 @dataclass
 class Matrix:
-    """A random index with services, thresholds and surfaces in play (see scoring.Index)."""
+    """A random index with services, thresholds and surfaces in play (see ranking.types.Index)."""
 
     matrix: Floats
     service_of_row: npt.NDArray[np.int32]

@@ -1,1 +1,1 @@
-"""`python -m benchmarks compare`: ratios to ceilings, and to what one would run instead, measured in turns."""
+"""`python -m benchmarks compare`: ratios to ceilings and to the usual alternatives, measured in turns."""

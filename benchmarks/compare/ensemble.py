@@ -1,4 +1,4 @@
-"""a: the `search` ensemble under 256 clients against the same work in one process, at its best."""
+"""Comparison a: the `search` ensemble under 256 clients against the same work in one process, at its best."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SMALLEST, SHORTEST, SMALLEST_TARGET = "koelectra-small-v3", 8, 0.8  # there the 
 
 
 def compare(bench: Bench) -> list[Ratio]:
-    """Queries a second: the encoder that serves on labelled queries, and the smallest on queries of eight tokens."""
+    """Ratios of queries a second: labelled queries, and the smallest encoder on queries of eight tokens."""
     words = [word for text in shapes.texts() for word in text.split()]
     small = shapes.prepare(SMALLEST, bench.say)
     short = [text for text, _ in texts.of_length(small / "tokenizer" / "1", words, SHORTEST)]

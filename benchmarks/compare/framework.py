@@ -1,4 +1,4 @@
-"""f: what a team would write instead, sentence-transformers behind FastAPI, with the same weights and index.
+"""Comparison f: sentence-transformers behind FastAPI, with the same weights and index.
 
 Both sides are asked over HTTP by the same client, so that both pay the same for it.
 """
@@ -33,7 +33,7 @@ ROUTES = {"one request at a time": "search", "batched by asyncio": "search-batch
 
 
 def compare(bench: Bench) -> list[Ratio]:
-    """Queries a second; the better of the two ways comes first."""
+    """Ratios of queries a second; the better of the two ways of batching comes first."""
     paths = inprocess.Paths.of(repositories.REPOSITORY)
     weights = padded.bundled_weights(repositories.REPOSITORY, bench.say)
     queries = traffic.queries()
@@ -87,7 +87,7 @@ def application(bench: Bench, weights: Path, index: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "benchmarks.compare.framework_app", str(weights), str(index), str(port)]
     log = bench.folder / "fastapi.log"
     with log.open("wb") as stream:
-        # The same favour as to our own threads: spinning ones starve the event loop, and the client, on few cores.
+        # As in the server: spinning threads starve the event loop, and the client, on few cores.
         environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
         process = subprocess.Popen(
             stop_with_parent() + command, cwd=ROOT, env=environment, stdout=stream, stderr=stream

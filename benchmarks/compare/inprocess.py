@@ -1,6 +1,6 @@
-"""The same work without a server: tokenize, encode and score in one process, as the ceiling of what serving can give.
+"""A search without a server: tokenize, encode and score in one process, the ceiling of what serving can give.
 
-`Process` runs these functions in a process of their own, whose threads and memory are nobody else's; sessions and
+`Process` runs these functions in a process of their own, which shares no thread and no memory; sessions and
 indexes are loaded there once, and wait between the runs.
 """
 
@@ -55,7 +55,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Paths:
-    """Where a model repository keeps what a search needs, and the name of its encoder."""
+    """The files of a model repository that a search needs, and the name of its encoder."""
 
     tokenizer: Path
     model: Path
@@ -64,7 +64,7 @@ class Paths:
 
     @classmethod
     def of(cls, repository: Path) -> Paths:
-        """Of an exported repository.
+        """Paths in an exported repository.
 
         Raises:
             FileNotFoundError: it is not exported.
@@ -79,7 +79,7 @@ class Paths:
 
 
 def search_rate(paths: Paths, texts: Sequence[str], setting: rates.Setting, seconds: float) -> float:
-    """Queries a second: tokenized, encoded and scored in batches, for so long."""
+    """Measure queries a second: tokenized, encoded and scored in batches, for so many seconds."""
     session = _session(paths.model, setting.threads, setting.spin)
     tokenization, current = _tokenization(paths.tokenizer), _generation(paths.index)
 
@@ -104,7 +104,7 @@ def encode_rate(
     seconds: float,
     every: int = 1,
 ) -> float:
-    """Requests a second through the encoder alone.
+    """Measure requests a second through the encoder alone.
 
     Args:
         model: the model.onnx.
@@ -180,7 +180,7 @@ def _search(session: Any, tokenization: Tokenization, scorer: CpuScorer, texts: 
 
 
 def _end_with_parent() -> None:
-    """Leave nothing behind: not after Ctrl-C, and not when the parent is killed, which a pool's process outlives."""
+    """Stop with the parent, after Ctrl-C and where it is killed: a pool's process would outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     parent = parent_process()
 

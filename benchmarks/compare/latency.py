@@ -1,4 +1,4 @@
-"""d: what one client waits for a search against the sum of its parts in one process."""
+"""Comparison d: one client's latency of a search against the sum of its steps in one process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TARGET = 1.3
 
 
 def compare(bench: Bench) -> list[Ratio]:
-    """Median latency of `search` with one client, and of tokenize + encode + score for the same queries."""
+    """Ratio of median latencies: `search` with one client, and tokenize + encode + score, for the same queries."""
     queries = traffic.queries()
     paths = inprocess.Paths.of(repositories.REPOSITORY)
     data = write_input(bench.folder / "queries.json", [{"query": text} for text in queries])

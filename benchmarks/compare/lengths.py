@@ -1,4 +1,4 @@
-"""c: traffic of mixed lengths through the encoder alone: packed and ragged against three ways of padding.
+"""Comparison c: traffic of mixed lengths through the encoder alone: packed and ragged against three ways of padding.
 
 Each way is a Triton model in the same server, run by the same backends, with as many threads; and one ceiling is
 in process: the stock graph on requests sorted by length, which leaves next to nothing to pad.
@@ -35,7 +35,7 @@ Inputs = dict[str, traffic.Ids]
 
 @dataclasses.dataclass(frozen=True)
 class Way:
-    """A model, and what a client sends it for a request of the given ids in traffic of the given longest length."""
+    """A model, and a function from a request's ids and the longest length in the traffic to the tensors sent."""
 
     model: str
     inputs: Callable[[traffic.Ids, int], Inputs]
@@ -51,7 +51,7 @@ WAYS = {
 
 
 def compare(bench: Bench) -> list[Ratio]:
-    """Requests a second, for log-normal lengths and for uniform ones."""
+    """Ratios of requests a second, for log-normal lengths and for uniform ones."""
     paths = inprocess.Paths.of(repositories.REPOSITORY)
     stock = padded.export(padded.bundled_weights(repositories.REPOSITORY, bench.say), bench.say)
     lengths = {
@@ -80,7 +80,7 @@ def ways(bench: Bench, stock: Path) -> Iterator[Server]:
 
 
 def check_agreement(url: str, requests: Sequence[traffic.Ids]) -> None:
-    """Whether every way gives the same vectors.
+    """Check that every way gives the same vectors.
 
     Raises:
         server.triton.SetupError: they differ by more than AGREEMENT.

@@ -1,4 +1,4 @@
-"""h: the bundled encoder in int8 against fp32, in process, one query at a time and in full batches."""
+"""Comparison h: the bundled encoder in int8 against fp32, in process, one query at a time and in full batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BATCHES = (1, 64)
 
 
 def compare(bench: Bench) -> list[Ratio]:
-    """Queries a second through the encoder alone, the labelled queries' ids."""
+    """Ratios of queries a second through the encoder alone, for the labelled queries' ids."""
     encoders = {p: inprocess.Paths.of(shapes.prepare(shapes.BUNDLED, bench.say, p)) for p in ("int8", "fp32")}
     with inprocess.Process() as process:
         ids = process.call(inprocess.token_ids, encoders["fp32"], traffic.queries())

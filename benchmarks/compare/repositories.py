@@ -70,7 +70,7 @@ def add_longest(repository: Path, model_file: Path) -> None:
 
 
 def index(repository: Path) -> Path:
-    """Where the scorer looks for its index."""
+    """The index folder that the scorer follows."""
     parameter = config(repository / "scorer" / "config.pbtxt").parameters["index"]
     return Path(repository, "scorer", parameter.string_value).resolve()
 

@@ -1,4 +1,4 @@
-"""Runs comparisons: sides in turns (A B A B …), servers and processes of their own, progress on the way."""
+"""The command `python -m benchmarks compare`: runs comparisons, both sides of each in turns (A B A B …)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ COMPARISONS = {
 
 @dataclass
 class Bench:
-    """What a comparison needs of its surroundings.
+    """Settings of a run, and what comparisons share: turns, servers, progress.
 
     Attributes:
         runs: how often each side is measured.
@@ -77,7 +77,7 @@ class Bench:
 
 
 @click.command(
-    short_help="Ratios to ceilings, and to what one would run instead.",
+    short_help="Ratios to ceilings, and to the usual alternatives.",
     epilog="\b\nComparisons:\n" + "\n".join(f"  {letter}  {text}" for letter, (_, text) in COMPARISONS.items()),
 )
 @click.option("--only", type=Names(COMPARISONS), metavar="a,c", help="These comparisons alone. Default: all.")

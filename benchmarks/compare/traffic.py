@@ -23,16 +23,16 @@ def queries() -> list[str]:
     return [found[i] for i in np.random.default_rng(SEED).permutation(len(found))]
 
 
-def log_normal(count: int, mean: float = 10, least: int = 3, most: int = 64) -> Ids:
-    """Lengths of short queries, in tokens: log-normal with this mean before they are cut to least … most."""
+def log_normal(count: int, mean: float = 10, shortest: int = 3, longest: int = 64) -> Ids:
+    """Lengths of short queries, in tokens: log-normal with this mean before they are cut to shortest … longest."""
     drawn = np.exp(np.log(mean) - SPREAD**2 / 2 + SPREAD * ndtri(_quantiles(count)))
-    lengths: Ids = np.clip(np.rint(drawn), least, most).astype(np.int64)
+    lengths: Ids = np.clip(np.rint(drawn), shortest, longest).astype(np.int64)
     return lengths
 
 
-def uniform(count: int, least: int = 4, most: int = 128) -> Ids:
-    """Lengths in tokens, each from least to most as likely as any other."""
-    lengths: Ids = (least + np.floor(_quantiles(count) * (most - least + 1))).astype(np.int64)
+def uniform(count: int, shortest: int = 4, longest: int = 128) -> Ids:
+    """Lengths in tokens, each from shortest to longest as likely as any other."""
+    lengths: Ids = (shortest + np.floor(_quantiles(count) * (longest - shortest + 1))).astype(np.int64)
     return lengths
 
 

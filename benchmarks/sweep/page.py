@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks.sweep.plan import Cell, Line, latest
 
-# A 2023 talk's figures for the same shapes, behind a server of its own, with 256 clients, on an RTX 3090.
+# A 2023 talk's figures for the same shapes, with 256 clients, on an RTX 3090.
 PUBLISHED_LENGTHS = (8, 16, 32, 64, 128, 256, 512)
 PUBLISHED = {
     "koelectra-small-v3": (19_035, 14_434, 10_400, 6_792, 4_132, 1_912, 788),
@@ -46,17 +46,17 @@ def page(lines: Sequence[Line], pictures: Iterable[str]) -> str:
 
 def table(encoder: str, cells: dict[Cell, Line]) -> str:
     """One encoder's table: a column for each length; each model at the concurrency of its highest throughput."""
-    own = {cell: line for cell, line in cells.items() if cell.encoder == encoder}
-    lengths = sorted({cell.length for cell in own})
+    measured = {cell: line for cell, line in cells.items() if cell.encoder == encoder}
+    lengths = sorted({cell.length for cell in measured})
     rows = [["tokens", *map(str, lengths)], ["---", *("---:" for _ in lengths)]]
-    for model in dict.fromkeys(cell.model for cell in own):
-        chosen = [best(own, model, length) for length in lengths]
+    for model in dict.fromkeys(cell.model for cell in measured):
+        chosen = [best(measured, model, length) for length in lengths]
         rows.append([f"**{model}**, requests/s", *(_rate(line) for line in chosen)])
         rows.append(["at concurrency", *(str(line["concurrency"]) if line else ABSENT for line in chosen)])
         rows.append(["mean latency, ms", *(_ms(line["latency_ms"]["mean"]) if line else ABSENT for line in chosen)])
         rows.append(["p99 latency, ms", *(_ms(line["latency_ms"]["p99"]) if line else ABSENT for line in chosen)])
         rows.append(["encoder's mean batch", *(_batch(line) for line in chosen)])
-        alone = [own.get(Cell(encoder, model, length, 1)) for length in lengths]
+        alone = [measured.get(Cell(encoder, model, length, 1)) for length in lengths]
         rows.append(["p50 of one client, ms", *(_p50(line) for line in alone)])
     if encoder in PUBLISHED:
         figures = dict(zip(PUBLISHED_LENGTHS, PUBLISHED[encoder], strict=True))

@@ -106,13 +106,14 @@ def _steps(figures: Figures) -> Any:
     model = "search" if "search" in _names(figures, "model") else _names(figures, "model")[0]
     figure, axes = _panels(2, len(encoders))
     for j, encoder in enumerate(encoders):
-        own = {cell: line for cell, line in figures.items() if (cell.encoder, cell.model) == (encoder, model)}
-        counts = Counter(cell.concurrency for cell in own)
+        shown = {cell: line for cell, line in figures.items() if (cell.encoder, cell.model) == (encoder, model)}
+        counts = Counter(cell.concurrency for cell in shown)
         busy = max(counts, key=lambda clients: (clients > 1, counts[clients], clients), default=1)
         for i, clients in enumerate(dict.fromkeys((min(counts, default=1), busy))):
             panel = axes[i][j]
             _bars(
-                panel, [own[cell] for cell in sorted(own, key=lambda cell: cell.length) if cell.concurrency == clients]
+                panel,
+                [shown[cell] for cell in sorted(shown, key=lambda cell: cell.length) if cell.concurrency == clients],
             )
             panel.set_title(
                 f"{model} · {encoder} · {'one client' if clients == 1 else f'{clients} clients'}", fontsize=9

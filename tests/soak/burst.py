@@ -1,4 +1,4 @@
-"""Bursts: thousands of clients at once, then calm, again and again, with other requests in between.
+"""Scenario `burst`: thousands of clients at once, then calm, again and again, with other requests in between.
 
 In Triton 2.51, more than 1,000 requests outstanding at once in front of a model without a dynamic batcher damage the
 heap, and the server aborts minutes later, in calmer traffic: docs/known-issues.md.
@@ -33,7 +33,7 @@ BAD = Call("search", (string("query", b" "),))
 
 @dataclass(frozen=True)
 class Bursts:
-    """What bursts did to a server.
+    """Figures of a server under bursts.
 
     Attributes:
         bursts: how many there were.

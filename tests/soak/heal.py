@@ -1,4 +1,4 @@
-"""Killed processes: how soon a probe says so, and how soon `python -m server` has searches answered again."""
+"""Scenario `heal`: processes are killed; how soon a probe fails, and how soon searches are answered again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Heal:
-    """What killing processes under `python -m server` did.
+    """Figures of killing processes under `python -m server`.
 
     Attributes:
         count: kills.

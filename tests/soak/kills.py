@@ -1,4 +1,4 @@
-"""Publishers killed at every instant of a publish: what serves stays whole, and what was acknowledged stays."""
+"""Scenario `kills`: publishers are killed at every instant; what serves stays whole, what was acknowledged stays."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_PROBLEMS = 5  # that are told in words
 
 @dataclass(frozen=True)
 class Kills:
-    """What killed publishers left.
+    """Figures of an index whose publishers were killed.
 
     Attributes:
         count: publishers killed.

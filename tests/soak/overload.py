@@ -1,4 +1,4 @@
-"""Four times as much as the server can answer, sent whether it answers or not."""
+"""Scenario `overload`: four times as much as the server can answer, sent whether it answers or not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TICK = 0.002
 
 @dataclass(frozen=True)
 class Overload:
-    """What an open loop did to a server.
+    """Figures of a server under an open loop.
 
     Attributes:
         ratio: requests sent a second, over those a second that CLIENTS got answered.

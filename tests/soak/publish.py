@@ -1,4 +1,4 @@
-"""Publishes under load: clients search without pause while one generation after the other takes over."""
+"""Scenario `publish`: clients search without pause while one generation after the other takes over."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Ask = Callable[[random.Random], Sequence[list[Answer] | Exception]]  # sends req
 
 @dataclass(frozen=True)
 class Publish:
-    """What clients saw of publishes.
+    """Figures of publishes, as clients saw them.
 
     Attributes:
         count: publishes, each under a number of its own.
@@ -131,7 +131,7 @@ def run(
 
 
 class Ledger:
-    """What is expected of answers, and what came. Its methods may be called by several threads."""
+    """Expected answers, and counts of those that came. Its methods may be called by several threads."""
 
     def __init__(self) -> None:
         self.requests = self.failed = self.torn = self.backwards = 0

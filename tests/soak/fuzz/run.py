@@ -44,7 +44,9 @@ class HarmError(FuzzError):
 
 @dataclass(frozen=True)
 class Fuzz:
-    """What came of it. The three kinds of failure are counted once each: hypothesis stops and shrinks them.
+    """Figures of a server under random requests.
+
+    The three kinds of failure are counted once each: hypothesis stops at one and shrinks it.
 
     Attributes:
         requests: that were sent, those of shrinking among them.
