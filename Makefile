@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 CATALOG := catalogs/finance.jsonl
 
-.PHONY: demo serve test check setup export bench soak clean
+.PHONY: demo serve test quick check setup export bench soak clean
 
 demo: export  ## Set up, export the bundled encoder, publish the sample catalogue, serve, and ask a dozen queries
 	$(PYTHON) -m server.demo
@@ -10,9 +10,12 @@ demo: export  ## Set up, export the bundled encoder, publish the sample catalogu
 serve: export  ## The same, and stay up
 	$(PYTHON) -m server
 
-test: export  ## Set up and pass the tests: ruff, types, pytest
+test: export  ## Set up and pass the tests: ruff, types, imports, pytest; all but the soak
 	$(MAKE) check
 	$(PYTHON) -m pytest -m "not soak"
+
+quick: export  ## The tests that need no server, in under a minute
+	$(PYTHON) -m pytest -m "not live and not slow and not soak" -q
 
 check: .venv/ready
 	$(PYTHON) -m ruff check .

@@ -56,6 +56,7 @@ def send(server: Server, messages: Sequence[Message]) -> list[Reply]:
     raises=AssertionError,
     reason="Triton 2.51 takes the size modulo 2**64 for right, and the stub's NumPy throws",
 )
+@pytest.mark.soak
 @pytest.mark.parametrize("infer", [grpc_infer, http_infer])
 def test_a_shape_whose_bytes_are_none_modulo_2_to_the_64_does_not_end_a_models_process(
     expendable: Server, infer: Callable[[Call], Message]
