@@ -26,7 +26,7 @@ def add(commands: Any, repository_option: Callable[[argparse.ArgumentParser], No
         description="Shows what a default threshold does to labelled queries: precision, recall, and how many queries "
         'that should find nothing do. A line is {"query": "이체 예약", "id": 103, "kind": "keyword"}; '
         "the id is null for queries that should find nothing.",
-        epilog="example: `python -m export calibrate catalogs/finance.jsonl benchmarks/data/finance_queries.jsonl`, "
+        epilog="example: `python -m export calibrate catalogs/finance.jsonl catalogs/finance_queries.jsonl`, "
         "then `python -m export catalog publish … --default-threshold` with what it proposes",
     )
     parser.add_argument("catalog", type=Path, help="the catalogue: JSON Lines, one service a line")

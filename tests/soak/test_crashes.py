@@ -66,6 +66,7 @@ def test_a_shape_whose_bytes_are_none_modulo_2_to_the_64_does_not_end_a_models_p
     assert reply.status in BAD
 
 
+@pytest.mark.soak
 @pytest.mark.xfail(
     strict=True, raises=AssertionError, reason="the recursion of Triton 2.51's JSON parser overflows its stack"
 )
