@@ -1,66 +1,83 @@
-"""Command line: `python -m server` runs a Triton over the model repository until it is told to stop."""
+"""The command `python -m server`: runs a Triton over the model repository until it is told to stop."""
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 from pathlib import Path
+from typing import Any
+
+import click
 
 from server import exposure, tracing
-from server.launcher import REPOSITORY, Server, free_ports
+from server.launcher import REPOSITORY, Server
+from server.ports import Ports, free_ports
 from server.supervisor import Supervisor
-from server.triton import Ports, SetupError
+from server.triton import SetupError
+
+PORT = click.IntRange(1, 65535)
+EPILOG = """\b
+Examples:
+  python -m server                              on this machine's loopback
+  python -m server --free-ports                 beside another one
+  python -m server --listen 0.0.0.0 --tls-cert server.pem --tls-key server.key --key-file key
+                                                for other machines, which need the key
+  python -m server --listen 0.0.0.0 --insecure  behind a gateway that terminates TLS and checks who asks
+  python -m server --trace-endpoint http://localhost:4318
+
+Before the first start: `python -m export encoder` and `python -m export catalog publish FILE --offline`.
+
+docs/security.md says what is and is not defended, docs/operations.md what to watch.
+"""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Serve; returns Triton's exit code, or 1 with a sentence on stderr if it could not start."""
-    arguments = _parser().parse_args(argv)
-    ports = free_ports() if arguments.free_ports else _ports(arguments)
+@click.command(epilog=EPILOG)
+@click.option(
+    "--repository",
+    type=click.Path(path_type=Path),
+    default=REPOSITORY,
+    metavar="FOLDER",
+    help="What Triton loads.  [default: model_repository]",
+)
+@click.option("--http-port", type=PORT, default=Ports.http, show_default=True, metavar="PORT")
+@click.option("--grpc-port", type=PORT, default=Ports.grpc, show_default=True, metavar="PORT")
+@click.option("--metrics-port", type=PORT, default=Ports.metrics, show_default=True, metavar="PORT")
+@click.option("--free-ports", "any_ports", is_flag=True, help="Listen on three ports that are free.")
+@exposure.options
+@tracing.options
+def main(
+    repository: Path,
+    http_port: int,
+    grpc_port: int,
+    metrics_port: int,
+    any_ports: bool,
+    trace_endpoint: str | None,
+    trace_rate: int | None,
+    **access: Any,
+) -> None:
+    """Run a Triton (pip's, or the container's) over the model repository.
+
+    It listens on this machine's loopback unless told otherwise, and says ready once a real search is answered. It
+    starts Triton again when it ends, when a model's process dies, or when a search is not answered any more. SIGTERM
+    stops it, with Triton's exit code; 1 says that it could not start, 2 that an option is wrong.
+    """
+    ports = free_ports() if any_ports else Ports(http_port, grpc_port, metrics_port)
     try:
-        exposed, flags = exposure.from_arguments(arguments), tracing.flags(arguments)
+        exposed = exposure.from_options(**access)
+        server = Server(repository, ports, exposed, flags=tracing.from_options(trace_endpoint, trace_rate))
+        supervisor = Supervisor(server, _announce, _log)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda received, _: supervisor.stop(received))
+        sys.exit(supervisor.run())
     except SetupError as error:
-        return _fail(error)
-    supervisor = Supervisor(
-        lambda: Server(arguments.repository, ports, exposed, flags=flags),
-        _announce,
-        _say,
-    )
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda received, _: supervisor.stop(received))
-    try:
-        return supervisor.run()
-    except SetupError as error:
-        return _fail(error)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m server",
-        description="Run a Triton (pip's, or the container's) over the model repository, on this machine's loopback "
-        "unless told otherwise. "
-        "Says ready once a real search is answered, and starts Triton again when it ends, when a model's process dies, "
-        "or when a search is not answered any more. SIGTERM ends it, with Triton's exit code.",
-        epilog="First: `python -m export encoder` and `python -m export catalog publish FILE --offline`.",
-    )
-    parser.add_argument("--repository", type=Path, default=REPOSITORY, help="default: model_repository")
-    parser.add_argument("--http-port", type=int, default=Ports.http, metavar="PORT", help="default: %(default)s")
-    parser.add_argument("--grpc-port", type=int, default=Ports.grpc, metavar="PORT", help="default: %(default)s")
-    parser.add_argument("--metrics-port", type=int, default=Ports.metrics, metavar="PORT", help="default: %(default)s")
-    parser.add_argument("--free-ports", action="store_true", help="listen on three ports that are free")
-    exposure.add_arguments(parser)
-    tracing.add_arguments(parser)
-    return parser
-
-
-def _ports(arguments: argparse.Namespace) -> Ports:
-    return Ports(arguments.http_port, arguments.grpc_port, arguments.metrics_port)
+        _log(str(error))
+        sys.exit(1)
 
 
 def _announce(server: Server, generation: int | None, seconds: float) -> None:
     what = f"serving generation {generation}"
     if generation is None:
-        what = "no catalogue published yet: run `python -m export catalog publish FILE`"
+        what = "no catalog published yet: run `python -m export catalog publish FILE`"
     print(
         f"ready in {seconds:.1f} s, {what}\n"
         f"  gRPC     {server.grpc_url}\n"
@@ -70,14 +87,9 @@ def _announce(server: Server, generation: int | None, seconds: float) -> None:
     )
 
 
-def _say(sentence: str) -> None:
+def _log(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
-def _fail(error: Exception) -> int:
-    print(error, file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="python -m server")

@@ -1,25 +1,29 @@
-"""Who may reach what: addresses, TLS, and the keys that open Triton's groups of calls."""
+"""Access to a server: its addresses, its TLS, and the keys that open Triton's groups of calls."""
 
 from __future__ import annotations
 
-import argparse
 import ipaddress
 import os
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import click
+
+from server.ports import Ports
 from server.tls import Certificates
-from server.triton import Ports, SetupError
+from server.triton import SetupError
 
 LOOPBACK = "127.0.0.1"
 
 # Triton's names for groups of calls, the same for gRPC and HTTP. `health` stays open, `inference` has a key of its own.
-# Nothing of ours uses the first: the stubs' own shared memory could be registered, and answers written over it; traces
-# and verbose logs could be turned on for good.
+# This project uses none of the first: the stubs' own shared memory could be registered, and answers written over it;
+# traces and verbose logs could be turned on for good.
 CHANGING = ("shared-memory", "model-repository", "trace", "logging")
-TELLING = ("metadata", "model-config", "statistics")
+DESCRIBING = ("metadata", "model-config", "statistics")
 
 # The header that carries a key; over gRPC Triton puts `triton-grpc-protocol-` before it.
 KEY_HEADER = "malgil-key"
@@ -33,14 +37,14 @@ _KEY = re.compile(r"[A-Za-z0-9._~-]{16,}")
 
 @dataclass(frozen=True)
 class Exposure:
-    """Where a server listens, and what it asks of those who come.
+    """The addresses a server listens on, and the certificates and keys it asks for.
 
     Args:
         listen: IPv4 address of gRPC and HTTP.
-        metrics_listen: that of the metrics, which know neither TLS nor keys; None: loopback under TLS, else `listen`.
-        certificates: TLS of gRPC and HTTP; None: none.
-        key: what searches and embeddings must bring; None: nothing.
-        admin_key: what everything else but health must bring; None: see `flags`.
+        metrics_listen: that of the metrics, which have neither TLS nor keys; None: loopback under TLS, else `listen`.
+        certificates: TLS of gRPC and HTTP; None: no TLS.
+        key: the key of searches and embeddings; None: none is asked for.
+        admin_key: the key of everything else but health; None: see `flags`.
     """
 
     listen: str = LOOPBACK
@@ -55,17 +59,18 @@ class Exposure:
         return self.metrics_listen or (LOOPBACK if self.certificates else self.listen)
 
     def hosts(self) -> dict[str, str]:
-        """The address of each of the names in Ports."""
+        """The address of each port, by the names in Ports."""
         return {"http": self.listen, "grpc": self.listen, "metrics": self.metrics}
 
     def flags(self, ports: Ports, inner_http: int | None) -> list[str]:
-        """Triton's flags for all of this.
+        """Triton's flags for these addresses, certificates and keys.
 
-        Without an admin key, what changes the server is closed: behind a random key that nobody is told. So is what
-        tells of it, beyond loopback; on loopback benchmarks and tests read it.
+        Without an admin key, calls that change the server are closed: behind a random key that nobody is told. So are
+        calls that describe it, beyond loopback; on loopback benchmarks and tests use them.
 
         Args:
-            inner_http: where Triton's HTTP listens on loopback, behind what ends TLS; None: where `ports` says.
+            ports: what clients connect to.
+            inner_http: the port of Triton's HTTP on loopback, behind the TLS proxy; None: that in `ports`.
         """
         http = (self.listen, ports.http) if inner_http is None else (LOOPBACK, inner_http)
         flags = [
@@ -78,8 +83,9 @@ class Exposure:
         ]
         if self.certificates:
             flags += self.certificates.grpc_flags()
-        told = self.admin_key is None and is_loopback(self.listen)
-        flags += _restricted(CHANGING if told else CHANGING + TELLING, ADMIN_HEADER, self.admin_key or _unknown())
+        described = self.admin_key is None and is_loopback(self.listen)
+        closed = CHANGING if described else CHANGING + DESCRIBING
+        flags += _restricted(closed, ADMIN_HEADER, self.admin_key or secrets.token_urlsafe(32))
         if self.key is not None:
             flags += _restricted(("inference",), KEY_HEADER, self.key)
         return flags
@@ -90,63 +96,72 @@ def is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address).is_loopback
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that `from_arguments` reads."""
-    group = parser.add_argument_group("who may reach it", "docs/security.md says what is and is not defended")
-    group.add_argument(
-        "--listen", default=LOOPBACK, type=_address, metavar="ADDRESS", help="IPv4 address (default: %(default)s)"
-    )
-    group.add_argument(
-        "--metrics-listen",
-        type=_address,
-        metavar="ADDRESS",
-        help="of the metrics, which know neither TLS nor keys (default: under TLS 127.0.0.1, else that of --listen)",
-    )
-    group.add_argument("--insecure", action="store_true", help="listen beyond loopback without TLS")
-    group.add_argument(
-        "--tls-cert", type=Path, metavar="FILE", help="TLS: the server's certificate and its chain (PEM)"
-    )
-    group.add_argument("--tls-key", type=Path, metavar="FILE", help="TLS: its private key (PEM, not encrypted)")
-    group.add_argument(
-        "--tls-client-ca",
-        type=Path,
-        metavar="FILE",
-        help="TLS: ask clients for a certificate of these authorities (PEM)",
-    )
-    group.add_argument(
-        "--key-file", type=Path, metavar="FILE", help="key that searches must bring (or MALGIL_KEY; default: none)"
-    )
-    group.add_argument(
-        "--admin-key-file",
-        type=Path,
-        metavar="FILE",
-        help="key that all but searches and health must bring (or MALGIL_ADMIN_KEY; default: closed to everybody, "
-        "but for metadata, configs and statistics on loopback)",
-    )
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that `from_options` takes to a click command."""
+    for option in reversed(
+        [
+            click.option(
+                "--listen",
+                default=LOOPBACK,
+                show_default=True,
+                callback=_address,
+                metavar="ADDRESS",
+                help="IPv4 address of gRPC and HTTP; beyond loopback it asks for TLS, or --insecure.",
+            ),
+            click.option(
+                "--metrics-listen",
+                callback=_address,
+                metavar="ADDRESS",
+                help="IPv4 address of the metrics, which have neither TLS nor keys.  "
+                "[default: under TLS 127.0.0.1, else that of --listen]",
+            ),
+            click.option("--insecure", is_flag=True, help="Listen beyond loopback without TLS."),
+            _file("--tls-cert", "TLS: the server's certificate and its chain (PEM)."),
+            _file("--tls-key", "TLS: its private key (PEM, not encrypted)."),
+            _file("--tls-client-ca", "TLS: ask clients for a certificate of these authorities (PEM)."),
+            _file("--key-file", "Key that searches must bring (or MALGIL_KEY).  [default: none]"),
+            _file(
+                "--admin-key-file",
+                "Key that all but searches and health must bring (or MALGIL_ADMIN_KEY).  [default: closed to "
+                "everybody, but for metadata, configs and statistics on loopback]",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
 
 
-def from_arguments(arguments: argparse.Namespace) -> Exposure:
-    """What the options ask for.
+def from_options(
+    listen: str = LOOPBACK,
+    metrics_listen: str | None = None,
+    insecure: bool = False,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    tls_client_ca: Path | None = None,
+    key_file: Path | None = None,
+    admin_key_file: Path | None = None,
+) -> Exposure:
+    """The exposure that the command line's options ask for, with keys from their files or the environment.
 
     Raises:
         SetupError: they contradict each other, or a file is not what it should be.
     """
     certificates = None
-    if arguments.tls_cert and arguments.tls_key:
-        certificates = Certificates(arguments.tls_cert, arguments.tls_key, arguments.tls_client_ca)
-    elif arguments.tls_cert or arguments.tls_key or arguments.tls_client_ca:
+    if tls_cert and tls_key:
+        certificates = Certificates(tls_cert, tls_key, tls_client_ca)
+    elif tls_cert or tls_key or tls_client_ca:
         raise SetupError("--tls-cert and --tls-key go together, and --tls-client-ca with both")
-    if not (certificates or arguments.insecure or is_loopback(arguments.listen)):
+    if not (certificates or insecure or is_loopback(listen)):
         raise SetupError(
-            f"--listen {arguments.listen} is beyond this machine's loopback, where anyone may read along: "
-            "give --tls-cert and --tls-key, or --insecure if something in front of it ends TLS and checks who asks"
+            f"--listen {listen} is beyond this machine's loopback, where anyone may read along: "
+            "give --tls-cert and --tls-key, or --insecure if a proxy in front of it terminates TLS and checks who asks"
         )
     return Exposure(
-        listen=arguments.listen,
-        metrics_listen=arguments.metrics_listen,
+        listen=listen,
+        metrics_listen=metrics_listen,
         certificates=certificates,
-        key=read_key("--key-file", arguments.key_file, "MALGIL_KEY"),
-        admin_key=read_key("--admin-key-file", arguments.admin_key_file, "MALGIL_ADMIN_KEY"),
+        key=read_key("--key-file", key_file, "MALGIL_KEY"),
+        admin_key=read_key("--admin-key-file", admin_key_file, "MALGIL_ADMIN_KEY"),
     )
 
 
@@ -177,12 +192,12 @@ def _restricted(groups: tuple[str, ...], header: str, key: str) -> list[str]:
     return [f"--grpc-restricted-protocol={names}:{header}={key}", f"--http-restricted-api={names}:{header}={key}"]
 
 
-def _unknown() -> str:
-    return secrets.token_urlsafe(32)
+def _file(name: str, text: str) -> Callable[..., Any]:
+    return click.option(name, type=click.Path(path_type=Path), metavar="FILE", help=text)
 
 
-def _address(text: str) -> str:
+def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     try:
-        return str(ipaddress.IPv4Address(text))
+        return value if value is None else str(ipaddress.IPv4Address(value))
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        raise click.BadParameter(str(error)) from None

@@ -1,4 +1,4 @@
-"""The processes of Python models, which Triton starts and does not miss when they die."""
+"""The processes that run Python models: Triton starts them, and does not notice when one dies."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Mapping
 import psutil
 
 
-def of(triton: int) -> dict[psutil.Process, str]:
-    """The stubs below a tritonserver, dead ones that it has not buried included, with what to call them."""
+def find(triton: int) -> dict[psutil.Process, str]:
+    """The stubs of the tritonserver with this pid, dead ones included, each with the name of its model instance."""
     try:
         return {child: _name(child) for child in psutil.Process(triton).children()}
     except psutil.NoSuchProcess:
         return {}
 
 
-def died(stubs: Mapping[psutil.Process, str]) -> str | None:
-    """A sentence about one that has died, or None."""
+def describe_dead(stubs: Mapping[psutil.Process, str]) -> str | None:
+    """A sentence about one that has died; None where all run."""
     for stub, name in stubs.items():
-        if not lives(stub):
+        if not is_running(stub):
             return f"the process of {name} (pid {stub.pid}) died"
     return None
 
 
-def lives(process: psutil.Process) -> bool:
-    """Whether it runs: a dead one that its parent has not buried does not."""
+def is_running(process: psutil.Process) -> bool:
+    """Whether the process runs; a zombie does not."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

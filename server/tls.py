@@ -1,4 +1,4 @@
-"""The server's certificates: read and tried out before anything starts, so that a mistake is told in one sentence."""
+"""The server's certificates, checked before anything starts, so that a mistake is told in one sentence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WARN_DAYS = 14
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files.
+    """The PEM files of a server that speaks TLS.
 
     Args:
         cert: the server's certificate, and those that lead from it to its authority.
@@ -27,17 +27,17 @@ class Certificates:
     client_ca: Path | None = None
 
     def grpc_flags(self) -> list[str]:
-        """Triton's flags for gRPC, whose TLS is its own."""
+        """Triton's flags for gRPC over TLS."""
         flags = ["--grpc-use-ssl=true", f"--grpc-server-cert={self.cert}", f"--grpc-server-key={self.key}"]
         if self.client_ca:
             flags += ["--grpc-use-ssl-mutual=true", f"--grpc-root-cert={self.client_ca}"]
         return flags
 
     def check(self) -> str | None:
-        """Shake hands with ourselves, in memory.
+        """Check the files by a TLS handshake in memory.
 
         Returns:
-            A warning where the certificate ends within WARN_DAYS, else None.
+            A warning where the certificate expires within WARN_DAYS, else None.
 
         Raises:
             SetupError: a file is missing, unreadable or not what it should be; key and certificate do not belong
@@ -46,13 +46,13 @@ class Certificates:
         client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         client.check_hostname = False
         _load_authorities(client, "--tls-cert", self.cert)
-        client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the certificate itself is trusted, whoever signed it
+        client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the certificate itself is trusted, not its authority
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         _load_pair(server, self.cert, self.key)
         if self.client_ca:
             _load_authorities(server, "--tls-client-ca", self.client_ca)
         try:
-            peer = _shake_hands(server, client)
+            peer = _handshake(server, client)
         except ssl.SSLCertVerificationError as error:
             raise SetupError(f"--tls-cert {self.cert}: {error.verify_message}") from None
         except ssl.SSLError as error:
@@ -60,7 +60,7 @@ class Certificates:
         days = (ssl.cert_time_to_seconds(str(peer["notAfter"])) - time.time()) / 86400
         if days > WARN_DAYS:
             return None
-        return f"--tls-cert {self.cert} ends in {days:.0f} days, at {peer['notAfter']}: renew it and start again"
+        return f"--tls-cert {self.cert} expires in {days:.0f} days, at {peer['notAfter']}: renew it and start again"
 
 
 def _load_authorities(context: ssl.SSLContext, option: str, path: Path) -> None:
@@ -86,8 +86,8 @@ def _load_pair(context: ssl.SSLContext, cert: Path, key: Path) -> None:
         raise SetupError(f"--tls-key {key} cannot be read: {error.strerror}") from None
 
 
-def _shake_hands(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> dict[str, object]:
-    """The server's certificate as a client sees it."""
+def _handshake(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> dict[str, object]:
+    """The server's certificate, as a client receives it in a handshake."""
     upwards, downwards = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = client_context.wrap_bio(downwards, upwards)
     server = server_context.wrap_bio(upwards, downwards, server_side=True)

@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
+
+import click
 
 from server.triton import SetupError
 
 RATE = 100
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that `flags` reads."""
-    group = parser.add_argument_group("traces")
-    group.add_argument(
-        "--trace-endpoint",
-        metavar="URL",
-        help="send OpenTelemetry traces there by OTLP over HTTP, as http://localhost:4318 (default: none are made)",
-    )
-    group.add_argument(
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that `from_options` takes to a click command."""
+    rate = click.option(
         "--trace-rate",
         type=int,
         metavar="N",
-        help=f"trace one request of N, and every one that brings a trace context (default: {RATE})",
+        help=f"Trace one request of N, and every one that brings a trace context.  [default: {RATE}]",
     )
+    endpoint = click.option(
+        "--trace-endpoint",
+        metavar="URL",
+        help="Send OpenTelemetry traces there by OTLP over HTTP, as http://localhost:4318.  [default: none are made]",
+    )
+    return endpoint(rate(command))
 
 
-def flags(arguments: argparse.Namespace) -> list[str]:
-    """Triton's flags for the traces that the options ask for.
+def from_options(trace_endpoint: str | None = None, trace_rate: int | None = None) -> list[str]:
+    """Triton's flags for the traces that the command line's options ask for.
 
     Raises:
         SetupError: the options are of no use.
     """
-    if arguments.trace_endpoint is None:
-        if arguments.trace_rate is not None:
+    if trace_endpoint is None:
+        if trace_rate is not None:
             raise SetupError("--trace-rate is of no use without --trace-endpoint")
         return []
-    return trace_flags(arguments.trace_endpoint, RATE if arguments.trace_rate is None else arguments.trace_rate)
+    return trace_flags(trace_endpoint, RATE if trace_rate is None else trace_rate)
 
 
 def trace_flags(endpoint: str, rate: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Finding a tritonserver, and the backends, libraries and flags that it needs to load this repository."""
+"""Find a tritonserver, with the backends, libraries and flags that it needs to load the model repository."""
 
 from __future__ import annotations
 
@@ -21,17 +21,8 @@ class SetupError(Exception):
 
 
 @dataclass(frozen=True)
-class Ports:
-    """Where a server listens."""
-
-    http: int = 8000
-    grpc: int = 8001
-    metrics: int = 8002
-
-
-@dataclass(frozen=True)
 class Home:
-    """A tritonserver with its backends."""
+    """A tritonserver, its backends, and the environment that it runs in."""
 
     binary: Path
     backends: Path
@@ -77,13 +68,13 @@ def _environment(libraries: Path) -> dict[str, str]:
 
 
 def knows(home: Home, flag: str) -> bool:
-    """Whether this tritonserver has the flag: those of 2.51 are not yet all that there are."""
+    """Whether this tritonserver has the flag; later releases have more than 2.51."""
     asked = subprocess.run([home.binary, "--help"], env=home.environment, capture_output=True, text=True, check=False)
     return f"{flag} " in asked.stdout + asked.stderr
 
 
 def command(home: Home, repository: Path, shm_prefix: str) -> list[str]:
-    """The command line that serves `repository`, but for where it listens."""
+    """The command line that serves `repository`, without the flags that say where it listens."""
     return [
         str(home.binary),
         f"--model-repository={repository}",

@@ -11,7 +11,8 @@ import pytest
 
 from export import ROOT
 from export.__main__ import main as export
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 
 CATALOG = ROOT / "catalogs" / "finance.jsonl"
 
@@ -99,11 +100,14 @@ def server_lives(request: pytest.FixtureRequest) -> None:
         return
     running: Server = request.getfixturevalue("server")
     if not _alive(running):
-        folders = request.getfixturevalue("tmp_path_factory")
-        last = max(folders.getbasetemp().glob("log*/triton.log"), key=lambda log: log.stat().st_mtime)
-        said = "\n".join(last.read_text(errors="replace").splitlines()[-5:])
-        warnings.warn(f"tritonserver is gone: it is started again. Its log ends:\n{said}", stacklevel=1)
         running.stop(at_once=True)
-        log = folders.mktemp("log") / "triton.log"
-        running.__init__(request.getfixturevalue("repository"), running.ports, log=log.open("wb"))  # type: ignore[misc]
+        running.start()
         running.wait_ready()
+        warnings.warn("tritonserver had crashed: it is started again", stacklevel=1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that ask the shared server as live; those that start one of their own say so themselves."""
+    for item in items:
+        if "server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.live)

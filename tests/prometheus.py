@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from export import ROOT
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 
 BINARIES = Path(sys.prefix) / "prometheus"
 FOLDER = ROOT / "server" / "monitoring"

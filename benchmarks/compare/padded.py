@@ -1,13 +1,14 @@
-"""The stock padded graph of the encoder that serves: what an ordinary ONNX export of the same weights gives."""
+"""Export of the stock padded graph: an ordinary ONNX export of the weights that serve."""
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from malgil_core.encoder import EncoderMetadata
 
 from export import ROOT
 from export.encoder import bundled, source
@@ -24,14 +25,14 @@ def bundled_weights(repository: Path, progress: Callable[[str], None] = lambda _
     Raises:
         server.triton.SetupError: it is another than the bundled encoder, whose weights are not at hand.
     """
-    metadata = json.loads((repository / "tokenizer" / "1" / "encoder.json").read_text(encoding="utf-8"))
-    if metadata["name"] != BUNDLED_NAME:
-        raise SetupError(f"{repository} holds {metadata['name']}: this comparison takes the bundled encoder")
+    metadata = EncoderMetadata.of(repository)
+    if metadata.name != BUNDLED_NAME:
+        raise SetupError(f"{repository} holds {metadata.name}: this comparison takes the bundled encoder")
     return bundled.unpack(ROOT / bundled.DEFAULT_TARGET, progress)
 
 
 def export(weights: Path, progress: Callable[[str], None] = lambda _: None) -> Path:
-    """A model.onnx with input_ids and attention_mask int64 [B, L] → embedding float32 [B, D]; made once and kept.
+    """Export input_ids and attention_mask, int64 [B, L], → embedding, float32 [B, D], as model.onnx; once, and kept.
 
     Raises:
         export.source.UnsupportedEncoderError: its pooling is neither mean nor cls.

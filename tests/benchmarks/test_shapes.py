@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.text.tokenization import Tokenization
 
 from benchmarks import shapes
@@ -50,8 +50,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_shape_becomes_a_repository_that_can_be_served(name: str, bench: Path) -> None:
     repository = shapes.prepare(name)
     check_exported(repository)
-    metadata = json.loads((repository / "tokenizer/1/encoder.json").read_text())
-    assert (metadata["family"], metadata["graph"], metadata["max_length"]) == (name, "packed", 512)
+    metadata = EncoderMetadata.of(repository)
+    assert (metadata.family, metadata.graph, metadata.max_length) == (name, "packed", 512)
     assert (bench / name / "index" / "CURRENT").read_text().strip() == "000001"
     ids = Tokenization.load(repository / "tokenizer" / "1").encode(["돈 보내기"], ["query"])[0]
     assert len(ids) >= 4

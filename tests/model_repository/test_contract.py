@@ -1,4 +1,4 @@
-"""DESIGN section 5, row by row, against the live server."""
+"""The tensors of each model, name by name, and its errors, against the live server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from malgil_core.encoder import EncoderMetadata
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
@@ -65,13 +66,13 @@ def test_columns_without_a_hit_are_padded_with_minus_one_nothing_and_minus_infin
 
 @pytest.mark.parametrize("kind", ["query", "passage"])
 def test_embed_puts_the_prompt_of_the_kind_in_front(client: Any, repository: Path, kind: str) -> None:
-    metadata = json.loads((repository / "tokenizer/1/encoder.json").read_text())
+    metadata = EncoderMetadata.of(repository)
     answer = infer(client, "embed", text=texts(["송금"]), kind=texts([kind]))["embedding"]
-    prompts = metadata["prompts"]
+    prompts = metadata.prompts
     assert prompts["query"] != prompts["passage"]
     ids = infer(client, "tokenizer", text=texts(["송금"]), kind=texts([kind]))["input_ids"]
     direct = infer(client, "encoder", input_ids=ids)["embedding"]
-    assert answer.shape == (1, metadata["dimension"])
+    assert answer.shape == (1, metadata.dimension)
     assert answer.dtype == np.float32
     np.testing.assert_allclose(answer, direct, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(answer), 1, atol=1e-5)
@@ -219,7 +220,7 @@ def test_a_top_k_out_of_bounds_is_refused_with_the_bounds(client: Any, k: int) -
 
 def test_an_unknown_surface_is_refused_with_the_known_ones(client: Any) -> None:
     message = refused(client, "search", query=texts(["송금"]), surface=texts(["NOWHERE"]))
-    assert "surface is 'NOWHERE': the catalogue has " in message
+    assert "surface is 'NOWHERE': the catalog has " in message
     assert "RECO" in message
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from tritonclient import grpc
 
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 from tests.live import inputs, texts
 from tests.model_repository.test_batching import all_at_once
 

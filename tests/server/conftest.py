@@ -11,7 +11,8 @@ import pytest
 from malgil import SearchClient
 
 from server.exposure import Exposure
-from server.launcher import Server, free_ports
+from server.launcher import Server
+from server.ports import free_ports
 from server.tls import Certificates
 from server.tracing import trace_flags
 from tests.client.certificates import Authority

@@ -14,14 +14,14 @@ import yaml
 
 from export import ROOT
 from server import launcher
-from server.triton import Ports
+from server.ports import Ports
 from tests.image import STAGES
 
 FILE = ROOT / "docker-compose.yml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
 TRITONS = [name for name, service in SERVICES.items() if "profiles" in service]
-OUR_ROOT = "/malgil"  # where the image has the repository
+IMAGE_ROOT = "/malgil"  # where the image has the repository
 
 
 def targets(service: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -74,7 +74,7 @@ def test_nothing_is_reached_from_beyond_this_machine() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_whoever_breaks_into_a_container_finds_it_read_only_and_without_privileges(name: str) -> None:
+def test_a_break_in_finds_the_container_read_only_and_without_privileges(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -83,11 +83,11 @@ def test_whoever_breaks_into_a_container_finds_it_read_only_and_without_privileg
 
 
 def test_nobody_can_log_in_with_a_password_that_everybody_knows() -> None:
-    own = SERVICES["grafana"]["environment"]
-    assert own["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
-    assert own["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
-    assert own["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
-    assert not [name for name in own if name.endswith("PASSWORD")]
+    environment = SERVICES["grafana"]["environment"]
+    assert environment["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+    assert environment["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+    assert environment["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert not [name for name in environment if name.endswith("PASSWORD")]
 
 
 @pytest.mark.parametrize("name", TRITONS)
@@ -110,11 +110,11 @@ def test_what_the_export_fills_is_what_the_server_reads_and_it_reads_only(name: 
 
 def test_the_volumes_lie_where_the_code_looks() -> None:
     (workdir,) = STAGES["serve"].values("WORKDIR")
-    assert workdir == OUR_ROOT
+    assert workdir == IMAGE_ROOT
     config = (ROOT / "model_repository" / "scorer" / "config.pbtxt").read_text(encoding="utf-8")
     (index,) = re.findall(r'key: "index" value: \{ string_value: "([^"]+)"', config)
     places = {str((launcher.REPOSITORY / "scorer" / index).resolve().relative_to(launcher.ROOT)), "exported"}
-    assert {target.removeprefix(f"{OUR_ROOT}/") for target in targets(SERVICES["triton"])} == places
+    assert {target.removeprefix(f"{IMAGE_ROOT}/") for target in targets(SERVICES["triton"])} == places
     links = " ".join(line for line in STAGES["serve"].values("RUN") if line.startswith("ln "))
     assert links.count("../../../exported/") == 3
     # An empty named volume takes over the owner of the folder that it is mounted on; user 1000 could not write else.
@@ -134,13 +134,13 @@ def test_named_volumes_and_mounted_files_exist() -> None:
                 assert volume["read_only"]
 
 
-def test_the_catalogue_that_is_asked_for_lies_in_the_folder_that_is_mounted() -> None:
-    own = SERVICES["export"]["environment"]
-    defaults = {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for name, value in own.items()}
-    assert f"{OUR_ROOT}/data" in targets(SERVICES["export"])
+def test_the_catalog_that_is_asked_for_lies_in_the_folder_that_is_mounted() -> None:
+    environment = SERVICES["export"]["environment"]
+    defaults = {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for name, value in environment.items()}
+    assert f"{IMAGE_ROOT}/data" in targets(SERVICES["export"])
     assert (ROOT / "catalogs" / defaults["MALGIL_CATALOG"].removeprefix("data/")).exists()
     script = (ROOT / SERVICES["export"]["entrypoint"][-1]).read_text(encoding="utf-8")
-    assert {name for name in own if name.startswith("MALGIL")} == {*re.findall(r"\{(MALGIL_\w+):", script)}
+    assert {name for name in environment if name.startswith("MALGIL")} == {*re.findall(r"\{(MALGIL_\w+):", script)}
 
 
 @pytest.mark.parametrize("name", TRITONS)

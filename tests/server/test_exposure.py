@@ -1,11 +1,10 @@
-"""Who may reach what: keys and addresses, on the live servers and in what is refused before one starts."""
+"""Keys and addresses: what they close on a live server, and what is refused before one starts."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
-from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,11 @@ from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from server import exposure
-from server.exposure import ADMIN_HEADER, CHANGING, KEY_HEADER, TELLING, Exposure, add_arguments, from_arguments
+from server.exposure import ADMIN_HEADER, CHANGING, DESCRIBING, KEY_HEADER, Exposure, from_options
 from server.launcher import Server
+from server.ports import Ports
 from server.tls import Certificates
-from server.triton import Ports, SetupError
+from server.triton import SetupError
 from tests.client.certificates import SERVER_NAME
 from tests.server.conftest import ADMIN_KEY, KEY, Secure
 
@@ -68,14 +68,16 @@ def secure_grpc(secure: Secure) -> Any:
 
 
 def test_all_groups_have_a_call_here() -> None:
-    assert set(CALLS) == {*CHANGING, *TELLING}
+    assert set(CALLS) == {*CHANGING, *DESCRIBING}
 
 
 @pytest.mark.parametrize("group", CALLS)
-def test_on_loopback_what_changes_the_server_is_closed_and_what_tells_of_it_open(server: Server, group: str) -> None:
+def test_on_loopback_calls_that_change_the_server_are_closed_and_those_that_describe_it_open(
+    server: Server, group: str
+) -> None:
     with httpx.Client(base_url=server.http_url) as client:
-        assert http_opens(client, group) == (group in TELLING)
-    assert grpc_opens(grpc.InferenceServerClient(server.grpc_url), group) == (group in TELLING)
+        assert http_opens(client, group) == (group in DESCRIBING)
+    assert grpc_opens(grpc.InferenceServerClient(server.grpc_url), group) == (group in DESCRIBING)
 
 
 @pytest.mark.parametrize("group", CALLS)
@@ -89,7 +91,7 @@ def test_the_admin_key_and_no_other_opens_the_rest(secure: Secure, secure_grpc: 
     assert grpc_opens(secure_grpc, group, {f"triton-grpc-protocol-{ADMIN_HEADER}": ADMIN_KEY})
 
 
-def test_searches_need_their_own_key_and_health_needs_none(secure: Secure, secure_grpc: Any) -> None:
+def test_searches_need_the_search_key_and_health_needs_none(secure: Secure, secure_grpc: Any) -> None:
     for protocol in ("grpc", "http"):
         for key in (None, "wrong-key-of-some-length", ADMIN_KEY):
             with secure.client(protocol, key=key) as client:
@@ -116,7 +118,7 @@ def test_keys_are_in_no_log_and_no_repr(secure: Secure) -> None:
     assert not [key for key in (KEY, ADMIN_KEY) if key in text or key in shown]
 
 
-def test_under_tls_metrics_stay_on_loopback_unless_told_otherwise(secure: Secure) -> None:
+def test_under_tls_metrics_stay_on_loopback_unless_asked_for_elsewhere(secure: Secure) -> None:
     assert secure.server.metrics_url.startswith("http://127.0.0.1:")
     assert b"nv_inference_count" in httpx.get(secure.server.metrics_url).content
     certificates = Certificates(Path("c"), Path("k"))
@@ -137,49 +139,44 @@ def restricted(flags: list[str]) -> dict[str, str]:
 
 def test_beyond_loopback_everything_but_searches_and_health_is_closed_by_a_key_nobody_knows() -> None:
     keys = [restricted(Exposure("0.0.0.0").flags(Ports(), None)) for _ in range(2)]
-    assert set(keys[0]) == {*CHANGING, *TELLING}
+    assert set(keys[0]) == {*CHANGING, *DESCRIBING}
     assert len(set(keys[0].values())) == 1
     assert len(keys[0]["trace"]) > 40
     assert keys[0] != keys[1]
     assert set(restricted(Exposure("127.0.0.1").flags(Ports(), None))) == set(CHANGING)
-    assert set(restricted(Exposure("127.0.0.1", admin_key=ADMIN_KEY).flags(Ports(), None))) == {*CHANGING, *TELLING}
-
-
-def options(*given: str) -> Exposure:
-    parser = ArgumentParser()
-    add_arguments(parser)
-    return from_arguments(parser.parse_args(given))
+    assert set(restricted(Exposure("127.0.0.1", admin_key=ADMIN_KEY).flags(Ports(), None))) == {*CHANGING, *DESCRIBING}
 
 
 def test_options_that_expose_or_contradict_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MALGIL_KEY", raising=False)
     monkeypatch.delenv("MALGIL_ADMIN_KEY", raising=False)
     with pytest.raises(SetupError, match=r"^--listen 0\.0\.0\.0 is beyond .*: give --tls-cert and --tls-key, or --ins"):
-        options("--listen", "0.0.0.0")
-    assert options("--listen", "0.0.0.0", "--insecure").listen == "0.0.0.0"
-    assert options("--listen", "0.0.0.0", "--tls-cert", "c", "--tls-key", "k").certificates is not None
-    for alone in (["--tls-cert", "c"], ["--tls-key", "k"], ["--tls-client-ca", "a"]):
+        from_options("0.0.0.0")
+    assert from_options("0.0.0.0", insecure=True).listen == "0.0.0.0"
+    assert from_options("0.0.0.0", tls_cert=Path("c"), tls_key=Path("k")).certificates is not None
+    file = Path("file")
+    for cert, key, ca in ((file, None, None), (None, file, None), (None, None, file)):
         with pytest.raises(SetupError, match="go together"):
-            options(*alone)
-    key = tmp_path / "key"
+            from_options(tls_cert=cert, tls_key=key, tls_client_ca=ca)
+    secret = tmp_path / "key"
     for bad in ("short", "has spaces in the middle", "열쇠" * 20, "has,commas:and=signs-in-it", ""):
-        key.write_text(bad)
+        secret.write_text(bad)
         with pytest.raises(SetupError, match=r"^--key-file .*: a key is 16 or more of the characters") as caught:
-            options("--key-file", str(key))
+            from_options(key_file=secret)
         assert not bad or bad not in str(caught.value)
     with pytest.raises(SetupError, match=r"^--admin-key-file \S*/none cannot be read: No such file or directory$"):
-        options("--admin-key-file", str(tmp_path / "none"))
+        from_options(admin_key_file=tmp_path / "none")
     monkeypatch.setenv("MALGIL_KEY", "short")
     with pytest.raises(SetupError, match=r"^MALGIL_KEY: a key is"):
-        options()
+        from_options()
 
 
 def test_keys_come_from_a_file_or_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MALGIL_KEY", KEY)
     monkeypatch.setenv("MALGIL_ADMIN_KEY", ADMIN_KEY)
-    assert (options().key, options().admin_key) == (KEY, ADMIN_KEY)
+    assert (from_options().key, from_options().admin_key) == (KEY, ADMIN_KEY)
     (tmp_path / "key").write_text("another-key-of-some-length\n")
-    assert options("--key-file", str(tmp_path / "key")).key == "another-key-of-some-length"
+    assert from_options(key_file=tmp_path / "key").key == "another-key-of-some-length"
     monkeypatch.setenv("MALGIL_KEY", "")
     assert exposure.read_key("--key-file", None, "MALGIL_KEY") is None
 

@@ -17,8 +17,8 @@ import pytest
 import tomllib
 
 from export import ROOT
-from server.launcher import free_ports
-from server.triton import DROP_IN, Ports
+from server.ports import Ports, free_ports
+from server.triton import DROP_IN
 from tests.encoders import save_sentence_transformer
 from tests.image import STAGES, Stage
 
@@ -84,25 +84,30 @@ def image(volumes: Path, tmp_path: Path) -> Iterator[Path]:
             path.chmod(0o755)
 
 
-def test_the_image_starts_answers_passes_its_health_check_writes_nothing_and_ends_on_sigterm(
+def test_the_image_starts_answers_passes_its_health_check_writes_nothing_and_stops_on_sigterm(
     image: Path, tmp_path: Path
 ) -> None:
     serve = STAGES["serve"]
     before = read_only(image, "exported", "index")
     ports = free_ports()
     mapped = [f"--{name}-port={getattr(ports, name)}" for name in ("http", "grpc", "metrics")]
-    own = environment(serve, MALGIL_URL=f"127.0.0.1:{ports.grpc}")
+    env = environment(serve, MALGIL_URL=f"127.0.0.1:{ports.grpc}")
     with (tmp_path / "log").open("wb") as log:
         running = subprocess.Popen(
-            [*serve.command("ENTRYPOINT"), *mapped], cwd=image, env=own, stdout=subprocess.PIPE, stderr=log, text=True
+            [*serve.command("ENTRYPOINT"), *mapped],
+            cwd=image,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
         )
         try:
             assert running.stdout
             ready = running.stdout.readline()
             assert re.match(r"ready in .*, serving generation 1$", ready), (tmp_path / "log").read_text()[-3000:]
-            with malgil.SearchClient(own["MALGIL_URL"]) as client:
+            with malgil.SearchClient(env["MALGIL_URL"]) as client:
                 assert client.search("송금", top_k=1)[0].name == "송금"
-            subprocess.run(serve.command("HEALTHCHECK"), env=own, check=True, timeout=10)
+            subprocess.run(serve.command("HEALTHCHECK"), env=env, check=True, timeout=10)
             children = psutil.Process(running.pid).children(recursive=True)
             running.send_signal(signal.SIGTERM)
             assert running.wait(35) == 0  # docker-compose.yml's stop_grace_period
@@ -110,7 +115,7 @@ def test_the_image_starts_answers_passes_its_health_check_writes_nothing_and_end
             running.kill()
             running.wait()
     assert not psutil.wait_procs(children, timeout=10)[1]
-    assert subprocess.run(serve.command("HEALTHCHECK"), env=own, check=False, stderr=subprocess.DEVNULL).returncode == 1
+    assert subprocess.run(serve.command("HEALTHCHECK"), env=env, check=False, stderr=subprocess.DEVNULL).returncode == 1
     assert read_only(image, "exported", "index") == before
 
 
@@ -145,7 +150,7 @@ def test_pins_stand_in_pyproject_alone_and_a_cpu_image_has_no_torch_and_not_pips
     assert "--group ${MODELS}" in install
     assert "==" not in "".join(value for stage in STAGES.values() for value in stage.values("RUN"))
     names = {re.split("[=<>]", line)[0] for line in groups[default]}
-    assert names == {"psutil", "rapidfuzz", "safetensors", "threadpoolctl", "tokenizers"}
+    assert names == {"click", "psutil", "pydantic", "rapidfuzz", "safetensors", "threadpoolctl", "tokenizers"}
     assert {"include-group": default} in groups["serve"]
     assert any(str(line).startswith("torch==") for line in groups[f"{default}-gpu"])
 

@@ -16,19 +16,19 @@ import yaml
 
 from export import ROOT
 from server import launcher, triton
-from server.launcher import Server, free_ports
-from server.triton import Ports
+from server.launcher import Server
+from server.ports import Ports, free_ports
 from tests.image import STAGES
 from tests.prometheus import ask
-from tests.server.test_compose import OUR_ROOT, SERVICES, targets
+from tests.server.test_compose import IMAGE_ROOT, SERVICES, targets
 
 FOLDER = ROOT / "server" / "kubernetes"
 VERSION = "1.34"  # of the API; one that clusters have
-OURS = ("kustomization.yaml", "prometheus-adapter.yaml")  # not manifests
+NO_MANIFESTS = ("kustomization.yaml", "prometheus-adapter.yaml")  # not manifests
 MANIFESTS: list[dict[str, Any]] = [
     manifest
     for path in sorted(FOLDER.glob("*.yaml"))
-    if path.name not in OURS
+    if path.name not in NO_MANIFESTS
     for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8"))
 ]
 KINDS = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in MANIFESTS}
@@ -57,20 +57,24 @@ def test_kubernetes_takes_the_manifest(kind: tuple[str, str]) -> None:
 
 
 def test_kustomize_finds_every_manifest_and_every_image() -> None:
-    own = yaml.safe_load((FOLDER / "kustomization.yaml").read_text(encoding="utf-8"))
-    assert {*own["resources"]} == {path.name for path in FOLDER.glob("*.yaml")} - {*OURS}
+    kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text(encoding="utf-8"))
+    assert {*kustomization["resources"]} == {path.name for path in FOLDER.glob("*.yaml")} - {*NO_MANIFESTS}
     images = {pod["containers"][0]["image"] for pod in PODS.values()}
-    assert {image["name"] for image in own["images"]} == images == {SERVICES[n]["image"] for n in ("triton", "export")}
+    assert (
+        {image["name"] for image in kustomization["images"]}
+        == images
+        == {SERVICES[n]["image"] for n in ("triton", "export")}
+    )
 
 
 @pytest.mark.parametrize("stage", PODS)
 def test_pods_meet_the_restricted_standard_and_write_only_to_mounts(stage: str) -> None:
     pod = PODS[stage]
     (user,) = STAGES[stage].values("USER")
-    own = pod["securityContext"]
-    assert own["runAsNonRoot"] is True
-    assert f"{own['runAsUser']}:{own['runAsGroup']}" == user == f"{own['fsGroup']}:{own['fsGroup']}"
-    assert own["seccompProfile"] == {"type": "RuntimeDefault"}
+    security = pod["securityContext"]
+    assert security["runAsNonRoot"] is True
+    assert f"{security['runAsUser']}:{security['runAsGroup']}" == user == f"{security['fsGroup']}:{security['fsGroup']}"
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
     (container,) = pod["containers"]
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
@@ -84,8 +88,8 @@ def test_pods_meet_the_restricted_standard_and_write_only_to_mounts(stage: str) 
 
 @pytest.mark.parametrize(("stage", "service"), [("serve", "triton"), ("export", "export")])
 def test_volumes_lie_where_the_image_and_docker_compose_have_them(stage: str, service: str) -> None:
-    ours = {path: read_only for path, (_, read_only) in mounts(PODS[stage]).items() if path.startswith(OUR_ROOT)}
-    assert ours == {path: bool(mount.get("read_only")) for path, mount in targets(SERVICES[service]).items()}
+    mounted = {path: read_only for path, (_, read_only) in mounts(PODS[stage]).items() if path.startswith(IMAGE_ROOT)}
+    assert mounted == {path: bool(mount.get("read_only")) for path, mount in targets(SERVICES[service]).items()}
 
 
 def test_servers_read_what_the_one_publisher_writes() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -23,7 +24,9 @@ from malgil_core.index.reader import current
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
-from server.launcher import Server, free_ports
+from server.__main__ import main
+from server.launcher import Server
+from server.ports import free_ports
 from server.triton import SetupError
 
 SERVE = [sys.executable, "-m", "server"]
@@ -65,7 +68,7 @@ def gone(processes: set[psutil.Process], seconds: float = 10) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_server_and_leaves_no_process_shared_memory_or_file(
+def test_a_signal_stops_the_server_and_leaves_no_process_shared_memory_or_file(
     repository: Path, index: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     with serving(repository, tmp_path / "log") as (launcher, _, children):
@@ -106,7 +109,7 @@ def test_nobody_can_write_over_shared_memory_or_turn_traces_and_logs_on(server: 
             urllib.request.urlopen(f"{server.http_url}/v2/{path}")
 
 
-def test_killing_the_launcher_itself_ends_triton_too(repository: Path, index: Path, tmp_path: Path) -> None:
+def test_killing_the_command_itself_stops_triton_too(repository: Path, index: Path, tmp_path: Path) -> None:
     with serving(repository, tmp_path / "log") as (launcher, _, children):
         launcher.kill()
         assert gone(children, 30)
@@ -137,6 +140,47 @@ def test_a_taken_port_is_named_before_anything_starts(repository: Path) -> None:
     assert "--free-ports" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--http-port", "0"], "'--http-port': 0 is not in the range 1<=x<=65535"),
+        (["--grpc-port", "many"], "'--grpc-port': 'many' is not a valid integer"),
+        (["--metrics-listen", "10.0.0"], "'--metrics-listen': Expected 4 octets in '10.0.0'"),
+        (["--lisen", "0.0.0.0"], "No such option '--lisen'"),
+    ],
+)
+def test_a_mistake_in_an_option_is_named_with_the_option(options: list[str], sentence: str) -> None:
+    ended = subprocess.run([*SERVE, *options], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert sentence in ended.stderr
+
+
+def test_help_teaches_by_examples_that_parse() -> None:
+    shown = subprocess.run([*SERVE, "--help"], capture_output=True, text=True, check=True).stdout
+    examples = re.findall(r"^ +(python -m server.*?)(?:  .*)?$", shown, re.MULTILINE)
+    assert len(examples) >= 5
+    for example in examples:
+        main.make_context("python -m server", shlex.split(example)[3:])
+
+
+def test_a_stopped_server_starts_again_at_the_same_addresses(repository: Path, index: Path, tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as log:
+        server = Server(repository, free_ports(), log=log)
+        with pytest.raises(RuntimeError, match="the server is not started"):
+            server.stop()
+        for _ in range(2):
+            server.start()
+            try:
+                with pytest.raises(RuntimeError, match="the server is started already"):
+                    server.start()
+                server.wait_ready()
+                with malgil.SearchClient(server.grpc_url) as client:
+                    assert client.search("송금", top_k=1)[0].name == "송금"
+            finally:
+                assert server.stop() == 0
+            assert not list(Path("/dev/shm").glob(f"{server.shm_prefix}*"))
+
+
 def test_a_model_that_does_not_load_is_a_failure_not_a_hang(repository: Path, tmp_path: Path) -> None:
     broken = tmp_path / "model_repository"
     shutil.copytree(repository, broken, ignore=shutil.ignore_patterns("*.onnx"))
@@ -159,7 +203,7 @@ def test_before_the_first_publish_it_serves_embed_and_search_says_what_to_run(
         assert server.wait_ready(60) is None
         with malgil.SearchClient(server.grpc_url, retries=0) as client:
             assert client.embed("송금").shape == (384,)
-            with pytest.raises(malgil.Unavailable, match="no catalogue is published: run `python -m export catalog"):
+            with pytest.raises(malgil.Unavailable, match=r"no catalog\w* is published: run `python -m export catalog"):
                 client.search("송금")
             shutil.copytree(index, tmp_path / "index")
             deadline = time.monotonic() + 10

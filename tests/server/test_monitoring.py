@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from export import ROOT
-from server.triton import Ports
+from server.ports import Ports
 from tests.prometheus import BINARIES, CONFIG, FOLDER, ask
 from tests.server.test_compose import SERVICES, targets
 

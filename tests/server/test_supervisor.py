@@ -1,4 +1,4 @@
-"""What dies or hangs is seen, and started again at the same addresses, until the user ends it."""
+"""The supervisor: what dies or hangs is started again at the same addresses, until the user stops it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import psutil
 import pytest
 from malgil_core.index.reader import current
 
-from benchmarks.soak.heal import find
 from server.health import OVERDUE_SECONDS, PROBE_SECONDS, Health
 from server.launcher import Server
 from server.triton import SetupError
 from tests.server.test_launcher import gone, serving, shared_memory
+from tests.soak.heal import find
 
 
 def generation_within(url: str, seconds: float) -> int:
@@ -41,7 +41,7 @@ def fails_within(url: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["tritonserver", "tokenizer", "encoder", "scorer"])
-def test_whatever_process_is_killed_the_same_generation_serves_again_at_the_same_address(
+def test_whichever_process_is_killed_the_same_generation_serves_again_at_the_same_address(
     repository: Path, index: Path, tmp_path: Path, name: str
 ) -> None:
     log = tmp_path / "log"
@@ -65,7 +65,7 @@ def test_whatever_process_is_killed_the_same_generation_serves_again_at_the_same
         ("encoder", "Stub process 'encoder_0_0' is not healthy"),  # Triton itself gives up on it after some seconds
     ],
 )
-def test_what_hangs_is_started_again_within_half_a_minute(
+def test_a_process_that_hangs_is_started_again_within_half_a_minute(
     repository: Path, index: Path, tmp_path: Path, name: str, cause: str
 ) -> None:
     log = tmp_path / "log"
@@ -86,21 +86,19 @@ def test_a_full_queue_is_a_sign_of_life_only_while_it_moves(server: Server) -> N
                 client.generation()
                 time.sleep(0.5)  # metrics lag a response by a moment
                 now += OVERDUE_SECONDS
-                health.judge_queue()
-                assert health.wrong() is None
+                health.check_queue()
+                assert health.problem() is None
         health.close()
         time.sleep(PROBE_SECONDS)  # its own last search is counted by now
-        health.judge_queue()
+        health.check_queue()
         now += OVERDUE_SECONDS + 1
-        health.judge_queue()
-        assert health.wrong() == f"the queue is full, and nothing was answered for {OVERDUE_SECONDS:.0f} s"
+        health.check_queue()
+        assert health.problem() == f"the queue is full, and nothing was answered for {OVERDUE_SECONDS:.0f} s"
     finally:
         health.close()
 
 
-def test_a_model_that_dies_while_the_server_starts_again_is_not_waited_for(
-    repository: Path, index: Path, tmp_path: Path
-) -> None:
+def test_a_model_that_dies_during_a_restart_is_not_waited_for(repository: Path, index: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with serving(repository, log) as (launcher, announced, children):
         (url,) = re.findall(r"gRPC +(\S+)", announced)
@@ -117,7 +115,7 @@ def test_a_model_that_dies_while_the_server_starts_again_is_not_waited_for(
         assert "restart 2 in " in log.read_text(errors="replace")
 
 
-def test_a_signal_while_it_starts_again_ends_it(repository: Path, index: Path, tmp_path: Path) -> None:
+def test_a_signal_during_a_restart_stops_the_command(repository: Path, index: Path, tmp_path: Path) -> None:
     with serving(repository, tmp_path / "log") as (launcher, _, _):
         find(launcher.pid, "tritonserver").kill()
         time.sleep(1)  # the next one is loading

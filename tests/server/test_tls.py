@@ -1,4 +1,4 @@
-"""TLS of the server: what it shows and asks for, what it refuses to start with, and what it leaves behind."""
+"""TLS of the server: what it shows and asks for, what it refuses to start with, and that it leaves nothing."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_largest_batch_of_the_longest_texts_passes(secure: Secure) -> None:
     assert len(answer.request.content) > 64 * 2 * 8190
 
 
-def test_the_certificates_are_tried_before_anything_starts(tmp_path: Path) -> None:
+def test_bad_certificates_are_refused_in_a_sentence_before_anything_starts(tmp_path: Path) -> None:
     ours, other = Authority(tmp_path / "ours"), Authority(tmp_path / "other")
     now = datetime.datetime.now(datetime.timezone.utc)
     ended = ours.authority.issue_cert("x", not_before=now - 9 * DAY, not_after=now - DAY)
@@ -129,12 +129,12 @@ def test_the_certificates_are_tried_before_anything_starts(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("kind", list(trustme.KeyType))
-def test_a_certificate_that_ends_soon_is_told_and_serves(tmp_path: Path, kind: trustme.KeyType) -> None:
+def test_a_certificate_that_expires_soon_is_reported_and_serves(tmp_path: Path, kind: trustme.KeyType) -> None:
     soon = datetime.datetime.now(datetime.timezone.utc) + 3.5 * DAY
     certificate = trustme.CA().issue_cert("x", not_after=soon, key_type=kind)
     warning = Certificates(*write(tmp_path, "soon", certificate)).check()
     assert warning is not None
-    assert re.search(r"soon.pem ends in [34] days, at .*: renew it", warning)
+    assert re.search(r"soon.pem expires in [34] days, at .*: renew it", warning)
 
 
 def test_the_command_serves_over_tls_survives_its_nginx_and_leaves_nothing(
@@ -170,7 +170,7 @@ def test_the_command_serves_over_tls_survives_its_nginx_and_leaves_nothing(
         deadline = time.monotonic() + 15
         while command("probe", "--url", http, "--timeout", "1", env=probe).returncode:
             assert time.monotonic() < deadline, log.read_text(errors="replace")[-2000:]
-        assert "nginx, which ends TLS for HTTP, ended with -9: starting it again" in log.read_text(errors="replace")
+        assert "nginx, the TLS proxy of HTTP, ended with -9: starting it again" in log.read_text(errors="replace")
         assert gone(workers)
         children |= set(psutil.Process(launcher.pid).children(recursive=True))
         launcher.send_signal(signal.SIGTERM)

@@ -34,7 +34,7 @@ def test_a_search_is_one_trace_with_a_span_for_each_step_under_the_callers(secur
     assert len(spans) == 8
 
 
-def test_searches_without_a_trace_of_their_own_are_sampled(secure: Secure) -> None:
+def test_searches_without_a_trace_context_are_sampled(secure: Secure) -> None:
     before = secure.collector.traces()
     with secure.client("grpc") as client:
         client.search_many(["송금"] * 20)
@@ -42,7 +42,7 @@ def test_searches_without_a_trace_of_their_own_are_sampled(secure: Secure) -> No
     assert secure.collector.traces() == before
 
 
-def test_the_flags_say_what_the_options_mean() -> None:
+def test_triton_gets_the_endpoint_and_rate_that_were_asked_for() -> None:
     flags = trace_flags("http://collector:4318", 7)
     assert "--trace-config=opentelemetry,url=http://collector:4318/v1/traces" in flags
     assert "--trace-config=rate=7" in flags
@@ -52,7 +52,7 @@ def test_the_flags_say_what_the_options_mean() -> None:
 @pytest.mark.parametrize(
     "url", ["collector:4318", "grpc://collector:4317", "http://", "http://c:port", "http://c/,x=y"]
 )
-def test_an_endpoint_of_no_use_is_told(url: str) -> None:
+def test_an_endpoint_of_no_use_is_refused_in_a_sentence(url: str) -> None:
     with pytest.raises(SetupError, match=r"^--trace-endpoint .* is no http://HOST:PORT"):
         trace_flags(url, 1)
     with pytest.raises(SetupError, match="--trace-rate 0 is below 1"):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.text.layout import restore
-from malgil_core.text.validation import KINDS
 
 PADDING_ID = -1  # not a token of any vocabulary, so that a literal "<pad>" in a text stays a token
 
@@ -23,16 +21,20 @@ class Tokenization:
 
     Args:
         tokenizer: its padding and truncation are replaced.
-        metadata: the content of `encoder.json`; `prompts` and `max_length` are read.
+        metadata: of the encoder; `prompts` and `max_length` are read.
 
     Raises:
-        ValueError: a prompt is missing, or the maximum length has no room for a text.
+        ValueError: the maximum length has no room for a text.
     """
 
-    def __init__(self, tokenizer: Tokenizer, metadata: Mapping[str, Any]) -> None:
+    def __init__(self, tokenizer: Tokenizer, metadata: EncoderMetadata) -> None:
+        # Below, the tokenizers library does not truncate at all.
+        smallest = 1 + tokenizer.num_special_tokens_to_add(False)
+        if metadata.max_length < smallest:
+            raise ValueError(f"max_length is {metadata.max_length}: it must be at least {smallest}")
         self._tokenizer = tokenizer
-        self.prompts: dict[str, str] = _prompts(metadata)
-        self.max_length: int = _max_length(metadata, 1 + tokenizer.num_special_tokens_to_add(False))
+        self.prompts = metadata.prompts
+        self.max_length = metadata.max_length
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self.max_length)
 
@@ -44,16 +46,14 @@ class Tokenization:
             FileNotFoundError: the encoder was not exported yet; the text says what to run.
             ValueError: one of them is damaged; the text says which.
         """
-        file = folder / "encoder.json"  # the one that is being read
+        metadata = EncoderMetadata.read(folder / "encoder.json")
+        file = folder / "tokenizer.json"
         try:
-            metadata = json.loads(file.read_text(encoding="utf-8"))
-            file = folder / "tokenizer.json"
             tokenizer = Tokenizer.from_str(file.read_text(encoding="utf-8"))
-            file = folder / "encoder.json"
+            file = folder / "encoder.json"  # the one to blame from here on
             return cls(tokenizer, metadata)
-        except FileNotFoundError as error:
-            message = f"{error.filename} is missing: run `python -m export encoder` first"
-            raise FileNotFoundError(message) from None
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{file} is missing: run `python -m export encoder` first") from None
         except OSError:
             raise
         except Exception as error:  # tokenizers raises no narrower one
@@ -77,23 +77,6 @@ class Tokenization:
             for text, kind in zip(texts, kinds, strict=True)
         ]
         return [np.array(e.ids, dtype=np.int64) for e in self._tokenizer.encode_batch_fast(prompted)]
-
-
-def _prompts(metadata: Mapping[str, Any]) -> dict[str, str]:
-    prompts = metadata["prompts"]
-    if not isinstance(prompts, dict) or not all(isinstance(prompts.get(kind), str) for kind in KINDS):
-        raise ValueError(f"prompts must have a text for each of {', '.join(KINDS)}")
-    if any("\ud800" <= letter <= "\udfff" for kind in KINDS for letter in prompts[kind]):
-        raise ValueError("prompts hold half a surrogate pair")
-    return prompts
-
-
-def _max_length(metadata: Mapping[str, Any], smallest: int) -> int:
-    length = metadata["max_length"]
-    # Below, the tokenizers library does not truncate at all.
-    if isinstance(length, bool) or not isinstance(length, int) or not smallest <= length < 2**31:
-        raise ValueError(f"max_length is {str(length)[:40]}: it must be a whole number from {smallest} to {2**31 - 1}")
-    return length
 
 
 def pad(rows: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:

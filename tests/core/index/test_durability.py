@@ -87,7 +87,7 @@ def test_going_back_is_on_disk_before_it_is_named_and_named_before_it_returns(
     for services in (CATALOG, CATALOG[:2]):
         publish(services, tmp_path, ENCODER, embed)
     disk = Disk(monkeypatch)
-    history.rollback(tmp_path, 1, ENCODER["fingerprint"])
+    history.rollback(tmp_path, 1, ENCODER.fingerprint)
     expect_order(disk, tmp_path, 3)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from malgil_core.index.writer import point_at, publish
 from malgil_core.ranking.types import Floats
 
 from export import ROOT
-from tests.index import CATALOG, DIMENSION, ENCODER, as_format_1, embed, service
+from tests.index import CATALOG, DIMENSION, ENCODER, OTHER_ENCODER, as_format_1, embed, service
 
 # Another publisher. It embeds until the other one embeds too, which a lock never lets it, or until it has waited.
 PUBLISH = """
@@ -92,7 +93,7 @@ def test_a_phrase_that_stands_in_many_services_is_embedded_once(tmp_path: Path) 
 def test_vectors_of_another_encoder_are_not_taken_over(tmp_path: Path) -> None:
     publish(CATALOG, tmp_path, ENCODER, embed)
     again = Embedder()
-    publish(CATALOG, tmp_path, {**ENCODER, "fingerprint": "7" * 64}, again)
+    publish(CATALOG, tmp_path, OTHER_ENCODER, again)
     assert len(again.texts) == 11
 
 
@@ -234,14 +235,14 @@ def test_a_container_of_another_user_can_read_what_was_published(tmp_path: Path)
 
 
 def test_the_manifest_says_what_was_published_and_by_which_encoder(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path, publish(CATALOG, tmp_path, {**ENCODER, "name": "작은 모델"}, embed, 0.5))
+    folder = folder_of(tmp_path, publish(CATALOG, tmp_path, dataclasses.replace(ENCODER, name="작은 모델"), embed, 0.5))
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["encoder"] == {"name": "작은 모델", "fingerprint": "5" * 64, "dimension": DIMENSION}
     counts = [manifest[key] for key in ("generation", "services", "open_services", "phrases", "default_threshold")]
     assert counts == [1, 4, 3, 11, 0.5]
 
 
-def test_a_catalogue_comes_back_whole_for_whoever_reads_a_generation(tmp_path: Path) -> None:
+def test_a_catalog_comes_back_whole_from_a_generation(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, publish(CATALOG, tmp_path, ENCODER, embed))
     lines = (folder / "services.jsonl").read_text(encoding="utf-8").splitlines()
     fields = [json.loads(line) for line in lines]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from pathlib import Path
 
@@ -11,8 +10,9 @@ import pytest
 from malgil_core.text.tokenization import PADDING_ID, Tokenization, pad
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from tests.index import ENCODER
+
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "query", "passage", ":", "송금", "돈", "보내기")
-METADATA = {"prompts": {"query": "query: ", "passage": "passage: "}, "max_length": 8}
 CLS, SEP, QUERY, PASSAGE, COLON, SEND, MONEY = (
     WORDS.index(word) for word in ("[CLS]", "[SEP]", "query", "passage", ":", "송금", "돈")
 )
@@ -32,7 +32,7 @@ def folder(tmp_path: Path, tokenizer: Tokenizer) -> Path:
     tokenizer.enable_truncation(3)
     tokenizer.enable_padding(pad_id=0, length=20)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    (tmp_path / "encoder.json").write_text(json.dumps(METADATA))
+    ENCODER.write(tmp_path / "encoder.json")
     return tmp_path
 
 
@@ -71,7 +71,7 @@ def test_a_long_text_is_cut_at_the_window_and_still_ends_as_the_encoder_expects(
 def test_a_missing_export_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"encoder\.json is missing: run `python -m export encoder` first$"):
         Tokenization.load(tmp_path)
-    (tmp_path / "encoder.json").write_text(json.dumps(METADATA))
+    ENCODER.write(tmp_path / "encoder.json")
     with pytest.raises(FileNotFoundError, match=r"tokenizer\.json is missing: run `python -m export encoder` first$"):
         Tokenization.load(tmp_path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from hypothesis import given
 from malgil_core.text.tokenization import Tokenization
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from tests.index import ENCODER
 from tests.malformed import BOUNDED, damaged, error_of, odd_json
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "query", "passage", ":", "송금", "돈")
-METADATA = {"name": "small", "prompts": {"query": "query: ", "passage": "passage: "}, "max_length": 8}
+METADATA = dataclasses.asdict(ENCODER)
 
 
 def tokenizer() -> bytes:
@@ -60,10 +62,18 @@ def test_no_tokenizer_file_makes_a_tokenizer_that_fails_later(folder: Path, cont
     outcome(folder, json.dumps(METADATA).encode(), content)
 
 
-@pytest.mark.parametrize(("length", "shown"), [(2, "2"), (0, "0"), (True, "True"), (2**70, "1180591620717411303424")])
-def test_a_window_without_room_for_a_text_is_refused(folder: Path, length: int, shown: str) -> None:
+@pytest.mark.parametrize(
+    ("length", "sentence"),
+    [
+        (2, "max_length is 2: it must be at least 3"),
+        (0, "max_length is 0: it must be a whole number from 1 to 2147483647"),
+        (True, "max_length is True: it must be a whole number from 1 to 2147483647"),
+        (2**70, "max_length is 1180591620717411303424: it must be a whole number from 1 to 2147483647"),
+    ],
+)
+def test_a_window_without_room_for_a_text_is_refused(folder: Path, length: int, sentence: str) -> None:
     refused = outcome(folder, json.dumps({**METADATA, "max_length": length}).encode(), tokenizer())
-    assert f"max_length is {shown}: it must be a whole number from 3" in (refused or "")
+    assert f"encoder.json is damaged: {sentence}; run" in (refused or "")
 
 
 @pytest.mark.parametrize("prompts", [{}, {"query": "q: "}, {"query": "q", "passage": None}, [], "query passage"])

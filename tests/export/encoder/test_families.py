@@ -14,11 +14,12 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from malgil_core.encoder import EncoderMetadata
 from sentence_transformers import SentenceTransformer
 
 from export.catalog import embedding
 from export.encoder import export as encoder
-from export.encoder import packed, parity, stock
+from export.encoder import packed, parity, runner, stock
 from tests.encoders import PACKED, STOCK, WINDOW, model, save_plain, save_sentence_transformer, tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -27,19 +28,20 @@ Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 Run = Callable[[list[Ids]], Floats]
 
+DESCRIBED = ("name", "family", "graph", "dimension", "max_length", "pooling")
 TEXTS = ["송금", "ㅅㄱ", " 남은 용돈\t어디서  봐 ", "Apple PAY 등록", "모르는 낱말 쀍뷁", "이체 한도를 " * 40]
 WRITTEN = ("encoder/1/model.onnx", "tokenizer/1/tokenizer.json", "tokenizer/1/encoder.json")
 
 
 def reference(folder: Path, normalize: bool, prompt: str = "") -> Floats:
-    """What sentence-transformers makes of the texts."""
+    """The texts' vectors by sentence-transformers."""
     loaded = SentenceTransformer(str(folder), device="cpu")
     loaded.max_seq_length = WINDOW
     vectors: Floats = loaded.encode(TEXTS, prompt=prompt, normalize_embeddings=normalize)
     return vectors
 
 
-def assert_exported(folder: Path, repository: Path, normalize: bool, prompt: str = "") -> dict[str, Any]:
+def assert_exported(folder: Path, repository: Path, normalize: bool, prompt: str = "") -> EncoderMetadata:
     """Export, and compare what was written with sentence-transformers; the metadata."""
     exported = encoder.export(str(folder), repository)
     assert len(exported.rows) == 5
@@ -47,7 +49,7 @@ def assert_exported(folder: Path, repository: Path, normalize: bool, prompt: str
     vectors = embedding.offline(repository)(TEXTS)
     np.testing.assert_allclose(vectors, reference(folder, normalize, prompt), rtol=0, atol=1e-4)
     assert np.ptp(vectors, axis=0).max() > 0.2  # not all the same
-    metadata: dict[str, Any] = json.loads((repository / "tokenizer/1/encoder.json").read_text(encoding="utf-8"))
+    metadata = EncoderMetadata.of(repository)
     assert metadata == exported.metadata
     return metadata
 
@@ -55,7 +57,7 @@ def assert_exported(folder: Path, repository: Path, normalize: bool, prompt: str
 @pytest.mark.parametrize("family", [*PACKED, *STOCK])
 def test_a_plain_encoder_gives_the_vectors_it_gives_in_pytorch(tmp_path: Path, family: str) -> None:
     metadata = assert_exported(save_plain(tmp_path / family, family), tmp_path / "repository", normalize=True)
-    described = {key: metadata[key] for key in ("name", "family", "graph", "dimension", "max_length", "pooling")}
+    described = {name: getattr(metadata, name) for name in DESCRIBED}
     assert described == {
         "name": family,
         "family": family,
@@ -69,26 +71,26 @@ def test_a_plain_encoder_gives_the_vectors_it_gives_in_pytorch(tmp_path: Path, f
 @pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize("pooling", ["cls", "max", "mean"])
 @pytest.mark.parametrize("family", ["electra", "distilbert"])
-def test_pooling_and_normalisation_are_the_encoder_s_own(
+def test_pooling_and_normalisation_are_those_the_encoder_was_saved_with(
     tmp_path: Path, family: str, pooling: str, normalize: bool
 ) -> None:
     folder = save_sentence_transformer(tmp_path / "encoder", family, pooling, normalize)
     metadata = assert_exported(folder, tmp_path / "repository", normalize)
-    assert (metadata["pooling"], metadata["normalize"]) == (pooling, normalize)
+    assert (metadata.pooling, metadata.normalize) == (pooling, normalize)
 
 
 def test_the_query_prompt_is_put_in_front_of_what_is_searched(tmp_path: Path) -> None:
     prompts = {"query": "질문: ", "passage": "문서: "}
     folder = save_sentence_transformer(tmp_path / "encoder", prompts=prompts, default_prompt_name="passage")
     metadata = assert_exported(folder, tmp_path / "repository", normalize=True, prompt="질문: ")
-    assert metadata["prompts"] == prompts
+    assert metadata.prompts == prompts
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu_new"])
-def test_another_activation_is_honoured(tmp_path: Path, activation: str) -> None:
+def test_another_activation_gives_the_vectors_of_pytorch(tmp_path: Path, activation: str) -> None:
     folder = save_plain(tmp_path / "bert", "bert", hidden_act=activation)
     metadata = assert_exported(folder, tmp_path / "repository", normalize=True)
-    assert metadata["graph"] == ("packed" if activation == "relu" else "stock")
+    assert metadata.graph == ("packed" if activation == "relu" else "stock")
 
 
 @pytest.mark.parametrize("family", ["roberta", "mpnet", "bert"])
@@ -98,7 +100,7 @@ def test_a_tokenizer_that_knows_no_window_does_not_run_past_the_positions(tmp_pa
     config = json.loads(settings_file.read_text())
     del config["model_max_length"]
     settings_file.write_text(json.dumps(config))
-    assert assert_exported(folder, tmp_path / "repository", normalize=True)["max_length"] == WINDOW
+    assert assert_exported(folder, tmp_path / "repository", normalize=True).max_length == WINDOW
 
 
 @pytest.mark.parametrize("family", ["bert", "distilbert"])
@@ -106,11 +108,11 @@ def test_the_same_encoder_exported_twice_keeps_its_vectors_and_another_prompt_do
     tmp_path: Path, family: str
 ) -> None:
     folder = save_sentence_transformer(tmp_path / "encoder", family)
-    fingerprints = [encoder.export(str(folder), tmp_path / name).metadata["fingerprint"] for name in ("one", "two")]
+    fingerprints = [encoder.export(str(folder), tmp_path / name).metadata.fingerprint for name in ("one", "two")]
     settings_file = folder / "config_sentence_transformers.json"
     prompts = {"prompts": {"query": "질문: "}}
     settings_file.write_text(json.dumps(json.loads(settings_file.read_text()) | prompts))
-    fingerprints.append(encoder.export(str(folder), tmp_path / "three").metadata["fingerprint"])
+    fingerprints.append(encoder.export(str(folder), tmp_path / "three").metadata.fingerprint)
     assert fingerprints[0] == fingerprints[1] != fingerprints[2]
 
 
@@ -172,7 +174,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """A function that embeds a batch of token ids as the server does."""
     file = tmp_path_factory.mktemp("graph") / "model.onnx"
     onnx.save(graph(*request.param), str(file))
-    return parity.onnx_runner(str(file))
+    return runner.load(file)
 
 
 def ids(*numbers: int) -> Ids:
@@ -219,7 +221,7 @@ def test_padding_changes_nothing_even_beyond_the_window(run: Run, padding: int) 
 
 @settings(max_examples=10, deadline=None)
 @given(batch=st.lists(st.lists(st.integers(0, 59), min_size=1, max_size=WINDOW).map(np.array), min_size=1, max_size=9))
-def test_a_text_has_the_same_vector_in_any_company(run: Run, batch: list[Ids]) -> None:
+def test_a_text_has_the_same_vector_alone_and_in_any_batch(run: Run, batch: list[Ids]) -> None:
     alone = np.concatenate([run([item]) for item in batch])
     np.testing.assert_allclose(run(batch), alone, rtol=0, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(alone, axis=1), 1, atol=1e-5)
@@ -248,7 +250,7 @@ def test_every_triton_from_24_10_on_can_load_the_graph(family: str) -> None:
     }
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "shape"),
     [
@@ -271,8 +273,8 @@ def test_an_encoder_of_full_shape_is_exported(tmp_path: Path, family: str, shape
     try:
         exported = encoder.export(str(folder), repository)
         assert all(row.passed for row in exported.rows)
-        assert exported.metadata["dimension"] == {**base, **shape}["hidden_size"]
-        assert exported.metadata["graph"] == "packed"
+        assert exported.metadata.dimension == {**base, **shape}["hidden_size"]
+        assert exported.metadata.graph == "packed"
     finally:
         for file in tmp_path.rglob("*"):  # gigabytes, which pytest would keep for three runs
             if file.is_file():

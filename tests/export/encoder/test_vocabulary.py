@@ -1,4 +1,4 @@
-"""Fewer word pieces: Korean and Latin text keeps its tokens and its vectors, whatever else is dropped."""
+"""Fewer word pieces: Korean and Latin text keeps its tokens and its vectors, with the other scripts dropped."""
 
 from __future__ import annotations
 
@@ -64,12 +64,14 @@ def table(model: Any) -> Any:
     return model.get_input_embeddings().weight.detach().numpy()
 
 
-def test_the_sample_catalogue_is_cut_into_the_same_tokens_and_looks_up_the_same_rows(
+def test_the_sample_catalog_is_cut_into_the_same_tokens_and_looks_up_the_same_rows(
     whole: Source, smaller: Source, tokenizers: tuple[Tokenizer, Tokenizer], kept: list[int]
 ) -> None:
     services = catalog.read(ROOT / "catalogs" / "finance.jsonl")
-    own = [text for service in services for text in service.texts]
-    sentences = list(dict.fromkeys([*own, *(f"{text} 어떻게 하나요?" for text in own), *WRITTEN, *parity.texts(512)]))
+    phrases = [text for service in services for text in service.texts]
+    sentences = list(
+        dict.fromkeys([*phrases, *(f"{text} 어떻게 하나요?" for text in phrases), *WRITTEN, *parity.texts(512)])
+    )
     assert len(sentences) > 1000
     cut = [tokenizer.encode_batch([f"query: {text}" for text in sentences]) for tokenizer in tokenizers]
     assert [item.ids for item in cut[0]] == [[kept[i] for i in item.ids] for item in cut[1]]
@@ -101,7 +103,7 @@ SPELT = st.text(
 
 @settings(max_examples=400, deadline=None)
 @given(SPELT)
-def test_whatever_is_written_in_hangul_latin_digits_and_symbols_keeps_its_tokens(
+def test_text_in_hangul_latin_digits_and_symbols_keeps_its_tokens(
     tokenizers: tuple[Tokenizer, Tokenizer], kept: list[int], text: str
 ) -> None:
     # Normalised, some symbols turn into other scripts: a micro sign into a Greek letter, a squared word into kana.
@@ -137,7 +139,7 @@ def test_the_bundled_encoder_in_int8_with_korean_pieces_answers_like_the_whole_o
 def test_every_family_keeps_its_vectors(tmp_path: Path, family: str, precision: str) -> None:
     folder = str(save_plain(tmp_path / family, family))
     exported = encoder.export(folder, tmp_path / "ko", precision=precision, pieces="ko")  # checked with the whole one
-    assert exported.metadata["vocabulary"] == "ko"
+    assert exported.metadata.vocabulary == "ko"
     before, after = (
         Tokenizer.from_file(str(file)).get_vocab()
         for file in (Path(folder) / "tokenizer.json", tmp_path / "ko/tokenizer/1/tokenizer.json")
@@ -145,8 +147,8 @@ def test_every_family_keeps_its_vectors(tmp_path: Path, family: str, precision: 
     assert set(after) < set(before)
     assert not [piece for piece in after if "п" in piece or "送" in piece]
     assert sorted(after.values()) == list(range(len(after)))
-    fingerprint = encoder.export(folder, tmp_path / "all", precision=precision).metadata["fingerprint"]
-    assert fingerprint != exported.metadata["fingerprint"]
+    fingerprint = encoder.export(folder, tmp_path / "all", precision=precision).metadata.fingerprint
+    assert fingerprint != exported.metadata.fingerprint
 
 
 @pytest.mark.parametrize("family", ["roberta", "mpnet"])

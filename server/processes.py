@@ -1,0 +1,51 @@
+"""Child processes that never outlive this one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import IO
+
+
+def start(
+    command: Sequence[str], environment: Mapping[str, str] | None, log: IO[bytes] | None
+) -> subprocess.Popen[bytes]:
+    """Start a command in a process group of its own; `kill_group` kills all of it.
+
+    Args:
+        command: the program and its arguments.
+        environment: its variables; None: those of this process.
+        log: where its output goes; None shares this process's stderr.
+    """
+    return subprocess.Popen(
+        [*stop_with_parent(), *command],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,  # a terminal's Ctrl-C reaches this process alone, which passes it on
+    )
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> int:
+    """Kill a process that `start` made and everything that it started; its exit code."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    code = process.wait()
+    with contextlib.suppress(ChildProcessError):  # a container's first process inherits the children of its children
+        while True:
+            os.waitpid(-process.pid, 0)
+    return code
+
+
+def stop_with_parent() -> list[str]:
+    """A prefix for a command that Linux is to stop if this process is killed; empty where setpriv is missing.
+
+    Linux does so when the thread that started the command ends, too.
+    """
+    setpriv = shutil.which("setpriv")  # of util-linux, which Debian and Ubuntu always have
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
