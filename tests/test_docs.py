@@ -15,7 +15,14 @@ from export import ROOT
 from server.launcher import Server
 from tests import commands
 
-PAGES = sorted([*ROOT.glob("*.md"), ROOT / "client/README.md", ROOT / "benchmarks/results/README.md"])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        ROOT / "client/README.md",
+        ROOT / "benchmarks/results/README.md",
+        ROOT / "model_repository/README.md",
+    ]
+)
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 BLOCKS = [
@@ -53,7 +60,7 @@ def test_a_snippet_of_a_page_runs(
             words += ["--index", str(index)]
         if "publish" in words:
             words += ["--repository", str(repository)]
-        if "benchmarks" in words and "scoring" not in words:
+        if "benchmarks" in words and not {"scoring", "--help"} & set(words):
             words += ["--url", server.grpc_url]
         subprocess.run(words, cwd=ROOT, check=True, timeout=300, env=environment, stdout=subprocess.DEVNULL)
 
