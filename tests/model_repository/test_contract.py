@@ -1,4 +1,4 @@
-"""DESIGN section 5, row by row, against the live server."""
+"""The tensors of each model, name by name, and its errors, against the live server."""
 
 from __future__ import annotations
 
