@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader as generation
+from malgil_core.index.generation import Generation
 from malgil_core.ranking.cpu import CpuScorer, product_threads
 from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import QueryOptions
@@ -209,7 +210,7 @@ def _tokenization(folder: Path) -> Tokenization:
 
 
 @cache
-def _generation(index: Path) -> generation.Generation:
+def _generation(index: Path) -> Generation:
     number = generation.current(index)
     if number is None:
         raise SetupError(f"{index} holds no index: run `make export` first")

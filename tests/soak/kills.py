@@ -12,6 +12,7 @@ from pathlib import Path
 from malgil_core.catalog import reading as catalog
 from malgil_core.catalog.reading import Service
 from malgil_core.index import history, reader
+from malgil_core.index.generation import GenerationError
 
 from benchmarks import CATALOG
 from tests.soak.publishers import Finding, PublishedIndex
@@ -122,7 +123,7 @@ def findings(
     numbers, newest = history.numbers(index), max(acknowledged, default=0)
     try:
         current = reader.current(index) or 0
-    except reader.GenerationError as error:
+    except GenerationError as error:
         yield "torn", str(error)
         return
     if current < newest:
