@@ -62,7 +62,10 @@ def check_embeddings(embeddings: Floats, dimension: int) -> None:
     if embeddings.shape[1] != dimension:
         raise ValueError(f"embedding has {embeddings.shape[1]} numbers: this index takes {dimension}")
     if not np.isfinite(embeddings).all():
-        raise ValueError("embedding holds a number that is not finite")
+        raise ValueError(
+            "embedding holds a number that is not finite: the encoder was given no ids, more than its window holds, "
+            "or one outside its vocabulary"
+        )
 
 
 def parse_options(

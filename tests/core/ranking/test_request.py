@@ -72,13 +72,19 @@ def test_every_surface_of_the_catalogue_can_be_asked_for_on_every_keyboard(surfa
     assert parse_surface(unicodedata.normalize("NFD", surface).encode(), known) == surface
 
 
+NOT_FINITE = (
+    "embedding holds a number that is not finite: the encoder was given no ids, more than its window holds, or one "
+    "outside its vocabulary"
+)
+
+
 @pytest.mark.parametrize(
     ("embeddings", "sentence"),
     [
         (np.ones((2, 3), np.float32), "embedding has 3 numbers: this index takes 2"),
-        (np.array([[1, 0], [np.nan, 0]], np.float32), "embedding holds a number that is not finite"),
+        (np.array([[1, 0], [np.nan, 0]], np.float32), NOT_FINITE),
         (np.ones(2, np.float32), r"embedding has shape \[2\]: it must have 2 dimensions, the batch first"),
-        (np.array([[np.inf, 0]], np.float32), "embedding holds a number that is not finite"),
+        (np.array([[np.inf, 0]], np.float32), NOT_FINITE),
     ],
 )
 def test_an_embedding_that_cannot_be_scored_is_refused(embeddings: Any, sentence: str) -> None:
