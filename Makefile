@@ -1,41 +1,48 @@
-# The set-up lives in .venv and is made once; everything else is a short call of a Python module.
+# The set-up lives in .venv and is made once: .venv/ready for serving and exporting, .venv/ready-test for the rest.
 PYTHON := .venv/bin/python
 CATALOG := catalogs/finance.jsonl
 
-.PHONY: demo serve test quick check setup export bench soak clean
+.PHONY: demo serve test quick check setup lock export bench soak clean
 
 demo: export  ## Set up, export the bundled encoder, publish the sample catalogue, serve, and ask a dozen queries
-	$(PYTHON) -m benchmarks demo
+	$(PYTHON) -m server.demo
 
 serve: export  ## The same, and stay up
 	$(PYTHON) -m server
 
-test: export  ## Set up and pass the tests: ruff, types, imports, pytest; all but the soak
+test: export .venv/ready-test  ## Set up and pass the tests: ruff, types, imports, pytest; all but the soak
 	$(MAKE) check
 	$(PYTHON) -m pytest -m "not soak"
 
-quick: export  ## The tests that need no server, in under a minute
+quick: export .venv/ready-test  ## The tests that need no server, in under a minute
 	$(PYTHON) -m pytest -m "not live and not slow and not soak" -q
 
-check: .venv/ready
+check: .venv/ready-test
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy .
 	.venv/bin/lint-imports --no-logo
 	for adapter in model_repository/*/1/model.py server/backends/*/model.py; do $(PYTHON) -m mypy $$adapter || exit 1; done
 
-bench: export  ## Requests/s and latency by sequence length, in under 5 minutes
+bench: export .venv/ready-test  ## Requests/s and latency by sequence length, in under 5 minutes
 	$(PYTHON) -m benchmarks sweep --quick
 
-soak: export  ## What a server must survive, in about 10 minutes: a table, and soak.json
-	$(PYTHON) -m benchmarks soak --json soak.json
+soak: export .venv/ready-test  ## What a server must survive, in about 40 minutes: tables, and soak.json
+	$(PYTHON) -m tests.soak --json soak.json
+	$(PYTHON) -m pytest -m soak tests/soak
 
 setup: .venv/ready
 
 export: index/CURRENT
 
-.venv/ready: pyproject.toml core/pyproject.toml client/pyproject.toml server/install.sh
+.venv/ready: pyproject.toml requirements.lock core/pyproject.toml client/pyproject.toml server/install.sh
 	sh server/install.sh
+
+.venv/ready-test: .venv/ready
+	sh server/install.sh test
+
+lock: .venv/ready  ## Write requirements.lock anew, after a change of pyproject.toml's dependency groups
+	$(PYTHON) -m server.lock
 
 model_repository/tokenizer/1/encoder.json: .venv/ready
 	test -e $@ || $(PYTHON) -m export encoder

@@ -1,34 +1,20 @@
-"""`python -m benchmarks korsts`: sentence similarity on KorSTS, through the live `embed` ensemble.
-
-KorSTS (Ham et al. 2020, CC BY-SA 4.0) scores pairs of sentences from 0 to 5; the figure is 100 × Spearman's rank
-correlation of those scores with the cosine of the embeddings, the query prompt on both sides.
-"""
+"""`python -m benchmarks korsts`: sentence similarity on KorSTS, through the live `embed` ensemble."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
+import click
 import malgil
 import numpy as np
-import numpy.typing as npt
-from scipy.stats import spearmanr
+
+from benchmarks.options import CONSOLE, FOLDER
+from benchmarks.serving import serving
+from export.encoder.korsts import correlation, read
+from export.progress import bar
 
 CHUNK = 256
-
-
-def read(path: Path) -> tuple[list[str], list[str], list[float]]:
-    """First sentences, second sentences and scores of a KorSTS file."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
-    return [r["sentence1"] for r in rows], [r["sentence2"] for r in rows], [float(r["score"]) for r in rows]
-
-
-def correlation(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32], scores: Sequence[float]) -> float:
-    """100 × Spearman of the rows' cosines, float [N, D] each, with the scores."""
-    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    return 100 * float(spearmanr((first * second).sum(1) / lengths, scores).statistic)
 
 
 def measure(path: Path, url: str, advance: Callable[[int, int], None]) -> tuple[float, int]:
@@ -42,3 +28,18 @@ def measure(path: Path, url: str, advance: Callable[[int, int], None]) -> tuple[
             advance(min(start + CHUNK, len(texts)), len(texts))
     vectors = np.concatenate(parts)
     return correlation(vectors[: len(first)], vectors[len(first) :], scores), len(first)
+
+
+@click.command(short_help="Sentence similarity on KorSTS, through the live embed ensemble.")
+@click.option("--data", type=FOLDER, required=True, help="The folder with korsts/sts-test.tsv; without it: skipped.")
+@click.option("--url", help="gRPC HOST:PORT of a running server. Default: start one.")
+def korsts(data: Path, url: str | None) -> None:
+    """Measure 100 × Spearman of cosines and scores on KorSTS, each sentence embedded by a live server."""
+    path = data / "korsts" / "sts-test.tsv"
+    path = path if path.exists() else data / "sts-test.tsv"
+    if not path.exists():
+        CONSOLE.print(f"skipped: there is no korsts/sts-test.tsv in {data}")
+        return
+    with serving(url) as found, bar("embedding", CONSOLE) as advance:
+        figure, pairs = measure(path, found, advance)
+    CONSOLE.print(f"KorSTS test, {pairs} pairs: Spearman × 100 = {figure:.2f}")

@@ -1,10 +1,10 @@
 #!/bin/sh
 # What the export container runs, at every `docker compose up` and as often as one likes: exports the encoder into
-# exported/ and publishes the catalogue into index/, each only if that was not done yet. From the environment:
+# exported/ and publishes the catalog into index/, each only if that was not done yet. From the environment:
 #   MALGIL_ENCODER      bundled (default), a hub id, or a directory
 #   MALGIL_PRECISION    fp32 (default), int8 or fp16
 #   MALGIL_VOCABULARY   all (default) or ko
-#   MALGIL_CATALOG      the catalogue's file (default: catalogs/finance.jsonl)
+#   MALGIL_CATALOG      the catalog's file (default: catalogs/finance.jsonl)
 # A directory that changed under its old name is not noticed: remove exported/asked to export it again.
 set -eu
 asked="${MALGIL_ENCODER:=bundled} ${MALGIL_PRECISION:=fp32} ${MALGIL_VOCABULARY:=all}"

@@ -1,4 +1,4 @@
-"""Lines of the documents that need Docker or a cluster: not run, but held against what is there."""
+"""Checks of the pages' commands that need Docker or a cluster: not run, but compared with the repository."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def check(words: list[str]) -> None:
-    """Whether a `docker` or `kubectl` command names options, services, profiles, files and objects that exist.
+    """Check that a `docker` or `kubectl` command names options, services, profiles, files and objects that exist.
 
     Raises:
-        AssertionError: it does not.
+        AssertionError: it names something else.
     """
     if words[:2] == ["docker", "compose"]:
         _compose(words[2:])
@@ -47,14 +47,18 @@ def _compose(words: list[str]) -> None:
         command.add_argument("services", nargs="*")
         for option in options:
             command.add_argument(option, action="store_true")
-    said = parser.parse_args(words)
+    given = parser.parse_args(words)
     services: dict[str, Any] = COMPOSE["services"]
     profiles = {profile for service in services.values() for profile in service.get("profiles", ())}
-    assert {*said.profile} <= profiles
-    on = {name for name, one in services.items() if not one.get("profiles") or {*one["profiles"]} & {*said.profile}}
-    assert {*said.services} <= on
-    if said.command in ("up", "ps"):
-        assert said.profile, "without a profile there is no Triton"
+    assert {*given.profile} <= profiles
+    enabled = {
+        name
+        for name, service in services.items()
+        if not service.get("profiles") or {*service["profiles"]} & {*given.profile}
+    }
+    assert {*given.services} <= enabled
+    if given.command in ("up", "ps"):
+        assert given.profile, "without a profile there is no Triton"
 
 
 def _build(words: list[str]) -> None:
@@ -63,19 +67,22 @@ def _build(words: list[str]) -> None:
         parser.add_argument(option, required=True)
     parser.add_argument("--build-arg", action="append", default=[])
     parser.add_argument("context")
-    said = parser.parse_args(words)
-    assert (ROOT / said.f).is_file()
-    assert said.target in STAGES
-    assert said.context == "."
+    given = parser.parse_args(words)
+    assert (ROOT / given.f).is_file()
+    assert given.target in STAGES
+    assert given.context == "."
     kustomization = yaml.safe_load((ROOT / "server/kubernetes/kustomization.yaml").read_text(encoding="utf-8"))
-    assert said.t in {f"{image['newName']}:{image['newTag']}" for image in kustomization["images"]}
+    assert given.t in {f"{image['newName']}:{image['newTag']}" for image in kustomization["images"]}
 
 
 def _kubectl(words: list[str]) -> None:
-    known = {f"{one['kind'].lower()}/{one['metadata']['name']}" for one in _manifests()}
-    volumes = [
-        one["spec"]["jobTemplate"]["spec"]["template"]["spec"] for one in _manifests() if one["kind"] == "CronJob"
-    ]
+    manifests = list(_manifests())
+    known = {f"{manifest['kind'].lower()}/{manifest['metadata']['name']}" for manifest in manifests}
+    (publisher,) = (
+        manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        for manifest in manifests
+        if manifest["kind"] == "CronJob"
+    )
     match words:
         case ["apply", "-k", folder]:
             assert (ROOT / folder / "kustomization.yaml").is_file()
@@ -83,8 +90,8 @@ def _kubectl(words: list[str]) -> None:
             option, file, path = source.split("=")
             assert option == "--from-file"
             assert (ROOT / path).is_file()
-            assert any(v.get("configMap") == {"name": name} for v in volumes[0]["volumes"])
-            assert {"name": "MALGIL_CATALOG", "value": f"data/{file}"} in volumes[0]["containers"][0]["env"]
+            assert any(volume.get("configMap") == {"name": name} for volume in publisher["volumes"])
+            assert {"name": "MALGIL_CATALOG", "value": f"data/{file}"} in publisher["containers"][0]["env"]
         case ["create", "job", source, _]:
             assert source.removeprefix("--from=") in known
         case ["rollout", "restart" | "status", name]:
@@ -95,6 +102,6 @@ def _kubectl(words: list[str]) -> None:
 
 def _manifests() -> Iterator[dict[str, Any]]:
     for path in (ROOT / "server" / "kubernetes").glob("*.yaml"):
-        for one in yaml.safe_load_all(path.read_text(encoding="utf-8")):
-            if "metadata" in one:
-                yield one
+        for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            if "metadata" in manifest:
+                yield manifest

@@ -1,4 +1,4 @@
-"""Small encoders with random weights, saved as the directories that people have."""
+"""Small encoders with random weights, saved as sentence-transformers or plain Hugging Face directories."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
 def tokenizer(family: str) -> Any:
     """A fast tokenizer of the family's kind that knows the texts of the parity check; the same every time."""
     words = sorted({word for text in texts(WINDOW) for word in text.split()})
-    letters = sorted(set("".join(words)))
+    characters = sorted(set("".join(words)))
     marks = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     if family in ("xlm-roberta", "camembert", "albert"):
-        pieces = ["▁", *letters, *(f"▁{word}" for word in words[::2])]
+        pieces = ["▁", *characters, *(f"▁{word}" for word in words[::2])]
         made = Tokenizer(models.Unigram([(mark, 0.0) for mark in marks] + [(p, -3.0 - len(p)) for p in pieces], 3))
         made.normalizer = normalizers.NFKC()
         made.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -58,7 +58,7 @@ def tokenizer(family: str) -> Any:
         made.train_from_iterator(texts(WINDOW), trainer)
     else:
         marks = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"]
-        pieces = [*marks, *letters, *(f"##{letter}" for letter in letters), *(word for word in words[::2] if word[1:])]
+        pieces = [*marks, *characters, *(f"##{c}" for c in characters), *(word for word in words[::2] if word[1:])]
         vocabulary = {piece: i for i, piece in enumerate(pieces)}
         made = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
         made.normalizer = normalizers.BertNormalizer(strip_accents=False, lowercase=False)

@@ -1,4 +1,4 @@
-"""A small catalogue, an index of it, and the plain ranking that answers are measured against, made on the spot."""
+"""A small catalog, an index of it, and the plain ranking that answers are measured against, made on the spot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from malgil_core.catalog.reading import Service
 from malgil_core.encoder import EncoderMetadata
-from malgil_core.index.reader import Generation
+from malgil_core.index.generation import Generation
 from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import Floats, QueryOptions, Ranked
 
@@ -36,7 +36,7 @@ OTHER_ENCODER = dataclasses.replace(ENCODER, fingerprint="7" * 64)
 
 
 def service(number: int, name: str, *phrases: str, **fields: Any) -> Service:
-    """An open service of a catalogue, with what `fields` says otherwise."""
+    """An open service of a catalog, with what `fields` says otherwise."""
     defaults: dict[str, Any] = {
         "parent_id": None,
         "service_id": f"service-{number}",
@@ -134,18 +134,18 @@ def hits(index: Generation, ranked: Ranked) -> list[Hit]:
     return list(zip(ids.tolist(), ranked.rows.tolist(), ranked.scores.tolist(), strict=True))
 
 
-def brute_force(index: Generation, query: Floats, wanted: QueryOptions) -> list[Hit]:
-    """The ranking as the design says it: every row scored, every service looked at, everything sorted."""
+def brute_force(index: Generation, query: Floats, options: QueryOptions) -> list[Hit]:
+    """A plain ranking: every row scored, every service compared, everything sorted."""
     cosines = (index.matrix.astype(np.float64) @ query.astype(np.float64)).tolist()
     best: dict[int, tuple[float, int]] = {}
-    for row, owner in enumerate(index.service_of_row.tolist()):
+    for row, service in enumerate(index.service_of_row.tolist()):
         score = float(np.float32(round(cosines[row], 6)))
-        if owner not in best or score > best[owner][0]:
-            best[owner] = (score, row)
+        if service not in best or score > best[service][0]:
+            best[service] = (score, row)
     found: list[Hit] = []
-    for owner, (score, row) in best.items():
-        enough = score >= index.thresholds[owner]
-        enough &= wanted.min_score is None or score >= np.float32(wanted.min_score)
-        if enough and (wanted.surface is None or index.surfaces[wanted.surface][owner]):
-            found.append((int(index.ids_padded[owner]), row, score))
-    return sorted(found, key=lambda hit: (-hit[2], hit[0]))[: wanted.top_k]
+    for service, (score, row) in best.items():
+        enough = score >= index.thresholds[service]
+        enough &= options.min_score is None or score >= np.float32(options.min_score)
+        if enough and (options.surface is None or index.surfaces[options.surface][service]):
+            found.append((int(index.ids_padded[service]), row, score))
+    return sorted(found, key=lambda hit: (-hit[2], hit[0]))[: options.top_k]

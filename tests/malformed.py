@@ -1,4 +1,4 @@
-"""Files that something went wrong with: what a reader must refuse with its own error, or read as something valid."""
+"""Damaged files, and the check that a reader refuses each with the error it promises, or reads it as valid."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def odd_json(value: Any) -> st.SearchStrategy[bytes]:
         return json.dumps(changed, ensure_ascii=False).replace(f'"{_HOLE}"', fragment).encode()
 
     def named_twice(path: tuple[Any, ...], fragment: str) -> bytes:
-        def again(own: Any) -> Any:
-            return {**own, _HOLE: next(iter(own))} if isinstance(own, dict) and own else own
+        def again(part: Any) -> Any:
+            return {**part, _HOLE: next(iter(part))} if isinstance(part, dict) and part else part
 
         changed = json.dumps(_changed(value, path, again), ensure_ascii=False)
         start = changed.find(f'"{_HOLE}": ')
@@ -88,7 +88,7 @@ def error_of(
     error: type[Exception] | tuple[type[Exception], ...],
     check: Callable[[T], object] = lambda _: None,
 ) -> str | None:
-    """What a reader says of a file, one sentence; None if it is valid after all. Any other exception is raised.
+    """A reader's sentence about a file; None if it is valid after all. Any other exception is raised.
 
     `check` uses what was read as its users do: an error there means that the reader let something through.
     """
@@ -106,11 +106,11 @@ def error_of(
 
 
 def _paths(value: Any) -> list[tuple[Any, ...]]:
-    own: list[tuple[Any, ...]] = [()]
+    found: list[tuple[Any, ...]] = [()]
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, child in children:
-        own += [(key, *rest) for rest in _paths(child)]
-    return own
+        found += [(key, *rest) for rest in _paths(child)]
+    return found
 
 
 def _changed(value: Any, path: tuple[Any, ...], change: Callable[[Any], Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Every command and snippet of the documents does what they say."""
+"""Commands, snippets, links and paths of the pages are right."""
 
 from __future__ import annotations
 
@@ -15,8 +15,16 @@ from export import ROOT
 from server.launcher import Server
 from tests import commands
 
-PAGES = sorted([*ROOT.glob("*.md"), ROOT / "client/README.md", ROOT / "benchmarks/results/README.md"])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        ROOT / "client/README.md",
+        ROOT / "benchmarks/results/README.md",
+        ROOT / "model_repository/README.md",
+    ]
+)
 PAGES += sorted((ROOT / "docs").glob("*.md"))
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 BLOCKS = [
     pytest.param(page, language, text, id=f"{page.relative_to(ROOT)}-{i}-{language}")
     for page in PAGES
@@ -33,7 +41,7 @@ LINKS = [
 
 
 @pytest.mark.parametrize(("page", "language", "text"), BLOCKS)
-def test_a_snippet_of_the_documents_runs(
+def test_a_snippet_of_a_page_runs(
     page: Path, language: str, text: str, server: Server, index: Path, repository: Path
 ) -> None:
     if language == "python":
@@ -42,23 +50,23 @@ def test_a_snippet_of_the_documents_runs(
         return
     environment = {**os.environ, "MALGIL_URL": server.grpc_url}
     for line in filter(None, text.splitlines()):
-        words = shlex.split(line)
+        words = shlex.split(line.replace("http://localhost:8000", server.http_url))
         if words[0] in commands.TOOLS:
             commands.check(words)
             continue
-        if words[0] == "make":  # what it runs has tests of its own; here: there is such a target
+        if words[0] == "make":  # that the target exists: what it runs has other tests
             words.insert(1, "--dry-run")
-        if "catalog" in words and "check" not in words:  # whatever the house's own index holds
+        if "catalog" in words and "check" not in words:  # the tests' index, not the user's
             words += ["--index", str(index)]
         if "publish" in words:
             words += ["--repository", str(repository)]
-        if "benchmarks" in words and "scoring" not in words:
+        if "benchmarks" in words and not {"scoring", "--help"} & set(words):
             words += ["--url", server.grpc_url]
         subprocess.run(words, cwd=ROOT, check=True, timeout=300, env=environment, stdout=subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize(("page", "target"), LINKS)
-def test_a_link_of_the_documents_leads_somewhere(page: Path, target: str) -> None:
+def test_a_link_of_a_page_has_a_target(page: Path, target: str) -> None:
     path, _, heading = target.partition("#")
     file = page.parent / path if path else page
     assert file.exists()
@@ -66,8 +74,31 @@ def test_a_link_of_the_documents_leads_somewhere(page: Path, target: str) -> Non
         assert heading in _anchors(file)
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_a_page_can_be_found_from_the_readme_by_its_title(page: Path) -> None:
+    title = page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+    assert f"[{title}](docs/{page.name})" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_map_for_contributors_names_only_paths_that_exist() -> None:
+    named = re.findall(r"`([^`\n]+)`", CONTRIBUTING.read_text(encoding="utf-8"))
+    paths = [
+        name for name in named if re.fullmatch(r"[\w.*/-]+(/|\.(md|py|toml|yml|pbtxt))|[\w.*-]+(/[\w.*-]+)+", name)
+    ]
+    assert len(paths) > 30
+    assert [path for path in paths if not any(ROOT.glob(path.rstrip("/")))] == []
+
+
+def test_the_map_for_contributors_covers_every_folder_and_fits_one_screen() -> None:
+    section = CONTRIBUTING.read_text(encoding="utf-8").split("\n## Map\n")[1].split("\n## ")[0]
+    assert len(section.splitlines()) <= 40
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    folders = {line.split("/")[0] for line in tracked.splitlines() if line.count("/") and not line.startswith(".")}
+    assert [folder for folder in folders - {"catalogs"} if f"`{folder}/" not in section] == []
+
+
 def _anchors(page: Path) -> set[str]:
-    """What GitHub names the headings: small letters, spaces as hyphens, no punctuation."""
+    """The anchors that GitHub makes of headings: lower case, hyphens for spaces, no punctuation."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -83,6 +114,6 @@ def _anchors(page: Path) -> set[str]:
         "kubectl create job --from=cronjob/publish now",
     ],
 )  # fmt: skip
-def test_a_mistake_in_a_line_that_only_containers_could_run_is_found(line: str) -> None:
+def test_a_mistake_in_a_docker_or_kubectl_command_is_found(line: str) -> None:
     with pytest.raises(AssertionError):
         commands.check(line.split())

@@ -1,4 +1,4 @@
-"""Ask a Malgil server, over gRPC or HTTP, blocking or with asyncio.
+"""Client of a Malgil search server, over gRPC or HTTP, blocking or with asyncio.
 
     from malgil import SearchClient
 
@@ -6,7 +6,7 @@
         for hit in client.search("돈 보내기", top_k=3):
             print(hit.score, hit.path)
 
-Errors: see MalgilError and its subclasses.
+Errors: MalgilError and its subclasses.
 """
 
 from malgil._access import Tls
@@ -30,7 +30,7 @@ __all__ = [
     "Unavailable",
 ]
 
-# Users see `malgil.SearchClient` in tracebacks and reprs, not the private module it happens to live in.
+# Tracebacks and reprs show `malgil.SearchClient`, not the private module.
 for _name in __all__:
     globals()[_name].__module__ = "malgil"
 del _name

@@ -1,4 +1,4 @@
-"""`python -m malgil`, for where scripts are not on the PATH."""
+"""Entry point of `python -m malgil`, for environments whose scripts are not on the PATH."""
 
 from malgil._cli import main
 

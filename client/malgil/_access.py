@@ -1,4 +1,4 @@
-"""What a server may ask of its clients beside the question: TLS, its certificates, and a key."""
+"""TLS settings, the server's key, and the trace headers of a request."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import ssl
 import sys
 from dataclasses import dataclass, fields
 
-# Headers of these names carry the key; Triton puts its own words before the one for gRPC.
+# The headers that carry the key. Triton requires the prefix of the one for gRPC.
 HTTP_KEY = "malgil-key"
 GRPC_KEY = "triton-grpc-protocol-malgil-key"
 
 
 @dataclass(frozen=True)
 class Tls:
-    """Which servers to trust, and what to show them, over grpcs:// and https://. PEM files, read on use.
+    """TLS settings for grpcs:// and https:// URLs: PEM files, read when a client is made.
 
-    `ca`: certificates of the authorities that may vouch for the server; None takes those that gRPC and Python
-    bring for the public internet. `cert`, `key`: this client's own certificate, its chain after it, and its
-    private key, not encrypted, for servers that ask (mutual TLS). `server_name`: the name in the server's
-    certificate, where the URL has another, such as an IP address.
+    `ca`: certificates of the authorities to trust; None trusts the public ones that gRPC and Python carry.
+    `cert`, `key`: the client's certificate, followed by its chain, and its private key, not encrypted, for
+    servers that require a client certificate (mutual TLS). `server_name`: the name in the server's certificate,
+    where the URL has another, such as an IP address.
 
     Raises ValueError where `cert` or `key` is given without the other.
     """
@@ -39,14 +39,14 @@ class Tls:
 
 
 def check_tls(tls: Tls | None) -> Tls:
-    """The settings, or those of the public internet; TypeError for anything else, such as a path."""
+    """The given TLS settings, or the defaults for None; TypeError for anything else, such as a path."""
     if tls is not None and not isinstance(tls, Tls):
         raise TypeError(f"tls must be malgil.Tls, not {type(tls).__name__}")
     return tls or Tls()
 
 
 def check_key(key: str | None) -> str | None:
-    """The key; TypeError or ValueError where it cannot be a header. It is not shown: messages end in logs."""
+    """The given key; TypeError or ValueError where it cannot be a header. Messages get logged, so none contains it."""
     if key is None:
         return None
     if not isinstance(key, str):
@@ -57,7 +57,7 @@ def check_key(key: str | None) -> str | None:
 
 
 def ssl_context(tls: Tls) -> ssl.SSLContext:
-    """The settings for Python's TLS. Raises ValueError for a file that is missing or not what it should be."""
+    """Python's `SSLContext` for the settings. Raises ValueError for a file that is missing or not PEM."""
     try:
         context = ssl.create_default_context(cafile=tls.ca)
     except (OSError, ValueError) as error:  # an SSLError is an OSError
@@ -72,8 +72,8 @@ def ssl_context(tls: Tls) -> ssl.SSLContext:
 
 
 def trace_headers() -> dict[str, str]:
-    """The caller's trace context (W3C `traceparent`, …), where OpenTelemetry is in use and a span is active."""
-    # Whoever has a span has imported this; whoever has not need not pay for the import.
+    """Headers of the caller's trace context (W3C `traceparent`, …); empty without an active OpenTelemetry span."""
+    # A caller with a span has imported this module; without one the import would only cost time.
     if "opentelemetry.trace" not in sys.modules:
         return {}
     from opentelemetry.propagate import inject

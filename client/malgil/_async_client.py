@@ -1,4 +1,4 @@
-"""The asyncio client: the same methods as the blocking one, awaited."""
+"""The asyncio client: the methods of the blocking one, awaited."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ Out = TypeVar("Out")
 
 
 class AsyncSearchClient(ClientBase):
-    """SearchClient for asyncio: same arguments, same errors, methods to be awaited. For one event loop.
+    """SearchClient for asyncio: same arguments, same errors, awaited methods. Use it in one event loop.
 
-    Cancelling the task that awaits a call ends the wait; over gRPC the call is left to end by itself (see _grpc.py).
+    Cancelling a task that awaits a call returns at once. Over gRPC the request itself still runs to completion on
+    the server: Triton may crash when a call is cancelled.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class AsyncSearchClient(ClientBase):
         await self.close()
 
     async def close(self) -> None:
-        """Drop the connections; calls after this raise RuntimeError. May be called twice."""
+        """Close the connections. Later calls raise RuntimeError; closing twice is allowed."""
         if not self._closed:
             self._closed = True
             await self._transport.close()
@@ -76,7 +77,7 @@ class AsyncSearchClient(ClientBase):
         explain: bool = False,
         timeout: float | None = None,
     ) -> SearchResult:
-        """As SearchClient.search: the services that `query` may mean, best first."""
+        """The services that best match `query`, best first. Arguments as in SearchClient.search."""
         return await self._search(search_inputs(query, top_k, surface, min_score), timeout, explain)
 
     async def search_many(
@@ -90,14 +91,14 @@ class AsyncSearchClient(ClientBase):
         timeout: float | None = None,
         concurrency: int = 32,
     ) -> list[SearchResult]:
-        """As SearchClient.search_many; on the first error the queries under way are cancelled."""
+        """`search` for each query, as SearchClient.search_many; the first error cancels the queries under way."""
         inputs = many_search_inputs(queries, top_k, surface, min_score)
         return await _map(lambda each: self._search(each, timeout, explain), inputs, concurrency)
 
     async def embed(
         self, text: str | Sequence[str], *, kind: Kind = "query", timeout: float | None = None
     ) -> NDArray[np.float32]:
-        """As SearchClient.embed: unit vectors, float32 [D] for one text, [N, D] for a sequence."""
+        """Unit vectors, float32 [D] for one text, [N, D] for a sequence. Arguments as in SearchClient.embed."""
         if isinstance(text, str):
             return await self._embed(embed_inputs(text, kind), timeout)
         inputs = many_embed_inputs(text, kind)
@@ -105,7 +106,7 @@ class AsyncSearchClient(ClientBase):
         return np.stack(rows) if rows else np.empty((0, 0), np.float32)
 
     async def ready(self, *, timeout: float | None = None) -> bool:
-        """As SearchClient.ready: whether a real search is answered in time."""
+        """Whether a real search is answered in time, as SearchClient.ready."""
         try:
             await self.generation(timeout=timeout)
         except MalgilError:
@@ -113,7 +114,7 @@ class AsyncSearchClient(ClientBase):
         return True
 
     async def generation(self, *, timeout: float | None = None) -> int:
-        """As SearchClient.generation: number of the index generation that serves now."""
+        """Number of the index generation that serves now, as SearchClient.generation."""
         return (await self._search(PROBE, timeout)).generation
 
     async def _search(self, inputs: Tensors, timeout: float | None, explain: bool = False) -> SearchResult:
@@ -138,7 +139,7 @@ class AsyncSearchClient(ClientBase):
 
 
 async def _map(call: Callable[[In], Awaitable[Out]], items: Sequence[In], concurrency: int) -> list[Out]:
-    """[await call(item) for item in items], by so many workers; on an error all of them are cancelled."""
+    """`[await call(item) for item in items]` with `concurrency` workers; the first error cancels all workers."""
     check_count("concurrency", concurrency, 1)
     results: dict[int, Out] = {}
     waiting = deque(enumerate(items))
@@ -154,6 +155,6 @@ async def _map(call: Callable[[In], Awaitable[Out]], items: Sequence[In], concur
     finally:
         waiting.clear()
         for worker in workers:
-            worker.cancel()  # does nothing to those that have ended
+            worker.cancel()  # no effect on finished workers
         await asyncio.gather(*workers, return_exceptions=True)
     return [results[index] for index in range(len(items))]

@@ -1,4 +1,4 @@
-"""What the blocking and the asyncio client share: settings, and their checks."""
+"""Settings, argument checks and inputs that the blocking and the asyncio client share."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Kind: TypeAlias = Literal["query", "passage"]
 
 DEFAULT_URL = "localhost:8001"
 
-# What `ready` and `generation` ask. Any text will do: what counts is that an answer went all the way.
+# The search behind `ready` and `generation`. Any text will do: the answer shows that every model works.
 PROBE = search_inputs("말길", 1, None, None)
 
 
 class ClientBase:
-    """Settings of a client, checked. Opens nothing."""
+    """Checked settings of a client; opens no connection."""
 
     def __init__(self, timeout: float, retries: int, search_model: str, embed_model: str) -> None:
         self._timeout = check_timeout(timeout)
@@ -35,14 +35,14 @@ class ClientBase:
 def many_search_inputs(
     queries: Iterable[str], top_k: int | None, surface: str | None, min_score: float | None
 ) -> list[Tensors]:
-    """The inputs of each query: all are built, and so checked, before the first is sent."""
+    """The input tensors of each query, all built, and so checked, before the first is sent."""
     if isinstance(queries, (str, bytes)):
         raise TypeError(f"queries must be an iterable of str, not one {type(queries).__name__}")
     return [search_inputs(query, top_k, surface, min_score) for query in queries]
 
 
 def many_embed_inputs(texts: Sequence[str], kind: str) -> list[Tensors]:
-    """The inputs of each text."""
+    """The input tensors of each text."""
     if isinstance(texts, bytes):
         raise TypeError("text must be str or a sequence of str, not bytes")
     return [embed_inputs(text, kind) for text in texts]

@@ -41,7 +41,7 @@ environment, used where the option is not given:
   MALGIL_URL       --url
   MALGIL_TLS_CA    --tls-ca      MALGIL_TLS_CERT  --tls-cert
   MALGIL_TLS_KEY   --tls-key     MALGIL_TLS_NAME  --tls-name
-  MALGIL_KEY       the key itself, which is never on the command line: others can list that
+  MALGIL_KEY       the key itself; no option takes it, since other users can list command lines
 
 exit codes:
   0  done    1  server error, or the probe failed    2  wrong usage
@@ -53,13 +53,13 @@ _SEARCH_HELP = """\
 examples:
   malgil search "돈 보내기" --top-k 5           the five best, as a table
   malgil search "돈 보내기" --surface RECO      only services exposed on RECO
-  malgil search "ㅋㄷ" --min-score 0.8          only what is sure enough
-  malgil search "송ㄱ" --explain               with the cosine and the evidence of the letters
+  malgil search "ㅋㄷ" --min-score 0.8          only hits that score at least 0.8
+  malgil search "송ㄱ" --explain               with the dense and the lexical score of each hit
   malgil search "대출" --json                   {"generation": 7, "hits": [{"id": …, "name": …, …}, …]}
 """
 
 _PROBE_HELP = """\
-Asks a real search, because Triton goes on calling itself ready after a model's process has died.
+Runs a real search, because Triton still reports ready after a model's process has died.
 
 examples:
   HEALTHCHECK CMD malgil probe --timeout 2                      in a Dockerfile
@@ -68,9 +68,9 @@ examples:
 
 _SECURE = [
     ("tls-ca", "FILE", "certificates of the authorities to trust (PEM)"),
-    ("tls-cert", "FILE", "this client's own certificate (PEM)"),
+    ("tls-cert", "FILE", "the client's certificate (PEM)"),
     ("tls-key", "FILE", "its private key (PEM, not encrypted)"),
-    ("tls-name", "NAME", "name in the server's certificate, where --url has another"),
+    ("tls-name", "NAME", "name in the server's certificate, where --url has another one"),
 ]
 
 
@@ -82,11 +82,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             return int(arguments.run(client, arguments))
     except KeyboardInterrupt:
         return 130
-    except (MalgilError, ValueError) as error:  # a ValueError by itself is about an option
-        # One sentence: what follows the first line is a traceback of the server's.
+    except (MalgilError, ValueError) as error:  # a ValueError that is no MalgilError is about an option
+        # One sentence: after the first line the server sends its traceback.
         print(f"malgil: {str(error).splitlines()[0]}", file=sys.stderr)
         if arguments.run is _probe:
-            return 1  # unhealthy: Docker reserves the other codes
+            return 1  # Docker knows 0 and 1 only
         return next(code for kind, code in _EXIT_CODES.items() if isinstance(error, kind))
 
 
@@ -96,7 +96,7 @@ def _tls(arguments: argparse.Namespace) -> Tls | None:
 
 
 def _key(arguments: argparse.Namespace) -> str | None:
-    """What the file of --key-file holds, else MALGIL_KEY."""
+    """The key in the file of --key-file, else in MALGIL_KEY, else None."""
     if arguments.key_file is None:
         return os.environ.get("MALGIL_KEY") or None
     try:
@@ -131,12 +131,12 @@ def _probe(client: SearchClient, _: argparse.Namespace) -> int:
 
 
 def _json(result: SearchResult) -> str:
-    # A float32 holds seven digits; the rest of a float's would be noise.
+    # A float32 has seven digits; the further digits of a Python float would be noise.
     hits = [
         {
             name: round(value, 6) if isinstance(value, float) else value
             for name, value in dataclasses.asdict(hit).items()
-            if value is not None  # what was not asked for
+            if value is not None  # scores that were not requested
         }
         for hit in result
     ]
@@ -146,7 +146,7 @@ def _json(result: SearchResult) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "malgil",
-        description="Ask a Malgil server which service, menu or page a Korean sentence means.",
+        description="Search a Malgil server for the service, menu or page that a Korean sentence means.",
         epilog=_MAIN_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -160,11 +160,11 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--timeout", type=float, default=5.0, metavar="S", help="seconds, retries included (default: 5)"
     )
-    secure = common.add_argument_group("TLS and keys", "for a server that asks; also by environment: malgil --help")
+    secure = common.add_argument_group("TLS and keys", "if the server requires them; see malgil --help for variables")
     for option, metavar, text in _SECURE:
         value = os.environ.get(f"MALGIL_{option.replace('-', '_').upper()}") or None
         secure.add_argument(f"--{option}", default=value, metavar=metavar, help=text)
-    secure.add_argument("--key-file", metavar="FILE", help="file that holds the server's key")
+    secure.add_argument("--key-file", metavar="FILE", help="file that contains the server's key")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     search = commands.add_parser(
@@ -174,18 +174,18 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_SEARCH_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    search.add_argument("query", help="what is looked for, as people would say or type it")
-    search.add_argument("--top-k", type=int, metavar="K", help="most hits to print (default: 10)")
-    search.add_argument("--surface", help="only services exposed there, as RECO")
-    search.add_argument("--min-score", type=float, metavar="X", help="only hits that score at least X")
-    search.add_argument("--explain", action="store_true", help="print what each score is made of, too")
+    search.add_argument("query", help="the text to search for, as people say or type it")
+    search.add_argument("--top-k", type=int, metavar="K", help="maximum number of hits (default: 10)")
+    search.add_argument("--surface", help="only services exposed on this surface, such as RECO")
+    search.add_argument("--min-score", type=float, metavar="X", help="only hits with a score of at least X")
+    search.add_argument("--explain", action="store_true", help="also print the dense and the lexical score of each hit")
     search.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     search.set_defaults(run=_search)
 
     probe = commands.add_parser(
         "probe",
         parents=[common],
-        help="exit 0 if a real search is answered in time, else 1: for health checks",
+        help="health check: exit 0 if a real search is answered in time, else 1",
         description=_PROBE_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

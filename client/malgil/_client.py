@@ -34,24 +34,24 @@ Out = TypeVar("Out")
 
 
 class SearchClient(ClientBase):
-    """Asks a Malgil server and waits for the answer. Thread-safe; make one and keep it.
+    """Blocking client of a Malgil server. Thread-safe; make one and keep it.
 
     `url`: "HOST:PORT" or "grpc://HOST:PORT" for gRPC (Triton's port 8001), "http://HOST:PORT" for HTTP
-    (8000); "grpcs://" and "https://" for the same over TLS. `timeout`: seconds that a call may take, its retries
+    (8000); "grpcs://" and "https://" for the same over TLS. `timeout`: seconds that a call may take, retries
     included; each method can override it. `retries`: how often a call is repeated, with exponential back-off,
-    when the server's queue is full or no connection could be made. Nothing else is repeated: a request that was
-    sent may be what broke the server. `search_model`, `embed_model`: names of the models on the server. `tls`:
-    which servers to trust over TLS, and this client's own certificate. `key`: the server's key, where it asks
-    for one; without TLS whoever is on the way can read it.
+    when the server's queue is full or no connection could be made. No other failure is repeated: the request may
+    be what broke the server. `search_model`, `embed_model`: names of the models on the server. `tls`: the
+    authorities to trust and the client's certificate. `key`: the server's key, where it requires one; without TLS
+    it travels unencrypted.
 
-    Over HTTP the deadline is kept by each phase of an attempt (connecting, sending, waiting), so that a server
-    slow in several can overrun it; over gRPC, and in AsyncSearchClient, it is exact.
+    Over HTTP each phase of an attempt (connect, send, wait) may take what is left of `timeout`, so a call that is
+    slow in several phases can take longer; over gRPC, and in AsyncSearchClient, the limit is exact.
 
-    Where the caller has an active OpenTelemetry span, its trace context goes along with each request.
+    Each request carries the trace context of the caller's active OpenTelemetry span, if there is one.
 
     Connects on first use. Raises ValueError for a malformed `url`, `timeout`, `retries` or `key`, and for
-    certificates that cannot be read. Every method that
-    asks the server raises MalgilError (malgil._errors has the tree), or RuntimeError on a closed client.
+    certificates that cannot be read. Every method that sends a request raises MalgilError (malgil._errors has the
+    tree), or RuntimeError on a closed client.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class SearchClient(ClientBase):
         self.close()
 
     def close(self) -> None:
-        """Drop the connections; calls after this raise RuntimeError. May be called twice."""
+        """Close the connections. Later calls raise RuntimeError; closing twice is allowed."""
         if not self._closed:
             self._closed = True
             self._transport.close()
@@ -92,14 +92,14 @@ class SearchClient(ClientBase):
         explain: bool = False,
         timeout: float | None = None,
     ) -> SearchResult:
-        """The services that `query` may mean, best first.
+        """The services that best match `query`, best first.
 
-        `top_k`: most hits to return, 1…1000; None leaves it to the server (10). `surface`: only services
-        shown there, such as "RECO". `min_score`: only hits that score at least this, on the scale of the
-        server's encoder. `explain`: hits also say what their scores are made of. `timeout`: seconds, instead
-        of the client's.
+        `top_k`: maximum number of hits, 1…1000; None takes the server's default (10). `surface`: only services
+        exposed on that surface, such as "RECO". `min_score`: only hits with at least this score, on the scale of
+        the server's encoder. `explain`: fill in `dense` and `lexical` of each hit. `timeout`: seconds, instead of
+        the client's.
 
-        Values are judged by the server (BadRequest); wrong types raise TypeError here.
+        The server checks values (BadRequest); a wrong type raises TypeError before anything is sent.
         """
         return self._search(search_inputs(query, top_k, surface, min_score), timeout, explain)
 
@@ -114,11 +114,11 @@ class SearchClient(ClientBase):
         timeout: float | None = None,
         concurrency: int = 32,
     ) -> list[SearchResult]:
-        """`search` for each query, `concurrency` at a time; results in the order of the queries.
+        """`search` for each query, at most `concurrency` at a time; results in the order of the queries.
 
-        The server makes batches of what arrives together. `timeout` (seconds) holds for each query by itself,
-        from when it is sent. The first error is raised once the queries under way have ended; those not yet
-        begun are not sent.
+        The server batches requests that arrive together. `timeout` (seconds) applies to each query separately,
+        from when it is sent. After an error no further query is sent; it is raised once those under way have
+        finished.
         """
         inputs = many_search_inputs(queries, top_k, surface, min_score)
         return _map(lambda each: self._search(each, timeout, explain), inputs, concurrency)
@@ -128,8 +128,7 @@ class SearchClient(ClientBase):
     ) -> NDArray[np.float32]:
         """Unit vectors: float32 [D] for one text, [N, D] for a sequence of N ([0, 0] for none).
 
-        `kind`: which of the encoder's prompts to put before the text. `timeout`: seconds for each text.
-        Errors as in `search_many`.
+        `kind`: the encoder's prompt to prepend. `timeout`: seconds for each text. Errors as in `search_many`.
         """
         if isinstance(text, str):
             return self._embed(embed_inputs(text, kind), timeout)
@@ -137,10 +136,10 @@ class SearchClient(ClientBase):
         return np.stack(rows) if rows else np.empty((0, 0), np.float32)
 
     def ready(self, *, timeout: float | None = None) -> bool:
-        """Whether a real search is answered in time (`timeout`: seconds); no failure of the server raises.
+        """Whether a real search is answered in time (`timeout`: seconds). Never raises MalgilError.
 
-        Not the server's own readiness flag: Triton goes on saying ready after a model's process has died.
-        An overloaded server is not ready either.
+        Triton's readiness endpoint does not tell: it still reports ready after a model's process has died. An
+        overloaded server counts as not ready.
         """
         try:
             self.generation(timeout=timeout)
@@ -149,7 +148,7 @@ class SearchClient(ClientBase):
         return True
 
     def generation(self, *, timeout: float | None = None) -> int:
-        """Number of the index generation that serves now, learnt by a real search. `timeout`: seconds."""
+        """Number of the index generation that serves now, from a real search. `timeout`: seconds."""
         return self._search(PROBE, timeout).generation
 
     def _search(self, inputs: Tensors, timeout: float | None, explain: bool = False) -> SearchResult:
@@ -174,17 +173,17 @@ class SearchClient(ClientBase):
 
 
 def _map(call: Callable[[In], Out], items: Sequence[In], concurrency: int) -> list[Out]:
-    """[call(item) for item in items], by threads; on an error those not yet begun never begin."""
+    """`[call(item) for item in items]` in `concurrency` threads; after an error no further call starts."""
     check_count("concurrency", concurrency, 1)
     if not items:
         return []
     with ThreadPoolExecutor(min(concurrency, len(items)), "malgil") as pool:
-        # Each in a copy of the caller's context, which tells of its trace.
+        # Each in a copy of the caller's context, which has its trace.
         futures = [pool.submit(contextvars.copy_context().run, call, item) for item in items]
         try:
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             for future in done:
-                future.result()  # raises what ended the wait early
+                future.result()  # raises the first error
             return [future.result() for future in futures]
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Tensors over gRPC, by tritonclient."""
+"""Inference requests over gRPC, sent by tritonclient."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from malgil._tensors import Tensors
 
 _CHANNEL_ARGS = [
     ("grpc.max_receive_message_length", -1),
-    # A name of several addresses, such as a headless service of Kubernetes: requests go to each in turn. Without this,
-    # one connection would take them all to one replica.
+    # Where a name has several addresses, such as a headless Service of Kubernetes, requests go to each in turn.
+    # By default gRPC would send all of them over one connection to one replica.
     ("grpc.lb_policy_name", "round_robin"),
-    # gRPC's own pauses between connection attempts grow to two minutes, in which every call fails at once:
-    # a restarted server would be down for its clients long after it is up.
+    # By default gRPC's pauses between connection attempts grow to two minutes, in which every call fails at once:
+    # clients would see a restarted server as down long after it is up.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
 
-# gRPC's words for a connection that was never made, so that the request cannot have been sent.
+# How gRPC's messages begin where no connection was made, so that the request cannot have been sent.
 _NEVER_SENT = (
     "failed to connect",
     "errors resolving",
@@ -37,25 +37,26 @@ _NEVER_SENT = (
     "connections to all backends",
 )
 
-# gRPC's words for a handshake that failed, and ours. A server that misses a client's certificate just hangs up.
+# Parts of gRPC's messages for a failed handshake, and the reason to report. A server that requires a client
+# certificate closes the connection without a reason.
 _TLS_FAILURES = {
     "Hostname Verification": "the server's certificate is for another name",
     "WRONG_VERSION_NUMBER": "the server does not speak TLS",
-    "Socket closed": "the server hung up; does it ask for a client certificate that it trusts?",
+    "Socket closed": "the server closed the connection; does it require a client certificate?",
     "handshake failed": "the handshake failed",
 }
-_VERDICT = re.compile(r"CERTIFICATE_VERIFY_FAILED: ([^:;\]]+)")
+_BAD_CERTIFICATE = re.compile(r"CERTIFICATE_VERIFY_FAILED: ([^:;\]]+)")
 
 
-# Triton 2.51 may crash when a call to an ensemble is cancelled or runs into its deadline just as it is answered (its
-# issues 7368 and 8034; 6 crashes in 41,000 such calls here). So a call that nobody waits for any longer is left to end
-# by itself for so many seconds.
+# Triton 2.51 may crash when a call to an ensemble is cancelled, or reaches its gRPC deadline, just as it is answered
+# (Triton's issues 7368 and 8034; 6 crashes in 41,000 such calls). So a call whose caller has given up is not
+# cancelled: its gRPC deadline comes this many seconds after the caller's.
 GRACE = 10.0
-LINGER = 1.0  # the same when a client is closed
+LINGER = 1.0  # seconds that close() waits for such calls
 
 
 class GrpcTransport:
-    """tritonclient's blocking client; its `infer` is thread-safe and shares one connection."""
+    """Blocking transport over one gRPC channel; `infer` is thread-safe."""
 
     def __init__(self, target: str, tls: Tls | None, key: str | None) -> None:
         self._target = target
@@ -65,10 +66,10 @@ class GrpcTransport:
         self._underway: set[Future[InferResult]] = set()
 
     def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
-        """See Transport.infer."""
+        """The requested outputs of `model`; raises MalgilError. A call that runs out of time is not cancelled."""
         answer: Future[InferResult] = Future()
 
-        def ended(result: InferResult | None, error: InferenceServerException | None) -> None:  # tritonclient's names
+        def finish(result: InferResult | None, error: InferenceServerException | None) -> None:  # called by keyword
             if error:
                 answer.set_exception(error)
             else:
@@ -78,8 +79,8 @@ class GrpcTransport:
             self._client.async_infer(
                 model,
                 _infer_inputs(inputs),
-                callback=ended,
-                outputs=_asked(outputs),
+                callback=finish,
+                outputs=_requested_outputs(outputs),
                 headers=self._headers | trace_headers(),
                 **_times(deadline),
             )
@@ -93,39 +94,38 @@ class GrpcTransport:
             answer.add_done_callback(self._underway.discard)
 
     def close(self) -> None:
-        """See Transport.close. Calls that were given up have LINGER seconds to end."""
+        """Close the channel, after at most LINGER seconds in which calls under way may finish."""
         wait(tuple(self._underway), LINGER)
         self._client.close()
 
 
 class AsyncGrpcTransport:
-    """tritonclient's asyncio client. Cancelling the task that awaits `infer` leaves the call to end by itself."""
+    """Asyncio transport over one gRPC channel. Cancelling `infer` returns at once but does not cancel the request."""
 
     def __init__(self, target: str, tls: Tls | None, key: str | None) -> None:
         self._target = target
         self._tls = tls
         self._headers = _key_header(key)
         self._settings = _channel(tls)
-        # Made on first use: gRPC ties a channel to the event loop that runs when it is made, and the client
-        # may well be made before any loop runs.
+        # Made on first use: gRPC ties a channel to the running event loop, and a client may be made before one runs.
         self._client: Any = None
         self._underway: set[asyncio.Task[InferResult]] = set()
 
     async def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
-        """See Transport.infer."""
+        """The requested outputs of `model`; raises MalgilError. A call that runs out of time is not cancelled."""
         if self._client is None:
             self._client = AsyncInferenceServerClient(self._target, **self._settings)
         call = asyncio.ensure_future(
             self._client.infer(
                 model,
                 _infer_inputs(inputs),
-                outputs=_asked(outputs),
+                outputs=_requested_outputs(outputs),
                 headers=self._headers | trace_headers(),
                 **_times(deadline),
             )
         )
         self._underway.add(call)
-        call.add_done_callback(self._ended)
+        call.add_done_callback(self._forget)
         await asyncio.wait({call}, timeout=deadline.left())  # unlike wait_for, cancels nothing
         if not call.done():
             raise deadline.exceeded()
@@ -135,20 +135,23 @@ class AsyncGrpcTransport:
             raise _translate(error, self._target, self._tls is not None, deadline) from None
 
     async def close(self) -> None:
-        """See AsyncTransport.close. Calls that were given up have LINGER seconds to end."""
+        """Close the channel, after at most LINGER seconds in which calls under way may finish."""
         if self._underway:
             await asyncio.wait(set(self._underway), timeout=LINGER)
         if self._client is not None:
             await self._client.close()
 
-    def _ended(self, call: asyncio.Task[InferResult]) -> None:
+    def _forget(self, call: asyncio.Task[InferResult]) -> None:
         self._underway.discard(call)
         if not call.cancelled():
-            call.exception()  # nobody may be left to look, which asyncio would complain of
+            call.exception()  # asyncio warns of exceptions that were never retrieved
 
 
 def _times(deadline: Deadline) -> dict[str, Any]:
-    """The deadline for the connection in seconds, and for the server in microseconds: it refuses what would be late."""
+    """tritonclient's time limits: gRPC's deadline in seconds, GRACE included, and Triton's `timeout` in microseconds.
+
+    The server refuses a request that it cannot answer within `timeout`.
+    """
     left = deadline.left()
     return {"client_timeout": left + GRACE, "timeout": int(left * 1e6)}
 
@@ -158,10 +161,10 @@ def _key_header(key: str | None) -> dict[str, str]:
 
 
 def _channel(tls: Tls | None) -> dict[str, Any]:
-    """tritonclient's arguments. Raises ValueError for certificates that cannot be read."""
+    """tritonclient's arguments for a channel, with TLS or without. Raises ValueError for unreadable certificates."""
     if tls is None:
         return {"channel_args": _CHANNEL_ARGS}
-    ssl_context(tls)  # gRPC itself says nothing of a bad file until it fails to connect
+    ssl_context(tls)  # checks the files; gRPC would report a bad one as a failed connection
     name = [("grpc.ssl_target_name_override", tls.server_name)] if tls.server_name else []
     return {
         "ssl": True,
@@ -179,7 +182,7 @@ def _infer_inputs(inputs: Tensors) -> list[InferInput]:
     ]
 
 
-def _asked(outputs: Sequence[str]) -> list[InferRequestedOutput]:
+def _requested_outputs(outputs: Sequence[str]) -> list[InferRequestedOutput]:
     return [InferRequestedOutput(name) for name in outputs]
 
 
@@ -193,12 +196,12 @@ def _translate(error: InferenceServerException, target: str, secure: bool, deadl
     if code == "DEADLINE_EXCEEDED":
         return deadline.exceeded()
     if code == "UNAVAILABLE" and message.startswith(_NEVER_SENT):
-        if verdict := _VERDICT.search(message):
-            return no_tls(target, verdict[1].strip())
-        for sign, reason in _TLS_FAILURES.items() if secure else ():
-            if sign in message:
-                return no_tls(target, reason)
-        if "Socket closed" in message:  # also how a server says no to a client that does not speak TLS
-            message = "the server hung up; does it speak TLS (grpcs://)?"
+        if reason := _BAD_CERTIFICATE.search(message):
+            return no_tls(target, reason[1].strip())
+        for part, cause in _TLS_FAILURES.items() if secure else ():
+            if part in message:
+                return no_tls(target, cause)
+        if "Socket closed" in message:  # also what a TLS server does to a client without TLS
+            message = "the server closed the connection; does it require TLS (grpcs://)?"
         return unreachable(target, message)
     return from_status(code, message)

@@ -1,8 +1,8 @@
-"""Tensors over HTTP, by httpx: the KServe v2 protocol with Triton's binary tensor data extension.
+"""Inference requests over HTTP, sent by httpx: the KServe v2 protocol with Triton's binary tensor data extension.
 
 The body is a JSON header and then the tensors as bytes, little-endian, end to end; the header
-`Inference-Header-Content-Length` says where the JSON ends. Plain JSON would be lossy here: padding scores are
--Infinity, which JSON has no word for, and FP32 would go through decimal text.
+`Inference-Header-Content-Length` gives the length of the JSON. Plain JSON would not do: padding scores are
+-Infinity, which JSON cannot hold, and FP32 would be converted to decimal text and back.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ from malgil._tensors import Tensors
 
 _HEADER_LENGTH = "Inference-Header-Content-Length"
 
-# Answers are a few kilobytes, and Triton gzips whatever it may: not worth the server's time.
+# Without "identity" Triton would compress answers, which are a few kilobytes: not worth the server's time.
 _HEADERS = {"Content-Type": "application/octet-stream", "Accept-Encoding": "identity"}
 
-# How many requests run at once is the caller's choice (`concurrency`): no second limit here.
+# The caller limits the requests that run at once (`concurrency`); httpx must not limit them again.
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=256)
 
-# 429, 502 and 504 come from proxies on the way; Triton uses the others.
+# 429, 502 and 504 come from proxies in between, the others from Triton.
 _CODES = {400: "INVALID_ARGUMENT", 413: "INVALID_ARGUMENT", 404: "NOT_FOUND", 502: "UNAVAILABLE", 503: "UNAVAILABLE"}
 _CODES |= {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 429: "RESOURCE_EXHAUSTED", 504: "DEADLINE_EXCEEDED"}
-# nginx's own: a client certificate that is not trusted, one that is missing, plain HTTP where TLS is spoken.
+# nginx: a client certificate that is not trusted, one that is missing, plain HTTP on a TLS port.
 _CODES |= {495: "UNAVAILABLE", 496: "UNAVAILABLE", 497: "UNAVAILABLE"}
 
-# As Python says it: "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: … (_ssl.c:1006)".
+# Python's message: "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: … (_ssl.c:1006)".
 _TLS_FAILURE = re.compile(r"\[SSL[^\]]*\] (.*?)(?: \(_ssl\.c:\d+\))?$")
 
-# What a call may raise; Python's own where the server refuses our certificate after the handshake.
+# What a call may raise; ssl.SSLError where the server refuses the client's certificate after the handshake.
 _BROKEN = (httpx.TransportError, httpx.DecodingError, ssl.SSLError)
 
 
 class HttpTransport:
-    """httpx's blocking client, which is thread-safe.
+    """Blocking transport over httpx; `infer` is thread-safe.
 
-    httpx knows time limits for each phase of a call, not for the whole: connecting, sending and waiting each
-    get what is left of the deadline when the attempt starts, so that a call slow in all of them overruns it.
+    httpx limits the time of each phase of a call, not of the whole: connecting, sending and waiting may each take
+    what is left of the deadline when the attempt starts, so a call that is slow in all of them takes longer.
     """
 
     def __init__(self, url: str, tls: Tls | None, key: str | None) -> None:
@@ -62,7 +62,7 @@ class HttpTransport:
         self._client = httpx.Client(limits=_LIMITS, headers=_headers(key), verify=_verify(tls))
 
     def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
-        """See Transport.infer."""
+        """The requested outputs of `model`; raises MalgilError."""
         body, headers = encode(inputs, outputs, deadline.left())
         try:
             response = self._client.post(
@@ -77,12 +77,12 @@ class HttpTransport:
         return _read(response)
 
     def close(self) -> None:
-        """See Transport.close."""
+        """Close the connections."""
         self._client.close()
 
 
 class AsyncHttpTransport:
-    """httpx's asyncio client; here the deadline bounds the whole call."""
+    """Asyncio transport over httpx; the deadline bounds the whole call."""
 
     def __init__(self, url: str, tls: Tls | None, key: str | None) -> None:
         self._url = url
@@ -90,7 +90,7 @@ class AsyncHttpTransport:
         self._client = httpx.AsyncClient(limits=_LIMITS, headers=_headers(key), verify=_verify(tls), timeout=None)
 
     async def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
-        """See Transport.infer."""
+        """The requested outputs of `model`; raises MalgilError."""
         body, headers = encode(inputs, outputs, deadline.left())
         call = self._client.post(
             _address(self._url, model), content=body, headers=headers | trace_headers(), extensions=self._extensions
@@ -102,7 +102,7 @@ class AsyncHttpTransport:
         return _read(response)
 
     async def close(self) -> None:
-        """See Transport.close."""
+        """Close the connections."""
         await self._client.aclose()
 
 
@@ -115,12 +115,12 @@ def _verify(tls: Tls | None) -> ssl.SSLContext | bool:
 
 
 def _extensions(tls: Tls | None) -> dict[str, Any]:
-    """httpx's: what the server is called in the handshake, and so in its certificate."""
+    """httpx's request extensions: the server name for the handshake, which its certificate must have."""
     return {"sni_hostname": tls.server_name} if tls and tls.server_name else {}
 
 
 def encode(inputs: Tensors, outputs: Sequence[str], timeout: float) -> tuple[bytes, dict[str, str]]:
-    """The body of an inference request and the headers it needs; it is of no use after `timeout` seconds."""
+    """The body and headers of an inference request, which the server may refuse if it takes longer than `timeout` s."""
     described, blobs = [], []
     for name, array in inputs.items():
         kind = np_to_triton_dtype(array.dtype)
@@ -129,13 +129,13 @@ def encode(inputs: Tensors, outputs: Sequence[str], timeout: float) -> tuple[byt
         described.append({"name": name, "datatype": kind, "shape": list(array.shape), "parameters": size})
         blobs.append(blob)
     asked = [{"name": name, "parameters": {"binary_data": True}} for name in outputs]
-    parameters = {"timeout": int(timeout * 1e6)}  # microseconds: the server refuses what it cannot answer in time
+    parameters = {"timeout": int(timeout * 1e6)}  # Triton's unit is the microsecond
     header = json.dumps({"parameters": parameters, "inputs": described, "outputs": asked}).encode()
     return b"".join([header, *blobs]), {_HEADER_LENGTH: str(len(header))}
 
 
 def decode(body: bytes, header_length: int) -> Tensors:
-    """The tensors in the body of an answer. Raises ServerError where it is not what the extension says."""
+    """The tensors in the body of an answer. Raises ServerError where it is not binary tensor data."""
     tensors, offset = {}, header_length
     try:
         for output in json.loads(body[:header_length])["outputs"]:
@@ -152,8 +152,9 @@ def decode(body: bytes, header_length: int) -> Tensors:
 
 
 async def _within(deadline: Deadline, call: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
-    """What the call returns, if in time. Not asyncio.wait_for: before Python 3.12 a cancellation is lost there
-    when it comes together with the result, and whoever cancelled finds the task still at work.
+    """The response of `call`, or DeadlineExceeded.
+
+    asyncio.wait_for would not do: before Python 3.12 it loses a cancellation that comes together with the result.
     """
     task = asyncio.ensure_future(call)
     try:
@@ -163,7 +164,7 @@ async def _within(deadline: Deadline, call: Coroutine[Any, Any, httpx.Response])
     finally:
         if not task.done():
             task.cancel()
-    await asyncio.wait({task})  # it gives its connection back
+    await asyncio.wait({task})  # until it has given its connection back
     raise deadline.exceeded()
 
 
@@ -178,7 +179,7 @@ def _read(response: httpx.Response) -> Tensors:
 
 
 def _sentence(response: httpx.Response) -> str:
-    """Triton's {"error": "…"}, or for a proxy's page the bare status: nobody wants its HTML."""
+    """The message in Triton's {"error": "…"}; for anything else, such as a proxy's HTML page, the HTTP status."""
     try:
         answer: Any = response.json()
         return str(answer["error"])
@@ -190,12 +191,12 @@ def _translate(error: Exception, url: str, deadline: Deadline) -> MalgilError:
     if isinstance(error, httpx.TimeoutException):
         return deadline.exceeded()
     cause: BaseException | None = error
-    while cause:  # the layers of the asyncio client leave the reason to the innermost
-        if verdict := _TLS_FAILURE.search(str(cause)):
-            return no_tls(url, verdict[1].removeprefix("certificate verify failed: "))
+    while cause:  # only the innermost exception of the asyncio client has the reason
+        if failure := _TLS_FAILURE.search(str(cause)):
+            return no_tls(url, failure[1].removeprefix("certificate verify failed: "))
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ConnectError):
         return unreachable(url, str(error).split("] ", 1)[-1])  # without "[Errno 111] "
-    # A server that misses our certificate may hang up before its alert is read.
-    hint = "; over TLS: does it ask for a client certificate that it trusts?" if url.startswith("https:") else ""
+    # A server that requires a client certificate may close the connection before its TLS alert is read.
+    hint = "; over TLS: does it require a client certificate?" if url.startswith("https:") else ""
     return Unavailable(f"the connection to {url} broke: {str(error) or type(error).__name__}{hint}")

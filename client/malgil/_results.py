@@ -1,4 +1,4 @@
-"""What a search answers."""
+"""The result of a search: hits, and the index generation that they come from."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import overload
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One service, page or menu that the query may have meant."""
+    """One service, page or menu that matches the query."""
 
     id: int
-    """Its id in the catalogue."""
+    """The service's id in the catalog."""
     name: str
     path: str
-    """Where it lives, as the catalogue writes it: "홈 > 송금 > 계좌 송금"."""
+    """The service's place in the app, as in the catalog: "홈 > 송금 > 계좌 송금"."""
     score: float
-    """Higher is surer. The scale belongs to the server's encoder: do not compare across encoders."""
+    """1 - (1 - dense) * (1 - lexical): higher is better. Not comparable between encoders."""
     phrase: str
-    """The catalogue's phrase that matched best."""
+    """The service's phrase that matched best."""
     dense: float | None = None
-    """Explained searches: cosine with the nearest phrase. Letters then close a share of what is missing to 1."""
+    """Cosine similarity of the query with the service's nearest phrase. None unless `explain=True`."""
     lexical: float | None = None
-    """Explained searches: that share, the evidence of the letters: score = 1 - (1 - dense) * (1 - lexical)."""
+    """Lexical score of the service, 0 to 1, from keystrokes and shared words. None unless `explain=True`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult(Sequence[Hit]):
-    """The hits of one query, best first: a read-only sequence that also says which index answered."""
+    """The hits of one query, best first: a read-only sequence with the number of the index generation."""
 
     hits: tuple[Hit, ...]
     generation: int
-    """Number of the index generation; all hits come from this one."""
+    """Number of the index generation that all hits come from."""
 
     def __len__(self) -> int:
         return len(self.hits)

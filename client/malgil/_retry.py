@@ -1,4 +1,4 @@
-"""How long a call may take, and when it is worth another try."""
+"""Deadlines, and the policy of retries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from malgil._errors import DeadlineExceeded, MalgilError
 
 
 class Deadline:
-    """The moment at which a call, its retries and its pauses included, gives up. `timeout` in seconds."""
+    """The time limit of a call, retries and pauses included: `timeout` seconds from when this is made."""
 
     __slots__ = ("_end", "timeout")
 
@@ -20,26 +20,30 @@ class Deadline:
         self._end = time.monotonic() + self.timeout
 
     def left(self) -> float:
-        """Seconds left; never below a millisecond, as protocols read 0 and less in ways of their own."""
+        """Seconds left, at least 0.001: gRPC and httpx treat 0 and negative limits in special ways."""
         return max(self._end - time.monotonic(), 0.001)
 
     def exceeded(self) -> DeadlineExceeded:
-        """The exception to raise when time is up."""
+        """The exception to raise when no time is left."""
         return DeadlineExceeded(f"no answer within {self.timeout:g} s")
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Exponential back-off with full jitter: clients that failed together do not come back together."""
+    """Exponential back-off with full jitter, so that clients that failed together do not retry together.
+
+    `first` and `longest`: upper bounds of the first and of any pause, in seconds.
+    """
 
     retries: int
     first: float = 0.1
     longest: float = 2.0
 
     def pause(self, attempt: int, error: MalgilError, left: float) -> float | None:
-        """Seconds to wait before trying again after the 0-based `attempt`, or None: raise the error now.
+        """Seconds to wait after the failed 0-based `attempt` before the next, or None where there is none.
 
-        With too little time left the error is raised as it is: it says more than a deadline would.
+        None where `error` is not retryable, all retries are used, or the pause would exceed the `left` seconds: then
+        raise `error` itself, which tells more than DeadlineExceeded would.
         """
         if not error.retryable or attempt >= self.retries:
             return None
@@ -48,7 +52,7 @@ class Backoff:
 
 
 def check_timeout(timeout: float) -> float:
-    """The timeout as seconds; TypeError or ValueError where it is none. There is always a deadline."""
+    """The given timeout in seconds; TypeError or ValueError unless it is a positive, finite number."""
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"timeout must be float (seconds), not {type(timeout).__name__}")
     if not (timeout > 0 and math.isfinite(timeout)):
@@ -56,10 +60,10 @@ def check_timeout(timeout: float) -> float:
     return float(timeout)
 
 
-def check_count(field: str, value: int, least: int) -> int:
-    """The number of retries, of concurrent requests, …; TypeError or ValueError where it is none."""
+def check_count(field: str, value: int, minimum: int) -> int:
+    """The given count, such as of retries; TypeError unless it is an int, ValueError where it is below `minimum`."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{field} must be int, not {type(value).__name__}")
-    if value < least:
-        raise ValueError(f"{field}: {value} is below {least}")
+    if value < minimum:
+        raise ValueError(f"{field}: {value} is below {minimum}")
     return value

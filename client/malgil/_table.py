@@ -1,4 +1,4 @@
-"""Hits as a table for a terminal, where a syllable of Hangul is two columns wide."""
+"""Table of hits for a terminal, in which a Hangul syllable is two columns wide."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EXPLAINED = ("dense", "lexical")  # after the score
 
 
 def table(result: SearchResult) -> str:
-    """The hits, a line each under a head line, in aligned columns."""
+    """A header line and one line for each hit, in aligned columns."""
     explained = any(hit.dense is not None for hit in result)
     rows: list[Sequence[str]] = [(*_HEAD[:2], *(_EXPLAINED if explained else ()), *_HEAD[2:])]
     for rank, hit in enumerate(result, 1):
@@ -27,19 +27,19 @@ def table(result: SearchResult) -> str:
 
 
 def width(text: str) -> int:
-    """Columns that the text takes in a terminal."""
+    """Width of the text in terminal columns."""
     return sum(map(_columns, text))
 
 
 def _columns(char: str) -> int:
     if unicodedata.east_asian_width(char) in "WF":
         return 2
-    # Combining marks, zero-width characters, and the vowels and finals of decomposed Hangul take no room.
+    # Combining marks, zero-width characters, and the vowels and finals of decomposed Hangul have no width.
     if unicodedata.category(char) in {"Mn", "Me", "Cf"} or "\u1160" <= char <= "\u11ff":
         return 0
     return 1
 
 
 def _clean(text: str) -> str:
-    """Without control characters: a line break would break the table, an escape code the terminal."""
+    """The text with spaces for control characters: line breaks would break the table, escape codes the terminal."""
     return "".join(char if char.isprintable() else " " for char in text)

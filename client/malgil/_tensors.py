@@ -1,8 +1,7 @@
-"""Arguments to tensors and tensors to results: pure, and the same for every protocol.
+"""Conversion of arguments to input tensors and of output tensors to results, the same for both protocols.
 
-Tensors are a dict of name to array, each with a leading batch dimension of 1: the server does the batching,
-and a client that did would only make its fast queries wait for its slow ones. BYTES are arrays of bytes
-objects.
+Tensors are a dict of name to array, each with a leading batch dimension of 1: the server batches, and a client that
+did would only make its fast queries wait for its slow ones. BYTES tensors are arrays of bytes objects.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ from malgil._results import Hit, SearchResult
 
 Tensors: TypeAlias = dict[str, NDArray[Any]]
 
-# Outputs are named in each request: what nobody asked for is not sent.
+# Each request names its outputs; Triton sends no others.
 SEARCH_OUTPUTS = ("id", "name", "path", "score", "phrase", "generation")
 EXPLAINED_OUTPUTS = (*SEARCH_OUTPUTS, "dense", "lexical")
 EMBED_OUTPUTS = ("embedding",)
 
 
 def search_inputs(query: str, top_k: int | None, surface: str | None, min_score: float | None) -> Tensors:
-    """The inputs of one search; what is None is left out, so that the server's own default holds.
+    """The input tensors of one search; options that are None are left out, and the server's defaults apply.
 
-    Raises TypeError for a wrong type; BadRequest where a value cannot be written as its tensor at all.
+    Raises TypeError for a wrong type, BadRequest for a value that its tensor cannot hold.
     """
     tensors: Tensors = {"query": _text("query", query)}
     if top_k is not None:
@@ -41,14 +40,14 @@ def search_inputs(query: str, top_k: int | None, surface: str | None, min_score:
 
 
 def embed_inputs(text: str, kind: str) -> Tensors:
-    """The inputs of one embedding. The server's default kind, query, is not sent."""
+    """The input tensors of one embedding. "query", the server's default kind, is not sent."""
     tensors = {"text": _text("text", text)}
     kind_tensor = _text("kind", kind)
     return tensors if kind == "query" else tensors | {"kind": kind_tensor}
 
 
 def read_search(outputs: Tensors) -> SearchResult:
-    """The result in a search's outputs, without the padding columns (id -1)."""
+    """The result in the output tensors of a search, without the padding columns (id -1)."""
     columns = [_row(outputs, name) for name in ("id", "name", "path", "score", "phrase")]
     parts = [map(float, _row(outputs, part)) if part in outputs else repeat(None) for part in ("dense", "lexical")]
     hits = tuple(
@@ -60,8 +59,8 @@ def read_search(outputs: Tensors) -> SearchResult:
 
 
 def read_embedding(outputs: Tensors) -> NDArray[np.float32]:
-    """The vector, float32 [D], in an embedding's outputs."""
-    return _row(outputs, "embedding").astype(np.float32)  # a copy: what came off the wire is read-only
+    """The vector, float32 [D], in the output tensors of an embedding."""
+    return _row(outputs, "embedding").astype(np.float32)  # a copy: the received array is read-only
 
 
 def _row(outputs: Tensors, name: str) -> NDArray[Any]:
@@ -95,5 +94,5 @@ def _int32(field: str, value: int) -> NDArray[np.int32]:
 def _float32(field: str, value: float) -> NDArray[np.float32]:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise TypeError(f"{field} must be float, not {type(value).__name__}")
-    with np.errstate(over="ignore"):  # beyond float32 is infinity, which the server will judge
+    with np.errstate(over="ignore"):  # too large becomes infinity, which the server refuses
         return np.array([[value]]).astype(np.float32)

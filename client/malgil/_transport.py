@@ -1,4 +1,4 @@
-"""Which protocol a URL asks for. A transport only moves tensors; it knows no retries and no search."""
+"""The transports, and the choice of one by URL. A transport sends and receives tensors; it does not retry."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from malgil._tensors import Tensors
 
 
 class Transport(Protocol):
-    """One inference at a time, from any number of threads."""
+    """Blocking transport of one protocol, for any number of threads."""
 
     def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
-        """These of the model's outputs; raises MalgilError."""
+        """The requested outputs of `model`; raises MalgilError."""
         ...
 
     def close(self) -> None:
-        """Drop the connections."""
+        """Close the connections."""
         ...
 
 
 class AsyncTransport(Protocol):
-    """The same within one event loop."""
+    """Asyncio transport of one protocol, for one event loop."""
 
     async def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
-        """These of the model's outputs; raises MalgilError."""
+        """The requested outputs of `model`; raises MalgilError."""
         ...
 
     async def close(self) -> None:
-        """Drop the connections."""
+        """Close the connections."""
         ...
 
 
-# The imports are inside: a health probe of one protocol need not load the library of the other.
+# Imports inside the functions: a health probe over one protocol need not load the library of the other.
 
 
 def connect(url: str, tls: Tls | None, key: str | None) -> Transport:
-    """The blocking transport for the URL; connects on first use. Raises ValueError for settings of no use."""
+    """The blocking transport for the URL; connects on first use. Raises ValueError for bad settings."""
     protocol, target, secure = split_url(url)
     trusted, key = _check_secure(url, secure, tls), check_key(key)
     if protocol == "grpc":
@@ -52,7 +52,7 @@ def connect(url: str, tls: Tls | None, key: str | None) -> Transport:
 
 
 def connect_async(url: str, tls: Tls | None, key: str | None) -> AsyncTransport:
-    """The asyncio transport for the URL; connects on first use. Raises ValueError for settings of no use."""
+    """The asyncio transport for the URL; connects on first use. Raises ValueError for bad settings."""
     protocol, target, secure = split_url(url)
     trusted, key = _check_secure(url, secure, tls), check_key(key)
     if protocol == "grpc":
@@ -65,8 +65,9 @@ def connect_async(url: str, tls: Tls | None, key: str | None) -> AsyncTransport:
 
 
 def split_url(url: str) -> tuple[Literal["grpc", "http"], str, bool]:
-    """The protocol, what its library takes as address (HOST:PORT for gRPC, the URL itself for HTTP), and whether
-    it is to be over TLS.
+    """The protocol of the URL, the address for its library, and whether it uses TLS.
+
+    The address is HOST:PORT for gRPC and the URL for HTTP. Raises ValueError for any other URL.
     """
     if not isinstance(url, str):
         raise TypeError(f"url must be str, not {type(url).__name__}")
@@ -84,7 +85,7 @@ def split_url(url: str) -> tuple[Literal["grpc", "http"], str, bool]:
 
 
 def _check_secure(url: str, secure: bool, tls: Tls | None) -> Tls | None:
-    """The settings of TLS, or None for a connection without."""
+    """The TLS settings, or None for a connection without TLS."""
     if tls is not None and not secure:
-        raise ValueError(f"url: {url!r} is without TLS, for which tls is given: write grpcs:// or https://")
+        raise ValueError(f"tls: given, but url {url!r} is without TLS: write grpcs:// or https://")
     return check_tls(tls) if secure else None

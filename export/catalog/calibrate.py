@@ -1,7 +1,7 @@
-"""`python -m export calibrate`: which default threshold, from queries that should find something and some not.
+"""Proposing a default threshold, from labelled queries that should find something and some that should find nothing.
 
-Thresholds belong to an encoder and a catalogue. Proposed is the highest one that costs at most a given share of recall
-on one half of the queries; what it does is reported on the other half.
+Thresholds belong to an encoder and a catalog. The highest one is proposed that costs at most a given share of recall on
+one half of the queries; what it does is reported on the other half.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import Floats, QueryOptions
 
 from export.catalog.labelled import Labelled
+from export.errors import ExportError
 
 TOP = 5  # hits among which the right one must be
 STEPS = 200  # thresholds tried, between the lowest and the highest score
 
 
-class NothingToLearnError(ValueError):
-    """The labelled queries cannot tell a threshold; the text says what is missing."""
+class NothingToLearnError(ExportError):
+    """No threshold follows from the labelled queries; the text says what is missing."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """What one default threshold does to labelled queries.
+    """The effect of one default threshold on labelled queries.
 
     Attributes:
-        threshold: the least score of services without one of their own.
+        threshold: the lowest score that is shown of services without a threshold in the catalog.
         precision: of the queries that are answered, the share whose right service is among the first TOP.
         recall: of the queries with a right service, the share that finds it among the first TOP.
         empty: of the queries that should find nothing, the share that does.
@@ -49,51 +50,62 @@ class Point:
 
 @dataclass(frozen=True)
 class Answer:
-    """One query's best hits, with no default threshold."""
+    """One query's best hits, with no default threshold.
+
+    Attributes:
+        wanted: id of the right service, None where nothing should be found.
+        ids: of the services found, best first.
+        scores: of each.
+        fixed: whether each has a threshold in the catalog, so that the default does not count.
+    """
 
     wanted: int | None
     ids: Sequence[int]
     scores: Floats
-    own: Sequence[bool]  # whether a hit's service has a threshold of its own
+    fixed: Sequence[bool]
 
     def shown(self, threshold: float) -> list[int]:
-        """What is left with a default threshold."""
-        return [id for id, score, own in zip(self.ids, self.scores, self.own, strict=True) if own or score >= threshold]
+        """The ids that are left with a default threshold."""
+        return [
+            id
+            for id, score, fixed in zip(self.ids, self.scores, self.fixed, strict=True)
+            if fixed or score >= threshold
+        ]
 
 
 def answers(
     services: Sequence[Service], queries: Sequence[Labelled], metadata: EncoderMetadata, embed: Embed
 ) -> list[Answer]:
-    """Rank every query as the scorer would, on a generation of its own."""
+    """Rank every query as the scorer would, on a temporary generation."""
     with tempfile.TemporaryDirectory(prefix="malgil-calibrate-") as folder:
         number = publish(services, Path(folder), metadata, embed)
         index = reader.load(reader.folder_of(Path(folder), number))
     lexical, scorer = index.lexical, CpuScorer(index)
     assert lexical
-    vectors = unit(np.asarray(embed([one.query for one in queries]), dtype=np.float32))
+    vectors = unit(np.asarray(embed([query.query for query in queries]), dtype=np.float32))
     found = []
     for query, vector in zip(queries, vectors, strict=True):
         # Services below the threshold make room for others: more than TOP may come into sight.
         ranked = scorer.rank(vector[np.newaxis], [QueryOptions(4 * TOP)], [lexical.matches(query.query)])[0]
-        own = np.isfinite(index.thresholds[ranked.services]).tolist()
-        found.append(Answer(query.id, index.ids_padded[ranked.services].tolist(), ranked.scores, own))
+        fixed = np.isfinite(index.thresholds[ranked.services]).tolist()
+        found.append(Answer(query.id, index.ids_padded[ranked.services].tolist(), ranked.scores, fixed))
     return found
 
 
 def curve(found: Sequence[Answer]) -> list[Point]:
-    """What thresholds do, from one that hides nothing to one that hides everything.
+    """Points of thresholds, from one that hides nothing to one that hides everything.
 
     Raises:
         NothingToLearnError: no query has a right service, or none should find nothing.
     """
-    inside, outside = ([one for one in found if (one.wanted is None) == out] for out in (False, True))
+    inside, outside = _by_scope(found)
     if not inside or not outside:
         missing = "has an id" if not inside else 'has "id": null'
-        raise NothingToLearnError(f"no query {missing}: queries of both sorts are needed to tell a threshold")
-    best = [float(one.scores[0]) for one in found if len(one.scores)]
+        raise NothingToLearnError(f"no query {missing}: queries of both sorts are needed to find a threshold")
+    best = [float(answer.scores[0]) for answer in found if len(answer.scores)]
     if not best:
         raise NothingToLearnError("no query finds anything, whatever the threshold")
-    lowest = min(float(score) for one in found for score in one.scores)
+    lowest = min(float(score) for answer in found for score in answer.scores)
     return [_point(at, inside, outside) for at in (lowest, *np.linspace(min(best), max(best), STEPS).tolist())]
 
 
@@ -103,13 +115,16 @@ def propose(points: Sequence[Point], cost: float) -> Point:
 
 
 def at(threshold: float, found: Sequence[Answer]) -> Point:
-    """What this threshold does to these queries."""
-    inside, outside = ([one for one in found if (one.wanted is None) == out] for out in (False, True))
-    return _point(threshold, inside, outside)
+    """The point of this threshold."""
+    return _point(threshold, *_by_scope(found))
 
 
 def plot(points: Sequence[Point], chosen: Point, file: Path) -> None:
-    """Precision, recall and the share of empty answers over the threshold, as a picture."""
+    """Draw precision, recall and the share of empty answers over the threshold.
+
+    Raises:
+        ExportError: the file's suffix stands for no picture format.
+    """
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -127,14 +142,23 @@ def plot(points: Sequence[Point], chosen: Point, file: Path) -> None:
     axes.set(xlabel="default threshold", ylim=(0, 1.02))
     axes.legend()
     axes.grid(alpha=0.3)
-    figure.savefig(file, dpi=120)
-    pyplot.close(figure)
+    try:
+        figure.savefig(file, dpi=120)
+    except ValueError as error:  # a suffix that stands for no format; the text names those that do
+        raise ExportError(f"{file}: {error}") from None
+    finally:
+        pyplot.close(figure)
+
+
+def _by_scope(found: Sequence[Answer]) -> tuple[list[Answer], list[Answer]]:
+    """The queries with a right service, and those that should find nothing."""
+    return [a for a in found if a.wanted is not None], [a for a in found if a.wanted is None]
 
 
 def _point(threshold: float, inside: Sequence[Answer], outside: Sequence[Answer]) -> Point:
-    shown = [(one.wanted, one.shown(threshold)[:TOP]) for one in inside]
+    shown = [(answer.wanted, answer.shown(threshold)[:TOP]) for answer in inside]
     right = sum(wanted in ids for wanted, ids in shown)
-    empty = sum(not one.shown(threshold) for one in outside)
+    empty = sum(not answer.shown(threshold) for answer in outside)
     answered = sum(bool(ids) for _, ids in shown) + len(outside) - empty
     return Point(
         threshold, right / answered if answered else 1.0, right / len(inside) if inside else 0.0, empty / len(outside)

@@ -1,55 +1,64 @@
-"""Command line of `python -m export calibrate`."""
+"""The command `python -m export calibrate`."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from malgil_core.catalog import reading as catalog
-from rich.console import Console
-from rich.table import Table
+import click
 
-from export.catalog import calibrate, embedding, labelled
-from export.catalog import cli as catalog_cli
-from export.progress import bar
+from export import options
 
 ROWS = 12  # thresholds in the table
 
 
-def add(commands: Any, repository_option: Callable[[argparse.ArgumentParser], None], console: Console) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "calibrate",
-        help="propose a default threshold from labelled queries",
-        description="Shows what a default threshold does to labelled queries: precision, recall, and how many queries "
-        'that should find nothing do. A line is {"query": "이체 예약", "id": 103, "kind": "keyword"}; '
-        "the id is null for queries that should find nothing.",
-        epilog="example: `python -m export calibrate catalogs/finance.jsonl benchmarks/data/finance_queries.jsonl`, "
-        "then `python -m export catalog publish … --default-threshold` with what it proposes",
-    )
-    parser.add_argument("catalog", type=Path, help="the catalogue: JSON Lines, one service a line")
-    parser.add_argument("queries", type=Path, nargs="+", help="labelled queries: JSON Lines")
-    parser.add_argument(
-        "--cost", type=_share, default=0.03, help="recall@5 that a threshold may cost, 0 to 1 (default: %(default)s)"
-    )
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="write the curves as a picture, .png or .svg")
-    repository_option(parser)
-    parser.set_defaults(run=lambda arguments: _run(arguments, console))
+@click.command(
+    epilog="""\b
+Example, and then `catalog publish` with what it proposes:
+  python -m export calibrate catalogs/finance.jsonl catalogs/finance_queries.jsonl
+  python -m export catalog publish catalogs/finance.jsonl --default-threshold 0.887"""
+)
+@click.argument("catalog", type=options.PATH)
+@click.argument("queries", type=options.PATH, nargs=-1, required=True)
+@click.option(
+    "--cost",
+    type=options.Between(0, 1),
+    default=0.03,
+    show_default=True,
+    metavar="SHARE",
+    help="Recall@5 that a threshold may cost, 0 to 1.",
+)
+@click.option("--plot", type=options.PATH, metavar="FILE", help="Write the curves as a picture, .png or .svg.")
+@options.repository
+def calibrate(catalog: Path, queries: tuple[Path, ...], cost: float, plot: Path | None, repository: Path) -> None:
+    """Propose a default threshold from labelled queries.
 
+    Shows what a default threshold does to them: precision, recall, and how many queries that should find nothing do.
 
-def _run(arguments: argparse.Namespace, console: Console) -> int:
-    services = catalog.read(arguments.catalog)
-    queries = [one for file in arguments.queries for one in labelled.read(file)]
-    metadata = catalog_cli.encoder_metadata(arguments.repository)
-    with bar("embedding", console) as advance:
-        found = calibrate.answers(services, queries, metadata, embedding.offline(arguments.repository, advance))
-    learnt, held_out = (
-        [a for a, q in zip(found, queries, strict=True) if q.held_out == held] for held in (False, True)
+    CATALOG is JSON Lines, one service a line. QUERIES is JSON Lines, too, one query a line; the id is null for queries
+    that should find nothing:
+
+    \b
+    {"query": "이체 예약", "id": 103, "kind": "keyword"}
+    """
+    from malgil_core.catalog import reading
+    from malgil_core.encoder import EncoderMetadata
+    from rich.table import Table
+
+    from export.catalog import calibrate as calibration
+    from export.catalog import embedding, labelled
+    from export.console import CONSOLE
+    from export.progress import bar
+
+    services = reading.read(catalog)
+    asked = [query for file in queries for query in labelled.read(file)]
+    metadata = EncoderMetadata.of(repository)
+    with bar("embedding", CONSOLE) as advance:
+        found = calibration.answers(services, asked, metadata, embedding.offline(repository, advance))
+    tuned_on, held_out = (
+        [answer for answer, query in zip(found, asked, strict=True) if query.held_out == held] for held in (False, True)
     )
-    points = calibrate.curve(learnt)
-    chosen = calibrate.propose(points, arguments.cost)
+    points = calibration.curve(tuned_on)
+    chosen = calibration.propose(points, cost)
     table = Table("threshold", "precision@5", "recall@5", "out of scope: nothing", title="default threshold")
     shown = {round(i * (len(points) - 1) / (ROWS - 1)) for i in range(ROWS)} | {points.index(chosen)}
     for i in sorted(shown):
@@ -58,26 +67,14 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             f"{point.threshold:.4f}", f"{point.precision:.3f}", f"{point.recall:.3f}", f"{point.empty:.3f}",
             style="bold" if point is chosen else "",
         )  # fmt: skip
-    console.print(table)
-    before, after = calibrate.at(points[0].threshold, held_out), calibrate.at(chosen.threshold, held_out)
-    console.print(
+    CONSOLE.print(table)
+    before, after = calibration.at(points[0].threshold, held_out), calibration.at(chosen.threshold, held_out)
+    click.echo(
         f"proposed: --default-threshold {chosen.threshold:.4f}\n"
         f"on the other half of the queries: recall@5 {before.recall:.3f} → {after.recall:.3f}, "
         f"precision@5 {before.precision:.3f} → {after.precision:.3f}, "
-        f"out of scope and nothing found {before.empty:.3f} → {after.empty:.3f}",
-        soft_wrap=True,
+        f"out of scope and nothing found {before.empty:.3f} → {after.empty:.3f}"
     )
-    if arguments.plot:
-        calibrate.plot(points, chosen, arguments.plot)
-        console.print(f"{arguments.plot}", soft_wrap=True)
-    return 0
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
-    return value
+    if plot is not None:
+        calibration.plot(points, chosen, plot)
+        click.echo(plot)

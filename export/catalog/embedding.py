@@ -1,27 +1,28 @@
-"""Embedding a catalogue's texts: through the running server, or offline through onnxruntime. Same vectors."""
+"""Embedding a catalog's texts: in this process, or through the running server. Same encoder, same vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import malgil
 import numpy as np
 from malgil_core.index.writer import Embed, Vectors
 from malgil_core.text.tokenization import Tokenization
 
-from export.encoder import parity
+from export.encoder import runner
+from export.errors import ExportError
+from export.progress import Advance
 
-# Phrases are queries of their own (Query → Query′), so they take the query prompt; passage prompts are for documents.
+# A query is compared with phrases, so phrases take the query prompt, too; passage prompts are for documents.
 KIND: Final = "query"
 BATCH = 64  # the encoder's max_batch_size
-
-SAME = 1e-2  # between one encoder's vectors on two machines, of any precision; two encoders are farther apart
-
-Advance = Callable[[int, int], None]  # called with (texts done, texts in all)
+# Between one encoder's vectors on two machines, of any precision; those of two encoders are farther apart.
+TOLERANCE = 1e-2
 
 
-class OtherEncoderError(Exception):
+class OtherEncoderError(ExportError):
     """The running server and the exported files hold different encoders."""
 
 
@@ -32,7 +33,7 @@ def offline(repository: Path, advance: Advance = lambda done, total: None) -> Em
         FileNotFoundError: the encoder was not exported yet.
     """
     tokenization = Tokenization.load(repository / "tokenizer" / "1")
-    run = parity.onnx_runner(str(repository / "encoder" / "1" / "model.onnx"))
+    run = runner.load(repository / "encoder" / "1" / "model.onnx")
 
     def embed(batch: Sequence[str]) -> Vectors:
         return run(tokenization.encode(batch, [KIND] * len(batch)))
@@ -47,14 +48,12 @@ def online(url: str, repository: Path, advance: Advance = lambda done, total: No
         malgil.MalgilError: the server does not answer, or refuses a text.
         OtherEncoderError: the server was started before the encoder in `repository` was exported.
     """
-    import malgil
-
     client = malgil.SearchClient(url, timeout=60)
 
     def embed(texts: Sequence[str]) -> Vectors:
-        # Vectors are kept under the fingerprint of the files; made by another encoder, they would serve wrongly.
-        server, files = client.embed(texts[0], kind=KIND), offline(repository)(texts[:1])[0]
-        if server.shape != files.shape or np.abs(server - files).max() > SAME:
+        # Vectors are kept under the fingerprint of the files; another encoder's would be compared with its queries.
+        by_server, by_files = client.embed(texts[0], kind=KIND), offline(repository)(texts[:1])[0]
+        if by_server.shape != by_files.shape or np.abs(by_server - by_files).max() > TOLERANCE:
             raise OtherEncoderError(
                 f"{url} embeds with another encoder than the one exported into {repository}: restart it first"
             )
@@ -64,11 +63,11 @@ def online(url: str, repository: Path, advance: Advance = lambda done, total: No
 
 
 def _in_batches(embed: Embed, advance: Advance) -> Embed:
-    def whole(texts: Sequence[str]) -> Vectors:
+    def embed_all(texts: Sequence[str]) -> Vectors:
         parts = []
         for start in range(0, len(texts), BATCH):
             parts.append(embed(texts[start : start + BATCH]))
             advance(min(start + BATCH, len(texts)), len(texts))
         return np.concatenate(parts)
 
-    return whole
+    return embed_all

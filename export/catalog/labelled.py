@@ -10,12 +10,14 @@ from pathlib import Path
 
 from malgil_core.catalog.reading import Service
 
+from export.errors import ExportError
+
 OUT_OF_SCOPE = "out_of_scope"
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A query.
+    """A query and what it should find.
 
     Attributes:
         query: as it was typed.
@@ -44,7 +46,7 @@ class Labelled:
         return hashlib.sha256(self.origin.encode()).digest()[0] % 2 == 1
 
 
-class LabelError(ValueError):
+class LabelError(ExportError):
     """A line of labelled queries that cannot be used; the text names file, line and field."""
 
 
@@ -72,7 +74,7 @@ def _labelled(value: object) -> Labelled:
         raise ValueError("query must be a text that is not blank")
     if not isinstance(kind, str):
         raise ValueError("kind must be a text")
-    if any("\ud800" <= letter <= "\udfff" for letter in f"{query}{kind}"):
+    if any("\ud800" <= character <= "\udfff" for character in f"{query}{kind}"):
         raise ValueError("query or kind holds half a surrogate pair")
     if id is not None and (isinstance(id, bool) or not isinstance(id, int)):
         raise ValueError(f"id is {json.dumps(id)[:40]}: it must be a service's id, or null")

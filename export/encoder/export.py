@@ -1,4 +1,4 @@
-"""`python -m export encoder`: a source encoder into the model repository, checked before it replaces anything."""
+"""Exporting an encoder into the model repository. It is compared with PyTorch before it replaces anything."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from malgil_core.text.tokenization import Tokenization
 from tokenizers import Tokenizer
 
 from export import ROOT
-from export.encoder import bundled, packed, parity, source, vocabulary
+from export.encoder import bundled, packed, parity, runner, source, vocabulary
 
 BUNDLED_NAME = "multilingual-e5-small dequantised from 4 bits (MIT)"
 PROTOBUF_LIMIT = 2**31  # bytes; a larger model needs external data, which is not written
 
 
 class ParityError(Exception):
-    """The exported graph does not say what the source model says; nothing was replaced."""
+    """The exported graph's vectors differ too much from the source model's; nothing was replaced."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote, and how close it came."""
+    """The result of an export: the metadata that was written, and the parity that was measured."""
 
     metadata: EncoderMetadata
     rows: list[parity.Row]
@@ -47,13 +47,13 @@ def export(
     Args:
         location: `bundled`, a directory or a hub id.
         repository: the model repository.
-        progress: told what is being done.
+        progress: called with a sentence as each step begins.
         report: given each parity row as it is measured.
-        precision: fp32, fp16 or int8; see `export.precision`.
-        pieces: all, or ko for those of Korean and Latin text alone; see `export.vocabulary`.
+        precision: fp32, fp16 or int8; see `export.encoder.precision`.
+        pieces: all, or ko for those of Korean and Latin text alone; see `export.encoder.vocabulary`.
 
     Raises:
-        export.source.UnsupportedEncoderError: the source has a part that cannot be honoured.
+        UnsupportedEncoderError: the source needs something that the graph cannot do.
         ParityError: the graph differs from the source; the old files are still in place.
     """
     name = None
@@ -125,7 +125,7 @@ def build(
         progress(f"wrapping the stock {config.model_type} model")
         try:
             graph = stock.build(loaded.model, loaded.pooling, loaded.normalize, loaded.max_length)
-        except Exception as error:  # whatever torch raises over a model that it cannot trace
+        except Exception as error:  # torch raises anything over a model that it cannot trace
             sentence = f"family {config.model_type}: torch cannot trace it: {error}"
             raise source.UnsupportedEncoderError(sentence) from error
     if graph.ByteSize() >= PROTOBUF_LIMIT:
@@ -141,20 +141,20 @@ def _check(
     texts = parity.texts(loaded.max_length)
     progress("embedding with PyTorch")
     prompted = [loaded.prompts["query"] + text for text in texts]
-    # An empty prompt of one's own: otherwise a default prompt would be put in front once more.
+    # The prompt is there already: without an empty one here, a default prompt would be put in front once more.
     reference = loaded.reference.encode(prompted, prompt="", normalize_embeddings=loaded.normalize)
     tokenization = Tokenization(Tokenizer.from_str(loaded.tokenizer_json), metadata)
     progress("embedding with onnxruntime")
     token_ids = tokenization.encode(texts, ["query"] * len(texts))
     try:
-        yield from parity.measure(parity.onnx_runner(str(model_file)), token_ids, reference, metadata.precision)
-    except Exception as error:  # whatever onnxruntime raises over a graph that it cannot load or run
+        yield from parity.measure(runner.load(model_file), token_ids, reference, metadata.precision)
+    except Exception as error:  # onnxruntime raises anything over a graph that it cannot load or run
         raise ParityError(f"the exported graph does not run: {error}. Nothing was replaced.") from error
 
 
 @contextlib.contextmanager
 def _replacing() -> Iterator[Callable[[Path], Path]]:
-    """Give out temporary files that take their targets' places together, or vanish if anything fails."""
+    """Write files under temporary names that replace their targets together, or are removed if anything fails."""
     pending: list[tuple[Path, Path]] = []
 
     def replace(target: Path) -> Path:

@@ -1,10 +1,9 @@
-"""Does the exported graph say what the PyTorch model says? Measured at every export, before anything is replaced."""
+"""Parity of an exported graph with PyTorch: how far their vectors are apart, measured before anything is replaced."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +11,11 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Bounds:
-    """How far an export may be from its source, and from itself.
+    """The largest distances allowed between an export and its source, and between two batches of one export.
 
     Attributes:
         difference: largest difference of any number from PyTorch's, where PyTorch's vectors have length 1.
-        cosine: least cosine with PyTorch's vector.
+        cosine: lowest cosine with PyTorch's vector.
         alone: largest difference between a text's vector alone and in a batch.
     """
 
@@ -99,27 +98,9 @@ def measure(
     yield Row("alone against in a batch", *itself, bounds.alone, bounds.cosine)
 
 
-def _distance(ours: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]) -> tuple[float, float]:
-    """Largest difference and least cosine of the rows of two [N, D], as if the reference's were unit vectors."""
-    a, b = ours.astype(np.float64), reference.astype(np.float64)
+def _distance(vectors: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """Largest difference and lowest cosine of the rows of two [N, D], the reference's scaled to unit length."""
+    a, b = vectors.astype(np.float64), reference.astype(np.float64)
     size = np.linalg.norm(b, axis=1, keepdims=True)
     cosine = (a * b / size).sum(1) / np.linalg.norm(a, axis=1)
     return float(np.abs((a - b) / size).max()), float(cosine.min())
-
-
-def onnx_runner(path: str) -> Callable[[list[npt.NDArray[np.int64]]], npt.NDArray[np.float32]]:
-    """A function that embeds a list of id arrays in one packed batch through onnxruntime."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-    def run(batch: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
-        lengths = np.array([[len(ids)] for ids in batch], dtype=np.int32)
-        result: npt.NDArray[np.float32] = session.run(
-            ["embedding"], {"input_ids": np.concatenate(batch), "lengths": lengths}
-        )[0]
-        return result
-
-    return run

@@ -1,7 +1,7 @@
-"""How the packed graph stores and multiplies an encoder's numbers: float32, float16 for GPUs, or int8 for CPUs.
+"""Precisions of the packed graph: float32, float16 for GPUs, and int8 for CPUs.
 
-int8 is dynamic: weights are rounded once, per output channel, and activations as they come, **per token**. A scale of
-its own for each token is what makes a text answer the same alone as in any batch; with one scale for the whole tensor,
+int8 is dynamic: weights are rounded once, per output channel, and activations as they come, **per token**. A separate
+scale for each token is what gives a text the same vector alone as in any batch; with one scale for the whole tensor,
 as stock dynamic quantisation has it, a neighbour's outlier moves it (1.2e-2 was seen). For a token's row x_t and an
 output's weights w_n, with the scales s_t = max|x_t| / 127 and c_n = max|w_n| / 63:
 
@@ -35,7 +35,7 @@ TINY = 1e-30  # the scale of weights that are all 0: not 0 itself, which divides
 
 
 class Float32:
-    """What the source says, number by number.
+    """float32: the source's numbers, unchanged.
 
     Attributes:
         dtype: of the states between softmax and pooling, which are float32 always; see `wide` and `narrow`.
@@ -51,7 +51,7 @@ class Float32:
 
     def linear(self, x: str, name: str, weight: Array, bias: Array) -> str:
         """x [T, in] · weight [out, in] transposed + bias [out] → [T, out]."""
-        # Gemm wants PyTorch's [out, in] transposed; stored so once, here.
+        # Gemm takes PyTorch's [out, in] transposed; transposed once, here.
         w = self.g.weight(f"{name}.weight", weight.T.astype(self.dtype))
         return str(self.g.op("Gemm", x, w, self.g.weight(f"{name}.bias", bias.astype(self.dtype))))
 
@@ -88,7 +88,7 @@ class Int8(Float32):
 
     def __init__(self, g: Graph, tokens: str) -> None:
         super().__init__(g, tokens)
-        # QuantizeLinear wants as many zero points as scales: one for each token.
+        # QuantizeLinear takes as many zero points as scales: one for each token.
         self.zeros = g.op("Expand", g.constant([ZERO], np.uint8), g.op("Shape", tokens))
 
     def linear(self, x: str, name: str, weight: Array, bias: Array) -> str:

@@ -1,4 +1,4 @@
-"""Reading a source encoder: what it is, and everything about it that serving must honour."""
+"""Reading a source encoder: its weights and tokenizer, and the pooling, prompts and window that serving keeps to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ POOLINGS = ("mean", "cls", "max")
 
 
 class UnsupportedEncoderError(Exception):
-    """The source asks for something that the exported graph cannot honour; the text names it."""
+    """The source needs something that the exported graph cannot do; the text names it."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,18 @@ class Source:
 def load(location: str, name: str | None = None) -> Source:
     """Load a sentence-transformers or plain Hugging Face encoder from a directory or a hub id.
 
-    A plain encoder says nothing of pooling and normalisation: it gets mean pooling, as sentence-transformers gives
-    it, and unit vectors, as search wants them.
+    A plain encoder has no settings of pooling and normalisation: it gets mean pooling, as sentence-transformers gives
+    it, and unit vectors, as search needs them.
 
     Raises:
-        UnsupportedEncoderError: it has a part that cannot be honoured, which the text names.
+        UnsupportedEncoderError: it needs something that the graph cannot do, which the text names.
         OSError: there is no such directory or hub id.
     """
     try:
         return _load(location, name)
     except (UnsupportedEncoderError, OSError):
         raise
-    except Exception as error:  # whatever the libraries make of a damaged file
+    except Exception as error:  # the libraries raise anything over a damaged file
         reason = " ".join(str(error).split())[:300]
         raise UnsupportedEncoderError(f"{location} cannot be loaded: {type(error).__name__}: {reason}") from error
 
@@ -97,12 +97,12 @@ def _load(location: str, name: str | None) -> Source:
 
 
 def _prompts(reference: Any) -> dict[str, str]:
-    own: dict[str, str] = reference.prompts or {}
-    default = own.get(reference.default_prompt_name or "", "")
-    passage = own.get("passage") or own.get("document") or default
-    prompts = {"query": own.get("query") or default, "passage": passage}
+    saved: dict[str, str] = reference.prompts or {}
+    default = saved.get(reference.default_prompt_name or "", "")
+    passage = saved.get("passage") or saved.get("document") or default
+    prompts = {"query": saved.get("query") or default, "passage": passage}
     for kind, prompt in prompts.items():
-        if not isinstance(prompt, str) or any("\ud800" <= letter <= "\udfff" for letter in prompt):
+        if not isinstance(prompt, str) or any("\ud800" <= character <= "\udfff" for character in prompt):
             raise UnsupportedEncoderError(f"the prompt of a {kind} is {ascii(prompt)[:60]}: it must be a text")
     return prompts
 
@@ -117,9 +117,9 @@ def _tokenizer_json(tokenizer: Any) -> str:
 
 
 def _max_length(transformer: Any) -> int:
-    """The model's own window, never beyond the positions that it has."""
+    """The model's window: tokens, never more than it has positions."""
     config = transformer.auto_model.config
-    # RoBERTa and its kin count positions from their padding id + 1, and say so in their embeddings alone.
+    # RoBERTa and its descendants count positions from padding id + 1, which only their embeddings show.
     padding = getattr(getattr(transformer.auto_model, "embeddings", None), "padding_idx", None)
     limits = [transformer.max_seq_length, getattr(transformer.tokenizer, "model_max_length", None)]
     positions = getattr(config, "max_position_embeddings", None)

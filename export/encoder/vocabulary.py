@@ -1,4 +1,4 @@
-"""`--vocabulary ko`: an encoder without the word pieces that Korean and Latin text cannot use.
+"""A smaller vocabulary: an encoder without the word pieces that Korean and Latin text cannot use.
 
 A piece stays if each of its characters is Hangul or Latin, or belongs to no script: digits, punctuation, symbols,
 emoji, combining marks (Unicode's Script property: Hangul, Latin, Common, Inherited). All others go, Hanja and kana
@@ -62,7 +62,7 @@ def keep(tokenizer: dict[str, Any], scripts: tuple[str, ...], padding: int = 0) 
     kept = set(range(padding + 1)) | {token["id"] for token in tokenizer["added_tokens"]}
     if kind == "Unigram":
         kept |= {i for i, (piece, _) in enumerate(vocabulary) if of_these.fullmatch(piece)}
-        # What an unknown character costs is reckoned from the least likely piece.
+        # The cost of an unknown character is derived from the least likely piece's.
         kept |= {min(range(len(vocabulary)), key=lambda i: vocabulary[i][1]), tokenizer["model"]["unk_id"]}
     else:
         kept |= {i for piece, i in vocabulary.items() if of_these.fullmatch(piece)}
@@ -92,7 +92,7 @@ def renumber(tokenizer: dict[str, Any], kept: list[int]) -> None:
 
 
 def _renumber_marks(processor: dict[str, Any] | None, new: dict[int, int]) -> None:
-    """The ids of <s>, </s> and their like in a post-processor, each kind of which names them in its own way."""
+    """The ids of <s>, </s> and their like in a post-processor, each kind of which names them in another way."""
     if processor is None:
         return
     for inner in processor.get("processors", ()):  # Sequence

@@ -1,4 +1,4 @@
-"""The four ways to ask, behind one face: what holds for one client and protocol must hold for all."""
+"""One blocking interface to both clients, so that each test runs with both."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from malgil import AsyncSearchClient, SearchClient
 
 
 class Blocking:
-    """An AsyncSearchClient whose methods are run to their end in a loop of its own."""
+    """An AsyncSearchClient with blocking methods, run in a private event loop."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._client = AsyncSearchClient(*args, **kwargs)  # before any loop runs, as modules do
+        self._client = AsyncSearchClient(*args, **kwargs)  # before any loop runs, as at the import of a module
         self._loop = asyncio.new_event_loop()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -27,7 +27,7 @@ class Blocking:
 
 @contextmanager
 def open_client(mode: str, url: str, **kwargs: Any) -> Iterator[Any]:
-    """A client of the mode, "sync" or "async", whose methods block."""
+    """A SearchClient ("sync") or an AsyncSearchClient ("async") with blocking methods."""
     if mode == "sync":
         with SearchClient(url, **kwargs) as client:
             yield client

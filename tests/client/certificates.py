@@ -1,4 +1,4 @@
-"""An authority of the tests' own, and what it vouches for."""
+"""A certificate authority for tests, with a server's and a client's certificate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SERVER_NAME = "search.example"
 
 
 def write(folder: Path, name: str, certificate: trustme.LeafCert) -> tuple[Path, Path]:
-    """The certificate, its chain after it, and its private key, as PEM files."""
+    """PEM files of the certificate, followed by its chain, and of its private key."""
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
     cert.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
     certificate.private_key_pem.write_to_path(key)
@@ -19,7 +19,11 @@ def write(folder: Path, name: str, certificate: trustme.LeafCert) -> tuple[Path,
 
 
 class Authority:
-    """Files of an authority: `ca`, `cert` and `key` of a server named SERVER_NAME, and `tls`, a client's settings."""
+    """An authority with PEM files.
+
+    `ca`: its certificate; `cert`, `key`: those of a server named SERVER_NAME; `client_cert`, `client_key`: a client's;
+    `trusting`: settings of a client that trusts it; `tls`: the same with the client's certificate.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)

@@ -1,6 +1,8 @@
-"""A real gRPC or HTTP server on a real port that speaks as Triton 2.51 does and answers as a test tells it.
+"""gRPC and HTTP servers with scripted answers, for faults that a real Triton does not show on demand.
 
-Its errors have the codes and texts of a Triton 2.51 (nvidia-pytriton 0.7.0), ensemble prefix included.
+Full queues, dead stubs, slow answers, restarts, wrong certificates, and the headers and requests that arrive. What a
+real server can show is in test_live.py. Statuses and messages are those of Triton 2.51 (nvidia-pytriton 0.7.0),
+ensemble prefix included.
 """
 
 from __future__ import annotations
@@ -36,34 +38,34 @@ HTTP_STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503, "I
 QUEUE_FULL = ("UNAVAILABLE", "in ensemble 'search', [request id: <id_unknown>] Exceeds maximum queue size")
 QUEUE_TIMEOUT = ("UNAVAILABLE", "in ensemble 'search', Request timeout expired")
 DEAD_STUB = ("INTERNAL", "in ensemble 'search', Stub process 'scorer_0_0' is not healthy.")
-NO_CATALOGUE = ("UNAVAILABLE", "in ensemble 'search', no catalogue is published")
+NO_CATALOG = ("UNAVAILABLE", "in ensemble 'search', no catalog is published")
 NO_MODEL = ("NOT_FOUND", "Request for unknown model: 'search' is not found")
 BLANK = ("INVALID_ARGUMENT", "in ensemble 'search', query: the text is blank")
 
 
 @dataclass
-class Brain:
-    """What the server answers, and what it was asked."""
+class Scenario:
+    """The answers of a server, and a record of the requests to it."""
 
     failures: list[tuple[str, str]] = field(default_factory=list)
-    """(code, text) to answer first, one a request."""
+    """(status, message) of the first requests, one each."""
     delay: float = 0.0
     """Seconds before each answer."""
     fail_on: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """(code, text) to answer to a text, always."""
-    no_hits: bool = False
+    """(status, message) by text, for every request with that text."""
     key: str | None = None
-    """What requests must bring."""
+    """The key that requests must carry, if any."""
     requests: list[tuple[str, Tensors]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
-    """What came beside each request, names in small letters."""
+    """The headers of each request, names in lower case."""
     most_at_once: int = 0
-    abandoned: int = 0  # calls over gRPC that were cancelled, or ran into their deadline, before they were answered
+    abandoned: int = 0
+    """gRPC calls that were cancelled, or reached their deadline, before their answer."""
     _now: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, model: str, inputs: Tensors) -> Tensors | tuple[str, str]:
-        """Outputs, or (code, text)."""
+        """Outputs, or (status, message)."""
         with self._lock:
             self.requests.append((model, inputs))
             self._now += 1
@@ -78,8 +80,7 @@ class Brain:
             return failure
         if model.startswith("embed"):
             return {"embedding": np.array([[len(text), 0, 1]], np.float32)}
-        outputs = two_hits(text)
-        return outputs | {"id": np.full_like(outputs["id"], -1)} if self.no_hits else outputs
+        return two_hits(text)
 
 
 def two_hits(query: str) -> Tensors:
@@ -112,7 +113,7 @@ def to_raw(array: NDArray[Any]) -> bytes:
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: what a server is made of, and whether it asks clients for certificates of the same authority."""
+    """PEM files of a server; `mutual`: it requires client certificates of the same authority."""
 
     ca: Path
     cert: Path
@@ -121,22 +122,22 @@ class Certificates:
 
 
 @contextmanager
-def grpc_server(brain: Brain, port: int = 0, certificates: Certificates | None = None) -> Iterator[str]:
+def grpc_server(scenario: Scenario, port: int = 0, certificates: Certificates | None = None) -> Iterator[str]:
     """The address HOST:PORT, or grpcs://HOST:PORT, of a gRPC server."""
 
     class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
         def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
-            brain.headers.append(dict(context.invocation_metadata()))
+            scenario.headers.append(dict(context.invocation_metadata()))
             header = "triton-grpc-protocol-malgil-key"
-            if brain.key and brain.headers[-1].get(header) != brain.key:
+            if scenario.key and scenario.headers[-1].get(header) != scenario.key:
                 restricted = f"This protocol is restricted, expecting header '{header}'"
                 context.abort(grpc.StatusCode.UNAVAILABLE, restricted)
             inputs = {
                 tensor.name: from_raw(raw, tensor.datatype, list(tensor.shape))
                 for tensor, raw in zip(request.inputs, request.raw_input_contents, strict=True)
             }
-            outputs = brain.answer(request.model_name, inputs)
-            brain.abandoned += not context.is_active()
+            outputs = scenario.answer(request.model_name, inputs)
+            scenario.abandoned += not context.is_active()
             if isinstance(outputs, tuple):
                 context.abort(grpc.StatusCode[outputs[0]], outputs[1])
                 raise AssertionError("abort raises")
@@ -166,7 +167,7 @@ def grpc_server(brain: Brain, port: int = 0, certificates: Certificates | None =
 
 
 @contextmanager
-def http_server(brain: Brain, port: int = 0, certificates: Certificates | None = None) -> Iterator[str]:
+def http_server(scenario: Scenario, port: int = 0, certificates: Certificates | None = None) -> Iterator[str]:
     """The address http://HOST:PORT, or https://HOST:PORT, of an HTTP server."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -175,8 +176,8 @@ def http_server(brain: Brain, port: int = 0, certificates: Certificates | None =
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            brain.headers.append({name.lower(): value for name, value in self.headers.items()})
-            if brain.key and brain.headers[-1].get("malgil-key") != brain.key:
+            scenario.headers.append({name.lower(): value for name, value in self.headers.items()})
+            if scenario.key and scenario.headers[-1].get("malgil-key") != scenario.key:
                 restricted = "This API is restricted, expecting header 'malgil-key'"
                 self.reply(403, json.dumps({"error": restricted}).encode(), {})
                 return
@@ -189,7 +190,7 @@ def http_server(brain: Brain, port: int = 0, certificates: Certificates | None =
                 inputs[tensor["name"]] = from_raw(body[split:end], tensor["datatype"], tensor["shape"])
                 split = end
             assert split == len(body)
-            outputs = brain.answer(self.path.split("/")[3], inputs)
+            outputs = scenario.answer(self.path.split("/")[3], inputs)
             if isinstance(outputs, tuple):
                 self.reply(HTTP_STATUS[outputs[0]], json.dumps({"error": outputs[1]}).encode(), {})
                 return
@@ -231,11 +232,11 @@ def http_server(brain: Brain, port: int = 0, certificates: Certificates | None =
 
         def close_connections(self) -> None:
             for connection in self.connections:
-                with suppress(OSError):  # those that clients have closed
+                with suppress(OSError):  # closed by the client
                     connection.shutdown(socket.SHUT_RDWR)
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            pass  # clients that leave before the answer
+            pass  # clients that disconnect before the answer
 
     server = Server(("127.0.0.1", port), Handler)
     scheme = "http"
@@ -252,7 +253,7 @@ def http_server(brain: Brain, port: int = 0, certificates: Certificates | None =
     finally:
         server.shutdown()
         thread.join()
-        server.close_connections()  # or they would be served for as long as clients keep them
+        server.close_connections()  # else clients could go on using them
         server.server_close()
 
 

@@ -1,4 +1,4 @@
-"""What users may import."""
+"""The public names of the package."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_public_names_stay() -> None:
     ]
 
 
-def test_nothing_else_is_public_and_every_name_says_it_is_malgils() -> None:
+def test_nothing_else_is_public_and_tracebacks_show_malgil_as_the_module() -> None:
     public = {name for name in vars(malgil) if not name.startswith("_")}
     assert public == set(malgil.__all__)
     for name in malgil.__all__:
@@ -48,10 +48,10 @@ def test_both_clients_have_the_same_methods() -> None:
     }
 
 
-def test_type_checkers_are_told_that_the_package_is_typed() -> None:
+def test_type_checkers_see_that_the_package_is_typed() -> None:
     assert Path(malgil.__file__).with_name("py.typed").exists()
 
 
-def test_the_client_stays_thin() -> None:
+def test_the_client_installs_three_packages_only() -> None:
     needed = {line.split(">=")[0] for line in requires("malgil") or []}
     assert needed == {"numpy", "tritonclient[grpc]", "httpx"}

@@ -1,4 +1,4 @@
-"""Deadlines and the policy of retries, without a server."""
+"""Deadlines, the policy of retries, and URLs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from malgil._transport import split_url
 FULL = Overloaded("Exceeds maximum queue size")
 
 
-def test_pauses_grow_are_random_and_end() -> None:
+def test_pauses_grow_are_random_and_stop_after_the_last_retry() -> None:
     backoff = Backoff(retries=8, first=0.1, longest=2.0)
     for attempt, ceiling in enumerate([0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]):
         pauses = {backoff.pause(attempt, FULL, left=60) for _ in range(200)}
@@ -22,13 +22,13 @@ def test_pauses_grow_are_random_and_end() -> None:
     assert backoff.pause(8, FULL, left=60) is None
 
 
-def test_no_pause_outlasts_the_deadline() -> None:
+def test_no_pause_exceeds_the_deadline() -> None:
     backoff = Backoff(retries=2, first=100, longest=100)
     assert {backoff.pause(0, FULL, left=0.001) for _ in range(20)} == {None}
 
 
-@pytest.mark.parametrize("error", [BadRequest("no"), DeadlineExceeded("late"), Unavailable("no catalogue")])
-def test_what_would_not_help_is_not_retried(error: Any) -> None:
+@pytest.mark.parametrize("error", [BadRequest("no"), DeadlineExceeded("late"), Unavailable("no catalog")])
+def test_a_failure_that_a_retry_would_not_fix_is_not_retried(error: Any) -> None:
     assert Backoff(retries=9).pause(0, error, left=60) is None
 
 
@@ -39,7 +39,7 @@ def test_a_deadline_never_asks_a_protocol_to_wait_zero_seconds() -> None:
 
 
 @pytest.mark.parametrize("client", [SearchClient, AsyncSearchClient])
-def test_settings_of_no_use_are_refused_when_the_client_is_made(client: Any) -> None:
+def test_bad_settings_are_refused_when_the_client_is_made(client: Any) -> None:
     for timeout in (0, -1, float("inf"), float("nan")):
         with pytest.raises(ValueError, match=r"^timeout: "):
             client(timeout=timeout)
@@ -88,7 +88,7 @@ def test_the_url_chooses_the_protocol(url: str, parts: tuple[str, str, bool]) ->
     ],
 )
 @pytest.mark.parametrize("client", [SearchClient, AsyncSearchClient])
-def test_a_url_of_no_use_is_a_value_error_that_shows_it(client: Any, url: str) -> None:
+def test_a_bad_url_raises_a_value_error_that_shows_it(client: Any, url: str) -> None:
     with pytest.raises(ValueError, match=r"^url: ") as caught:
         client(url)
     assert repr(url) in str(caught.value)

@@ -1,4 +1,4 @@
-"""Arguments to tensors and back, without a server."""
+"""Conversion of arguments to tensors and of tensors to results."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from malgil._tensors import embed_inputs, read_embedding, read_search, search_in
 from tests.client.fake_triton import from_raw, to_raw, two_hits
 
 
-def test_what_is_not_given_is_not_sent() -> None:
+def test_options_that_are_not_given_are_not_sent() -> None:
     assert list(search_inputs("송금", None, None, None)) == ["query"]
     assert list(embed_inputs("송금", "query")) == ["text"]
 
 
-def test_each_option_has_the_type_and_shape_of_the_contract() -> None:
+def test_each_input_has_the_datatype_and_shape_that_the_models_expect() -> None:
     tensors = search_inputs("송금", 5, "RECO", 0.8) | embed_inputs("돈", "passage")
     assert {name: (array.shape, str(array.dtype)) for name, array in tensors.items()} == {
         "query": ((1, 1), "object"),
@@ -55,20 +55,20 @@ def test_a_wrong_type_is_refused_by_name(field: str, value: Any) -> None:
         search_inputs(**arguments)
 
 
-def test_numpy_numbers_are_numbers() -> None:
+def test_numpy_numbers_are_accepted() -> None:
     tensors = search_inputs("송금", np.int64(5), None, np.float32(0.5))  # type: ignore[arg-type]
     assert tensors["top_k"].item() == 5
     assert tensors["min_score"].item() == 0.5
 
 
-def test_a_number_or_text_that_no_tensor_can_hold_is_a_bad_request() -> None:
+def test_a_value_that_its_tensor_cannot_hold_is_a_bad_request() -> None:
     with pytest.raises(BadRequest, match=r"^top_k: 4294967296 does not fit"):
         search_inputs("송금", 2**32, None, None)
     with pytest.raises(BadRequest, match=r"^query: cannot be written as UTF-8 \(at character 1\)"):
         search_inputs("돈\ud83d", None, None, None)
 
 
-def test_padding_is_dropped_and_text_that_is_not_utf8_still_shows() -> None:
+def test_padding_is_dropped_and_text_that_is_not_utf8_is_still_readable() -> None:
     result = read_search(two_hits("송금"))
     assert result == SearchResult(
         (
@@ -79,7 +79,7 @@ def test_padding_is_dropped_and_text_that_is_not_utf8_still_shows() -> None:
     )
 
 
-def test_a_result_reads_like_a_list_of_hits() -> None:
+def test_a_result_is_a_sequence_of_hits() -> None:
     result = read_search(two_hits("송금"))
     assert len(result) == 2
     assert [hit.id for hit in result] == [11, 7]
@@ -89,21 +89,21 @@ def test_a_result_reads_like_a_list_of_hits() -> None:
     assert not SearchResult((), 1)
 
 
-def test_an_answer_of_another_model_says_what_it_lacks() -> None:
+def test_the_answer_of_another_model_is_refused_by_the_missing_output() -> None:
     with pytest.raises(ServerError, match="lacks 'id'"):
         read_search({})
     with pytest.raises(ServerError, match="lacks 'embedding'"):
         read_embedding({})
 
 
-def test_a_vector_can_be_written_to() -> None:
+def test_a_returned_vector_is_writable() -> None:
     vector = read_embedding({"embedding": np.frombuffer(b"\0\0\x80\x3f" * 4, np.float32).reshape(1, 4)})
     vector *= 2
     assert vector.dtype == np.float32
     assert vector.tolist() == [2, 2, 2, 2]
 
 
-def test_http_sends_the_bytes_and_says_where_they_begin() -> None:
+def test_an_http_body_is_json_of_the_given_length_then_binary_tensors() -> None:
     body, headers = encode(search_inputs("송금", 5, None, None), ["id"], timeout=1.5)
     split = int(headers["Inference-Header-Content-Length"])
     assert body[split:] == b"\x06\0\0\0" + "송금".encode() + b"\x05\0\0\0"
@@ -121,7 +121,7 @@ def http_answer() -> tuple[bytes, int]:
     return head + scores + b"\x03\0\0\0\xeb\x8f\x88\0\0\0\0", len(head)
 
 
-def test_http_brings_floats_back_exactly_and_padding_as_infinity() -> None:
+def test_http_returns_exact_floats_and_infinite_padding() -> None:
     tensors = decode(*http_answer())
     assert tensors["score"].tolist() == [[float(np.float32(0.9)), -np.inf]]
     assert tensors["name"].tolist() == [["돈".encode(), b""]]
@@ -134,7 +134,7 @@ def test_an_http_answer_cut_short_is_a_server_error() -> None:
             decode(cut, split)
 
 
-def test_what_is_read_is_what_was_written() -> None:
+def test_the_fake_server_reads_tensors_as_they_were_written() -> None:
     for array in search_inputs("돈 보내기\0", 7, "RECO", -0.1).values():
         datatype = {"object": "BYTES", "int32": "INT32", "float32": "FP32"}[str(array.dtype)]
         assert from_raw(to_raw(array), datatype, [1, 1]) == array

@@ -1,18 +1,22 @@
-"""`python -m export`: what the two commands refuse, what they leave alone, and publishing through the live server."""
+"""The commands of `python -m export`: what they refuse, what they leave alone, and publishing through a live server."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import malgil
 import pytest
 
 from export import ROOT
+from export.__main__ import cli, main
 from server.launcher import Server
 
 LINE = {
@@ -34,7 +38,7 @@ def catalog(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_mistake_in_a_catalogue_is_named_with_file_and_line_and_nothing_is_published(tmp_path: Path) -> None:
+def test_a_mistake_in_a_catalog_is_named_with_file_and_line_and_nothing_is_published(tmp_path: Path) -> None:
     path = tmp_path / "catalog.jsonl"
     path.write_text("\n".join(json.dumps({**LINE, **change}) for change in ({}, {"threshold": 2, "id": 2})))
     ended = run("catalog", "publish", str(path), "--offline", "--index", str(tmp_path / "index"))
@@ -96,6 +100,7 @@ def test_vectors_of_an_encoder_that_is_not_the_exported_one_are_never_published(
     assert not (tmp_path / "index/CURRENT").exists()
 
 
+@pytest.mark.slow
 def test_an_encoder_that_is_not_there_is_one_sentence_and_the_old_one_stays(tmp_path: Path) -> None:
     model = tmp_path / "encoder/1/model.onnx"
     model.parent.mkdir(parents=True)
@@ -109,8 +114,76 @@ def test_an_encoder_that_is_not_there_is_one_sentence_and_the_old_one_stays(tmp_
     assert [path.name for path in model.parent.iterdir()] == ["model.onnx"]
 
 
-@pytest.mark.parametrize("command", [[], ["encoder"], ["catalog"], ["catalog", "publish"], ["catalog", "check"]])
-def test_help_teaches_every_command(command: list[str]) -> None:
-    ended = run(*command, "--help")
-    assert ended.returncode == 0
-    assert "usage: python -m export" in ended.stdout
+def walk(group: click.Group, *words: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command and group from this one down, with the words that call it."""
+    yield words, group
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from walk(command, *words, name)
+        else:
+            yield (*words, name), command
+
+
+COMMANDS = dict(walk(cli))
+EXAMPLES = [
+    pytest.param(words, example, id=example)
+    for words, command in COMMANDS.items()
+    for example in re.findall(r"^  python -m export (.*?)(?: {4}.*| > .*)?$", command.epilog or "", re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_explains_every_command_argument_and_option(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = COMMANDS[words]
+    assert main([*words, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: {' '.join(('python -m export', *words))} ")
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help
+        else:
+            assert str(parameter.name).upper() in command.help
+
+
+def test_help_has_examples() -> None:
+    assert len(EXAMPLES) >= 14
+    assert {words for words, command in COMMANDS.items() if not command.epilog} == {
+        ("catalog",), ("catalog", "list"), ("catalog", "verify")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "example"), EXAMPLES)
+def test_an_example_of_the_help_is_right_usage(words: tuple[str, ...], example: str) -> None:
+    called = next(w for w in sorted(COMMANDS, key=len, reverse=True) if tuple(example.split()[: len(w)]) == w)
+    assert words in ((), ("calibrate",), called)
+    COMMANDS[called].make_context("example", example.split()[len(called) :])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [], ["catalog"], ["publish"], ["encoder", "--precision", "int4"], ["catalog", "publish"],
+        ["catalog", "publish", "x", "--default-threshold", "1.01"], ["catalog", "publish", "x", "--keep", "0"],
+        ["catalog", "publish", "x", "--default-threshold", "nan"], ["calibrate", "x"],
+        ["calibrate", "x", "y", "--cost", "-0.1"], ["catalog", "diff"], ["catalog", "show", "first"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_wrong_usage_is_told_from_a_refusal_by_its_exit_status(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("Usage: python -m export")
+    assert not captured.out
+
+
+def test_a_file_that_cannot_be_read_is_named_without_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["catalog", "check", str(tmp_path / "absent.jsonl")]) == 1
+    assert capsys.readouterr().err == f"{tmp_path / 'absent.jsonl'}: No such file or directory\n"
+    assert main(["catalog", "check", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"{tmp_path}: Is a directory\n"

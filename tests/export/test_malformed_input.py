@@ -1,4 +1,4 @@
-"""Whatever is wrong with a file that an export reads: its reader says so in its own words, or takes it."""
+"""Damaged files that an export reads: each is refused in a sentence, or is valid after all."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from malgil_core.catalog import reading as catalog
-from malgil_core.encoder import EncoderMetadata
+from malgil_core.encoder import EncoderMetadata, EncoderMetadataError
 from malgil_core.index.writer import write_manifest
 
-from export.catalog import cli as catalog_cli
 from export.catalog import labelled
 from export.encoder import _q4, bundled, source
 from tests.encoders import save_sentence_transformer
@@ -28,7 +27,7 @@ LABELLED = {"query": "이체 예약", "id": 103, "kind": "keyword"}
 
 
 def publishable(services: list[catalog.Service]) -> None:
-    """What a publish makes of a catalogue."""
+    """Use a catalog as a publish does."""
     for service in services:
         json.dumps(service.as_dict(), ensure_ascii=False, allow_nan=False).encode()
         np.array([service.id], np.int64)
@@ -37,7 +36,7 @@ def publishable(services: list[catalog.Service]) -> None:
 
 @BOUNDED
 @given(data=st.data(), at=st.integers(0, len(LINES) - 1))
-def test_no_catalogue_gets_past_its_check_broken(data: st.DataObject, at: int) -> None:
+def test_no_catalog_gets_past_its_check_broken(data: st.DataObject, at: int) -> None:
     lines = [json.dumps(line, ensure_ascii=False).encode() for line in LINES]
     lines[at] = data.draw(odd_json(LINES[at]))
     content = b"\n".join(lines)
@@ -62,7 +61,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def used(queries: list[labelled.Labelled]) -> None:
-    """What calibration and quality make of labelled queries."""
+    """Use labelled queries as calibration and the quality benchmark do."""
     for one in queries:
         assert one.held_out in (True, False)
         one.query.encode()
@@ -89,7 +88,7 @@ def test_no_metadata_of_an_encoder_gets_into_a_manifest_broken(file: Path, conte
         write_manifest(file.parent, {"name": found.name, "dimension": found.dimension})
         assert isinstance(found.fingerprint, str)
 
-    error_of(lambda: catalog_cli.encoder_metadata(file.parent), catalog_cli.CatalogCommandError, manifest)
+    error_of(lambda: EncoderMetadata.of(file.parent), EncoderMetadataError, manifest)
 
 
 def packed() -> bytes:
@@ -116,10 +115,10 @@ def packed() -> bytes:
     weights = b""
     for name, size in sizes.items():
         quantised = not name.endswith((".b", "ln.w"))
-        own = bytes(size // 32 * 18) if quantised else np.ones(size, "<f4").tobytes()
+        tensor = bytes(size // 32 * 18) if quantised else np.ones(size, "<f4").tobytes()
         body += struct.pack("<H", len(name)) + name.encode()
-        body += struct.pack("<BIQQ", quantised, size, offset + len(weights), len(own))
-        weights += own
+        body += struct.pack("<BIQQ", quantised, size, offset + len(weights), len(tensor))
+        weights += tensor
     return body + weights
 
 
@@ -131,7 +130,7 @@ def test_the_whole_bundled_file_is_read() -> None:
 
 @settings(BOUNDED, max_examples=500)
 @given(content=damaged(packed()))
-def test_no_bundled_file_is_misread_without_a_word(content: bytes) -> None:
+def test_no_damaged_bundled_file_is_misread_silently(content: bytes) -> None:
     error_of(lambda: _q4.parse(content), ValueError)
 
 
@@ -154,7 +153,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def exportable(loaded: source.Source) -> None:
-    """What an export takes from a source."""
+    """Use a source as an export does."""
     assert loaded.pooling in source.POOLINGS
     assert all(isinstance(prompt, str) and prompt.encode() is not None for prompt in loaded.prompts.values())
     assert loaded.max_length > 0

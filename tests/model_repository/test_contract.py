@@ -1,4 +1,4 @@
-"""DESIGN section 5, row by row, against the live server."""
+"""The tensors of each model, name by name, and its errors, against the live server."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def test_a_top_k_out_of_bounds_is_refused_with_the_bounds(client: Any, k: int) -
 
 def test_an_unknown_surface_is_refused_with_the_known_ones(client: Any) -> None:
     message = refused(client, "search", query=texts(["송금"]), surface=texts(["NOWHERE"]))
-    assert "surface is 'NOWHERE': the catalogue has " in message
+    assert "surface is 'NOWHERE': the catalog has " in message
     assert "RECO" in message
 
 

@@ -1,4 +1,4 @@
-"""The generations of an index: what there is, what changed, going back, and letting old ones go."""
+"""History of an index: its generations listed, compared, published again and removed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from malgil_core.index import reader
+from malgil_core.index.generation import GenerationError
 from malgil_core.index.writer import locked, next_number, point_at, seal, write_manifest
 
 Line = dict[str, Any]  # a service as services.jsonl has it
@@ -20,12 +21,12 @@ Line = dict[str, Any]  # a service as services.jsonl has it
 
 @dataclass(frozen=True)
 class Entry:
-    """One generation of an index.
+    """A generation in the list of an index's generations.
 
     Attributes:
         number: of the generation.
         serves: whether CURRENT names it.
-        manifest: what it says of itself, None if it cannot be read.
+        manifest: its manifest, None if it cannot be read.
         problem: why it must not serve, or None.
     """
 
@@ -37,7 +38,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Change:
-    """What became of one service between two generations: added, removed, or the fields that differ."""
+    """A service that differs between two generations; `what` is added, removed or changed."""
 
     service: Line
     what: str
@@ -45,11 +46,11 @@ class Change:
 
 
 class HistoryError(ValueError):
-    """What was asked of an index cannot be done; the text says why."""
+    """A request to the history that cannot be met; the text says why."""
 
 
 def numbers(index: Path) -> list[int]:
-    """The generations that there are, oldest first."""
+    """The numbers of the generations, oldest first."""
     return sorted(int(path.name) for path in (index / "generations").glob("[0-9]*") if path.name.isdigit())
 
 
@@ -63,17 +64,17 @@ def entries(index: Path, thorough: bool = False) -> list[Entry]:
             manifest = reader.read_manifest(folder)
             if thorough:
                 reader.load(folder)
-        except reader.GenerationError as error:
+        except GenerationError as error:
             problem = str(error)
         found.append(Entry(number, number == current, manifest, problem))
     return found
 
 
 def resolve(index: Path, number: int | None) -> int:
-    """This generation, or the one that serves.
+    """The number given, checked, or that of the generation that serves.
 
     Raises:
-        HistoryError: there is none, or not this one.
+        HistoryError: there is no such generation.
     """
     if number is None:
         number = reader.current(index)
@@ -86,10 +87,10 @@ def resolve(index: Path, number: int | None) -> int:
 
 
 def services(index: Path, number: int) -> list[Line]:
-    """The catalogue of a generation, verified.
+    """The catalog of a generation, its checksum verified.
 
     Raises:
-        generation.GenerationError: it is damaged.
+        GenerationError: it is damaged.
     """
     folder = reader.folder_of(index, number)
     reader.read_manifest(folder, tuple(reader.FILES))  # `show` brings back what older versions published
@@ -97,7 +98,7 @@ def services(index: Path, number: int) -> list[Line]:
 
 
 def diff(before: Sequence[Line], after: Sequence[Line]) -> list[Change]:
-    """What changed between two catalogues, by service id."""
+    """The changes between two catalogs, by service id."""
     old, new = ({line["id"]: line for line in lines} for lines in (before, after))
     changes = [Change(old[id], "removed", {}) for id in old if id not in new]
     changes += [Change(new[id], "added", {}) for id in new if id not in old]
@@ -121,7 +122,7 @@ def rollback(index: Path, number: int | None, fingerprint: str) -> tuple[int, in
 
     Raises:
         HistoryError: there is no such generation, or another encoder made it.
-        generation.GenerationError: it is damaged.
+        GenerationError: it is damaged.
     """
     with locked(index):
         current = resolve(index, None)
@@ -134,7 +135,7 @@ def rollback(index: Path, number: int | None, fingerprint: str) -> tuple[int, in
         manifest = reader.read_manifest(source)
         reader.load(source)
         if manifest["encoder"]["fingerprint"] != fingerprint:
-            raise HistoryError(f"generation {number} was made by another encoder: publish its catalogue again (`show`)")
+            raise HistoryError(f"generation {number} was made by another encoder: publish its catalog again (`show`)")
         new = next_number(index)
         temporary = index / "generations" / f".{new:06d}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
@@ -151,27 +152,26 @@ def collect(index: Path, keep: int) -> list[int]:
     """Remove all but the newest `keep` generations; never the one that serves, nor one that is being read.
 
     Returns:
-        What was removed.
+        The numbers removed.
     """
     removed = []
     with locked(index):
         current = reader.current(index)
         for number in numbers(index)[:-keep]:
             folder = reader.folder_of(index, number)
-            with _alone(folder) as alone:
-                if number != current and alone:
+            with _exclusive_lock(folder) as unread:
+                if number != current and unread:
                     # Renamed first: a reader finds it whole or not at all.
-                    doomed = folder.rename(folder.with_name(f".{number:06d}.old"))
-                    shutil.rmtree(doomed)
+                    shutil.rmtree(folder.rename(folder.with_name(f".{number:06d}.old")))
                     removed.append(number)
-        for left in (index / "generations").glob(".*"):  # of publishers and collectors that were killed
-            shutil.rmtree(left, ignore_errors=True)
+        for remains in (index / "generations").glob(".*"):  # of publishers and collectors that were killed
+            shutil.rmtree(remains, ignore_errors=True)
     return removed
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    """Whether nobody reads this generation: its readers hold a shared lock on the folder (generation.load)."""
+def _exclusive_lock(folder: Path) -> Iterator[bool]:
+    """Try to lock a generation's folder; False while it is read: `reader.load` holds a shared lock on it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Writing index generations: immutable, checksummed, published by an atomic rename. `generation.py` reads them.
+"""Writing generations of an index: immutable, checksummed, published by an atomic rename; reader.py reads them.
 
 The order on disk (a crash between any two steps leaves the old generation serving, whole):
 files of the generation, fsync each → its folder under a temporary name, fsync → rename to its number, fsync the
@@ -26,6 +26,7 @@ from malgil_core.catalog.reading import CatalogError, Service
 from malgil_core.checksums import sha256
 from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader
+from malgil_core.index.generation import GenerationError, phrases_of
 from malgil_core.lexical import arrays
 
 Vectors = npt.NDArray[np.float32]
@@ -42,7 +43,7 @@ def publish(
     """Write a generation and make it the one that serves.
 
     Args:
-        services: a validated catalogue.
+        services: a validated catalog.
         index: the index folder; made if there is none.
         encoder: metadata of the encoder that embeds.
         embed: texts → float32 [texts, D]; called with the texts that the current generation has no vectors for.
@@ -56,14 +57,14 @@ def publish(
     """
     ordered = sorted(services, key=lambda service: (not service.open, service.id))
     texts = [text for service in ordered for text in service.texts]
-    owners = np.repeat(np.arange(len(ordered), dtype=np.int32), [len(service.texts) for service in ordered])
+    service_of_row = np.repeat(np.arange(len(ordered), dtype=np.int32), [len(service.texts) for service in ordered])
     with locked(index):
         vectors = _embedded(texts, _known(index, encoder.fingerprint), embed)
         number = next_number(index)
         temporary = index / "generations" / f".{number:06d}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        save_file({"vectors": vectors, "service": owners}, temporary / "vectors.safetensors")
+        save_file({"vectors": vectors, "service": service_of_row}, temporary / "vectors.safetensors")
         opened = [text for service in ordered if service.open for text in service.texts]
         arrays.write(temporary / "lexical.safetensors", arrays.PhraseArrays.of(opened))
         for name in ("vectors.safetensors", "lexical.safetensors"):
@@ -93,7 +94,7 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def seal(index: Path, temporary: Path, number: int) -> None:
-    """Make a finished folder a generation: on disk whole before it has its number."""
+    """Make a finished folder a generation: its files are on disk before it gets its number."""
     for path in (*temporary.iterdir(), temporary):
         _sync(path)
     temporary.rename(reader.folder_of(index, number))
@@ -110,7 +111,7 @@ def point_at(index: Path, number: int) -> None:
 
 
 def _known(index: Path, fingerprint: str) -> dict[str, Vectors]:
-    """Vectors of the current generation by text, whatever its format, if the same encoder made them, undamaged."""
+    """Text → vector of the current generation, of any format; empty if it is damaged or of another encoder."""
     try:
         number = reader.current(index)
         if number is None:
@@ -118,15 +119,14 @@ def _known(index: Path, fingerprint: str) -> dict[str, Vectors]:
         folder = reader.folder_of(index, number)
         if reader.read_manifest(folder, tuple(reader.FILES))["encoder"]["fingerprint"] != fingerprint:
             return {}
-        services = map(json.loads, (folder / "services.jsonl").read_bytes().splitlines())
-        texts = [text for service in services for text in (service["name"], *service["phrases"])]
-        return dict(zip(texts, load_file(folder / "vectors.safetensors")["vectors"], strict=True))
+        services = [json.loads(line) for line in (folder / "services.jsonl").read_bytes().splitlines()]
+        return dict(zip(phrases_of(services), load_file(folder / "vectors.safetensors")["vectors"], strict=True))
     except (KeyError, TypeError, AttributeError, ValueError, OSError, SafetensorError):  # GenerationError among them
         return {}
 
 
 def _embedded(texts: Sequence[str], known: Mapping[str, Vectors], embed: Embed) -> Vectors:
-    """Unit vectors [texts, D]; only texts that are not known are embedded, each once."""
+    """Unit vectors [texts, D]; only texts without a known vector are embedded, each once."""
     new = [text for text in dict.fromkeys(texts) if text not in known]
     vectors = dict(known)
     if new:
@@ -140,16 +140,16 @@ def _embedded(texts: Sequence[str], known: Mapping[str, Vectors], embed: Embed) 
 
 
 def next_number(index: Path) -> int:
-    """A number that no generation had, not even one that was deleted while it served."""
+    """The number of the next generation: higher than any before, also of one deleted while it served."""
     numbers = [int(p.name) for p in (index / "generations").glob("[0-9]*") if p.name.isdigit()]
-    with contextlib.suppress(reader.GenerationError):
+    with contextlib.suppress(GenerationError):
         numbers.append(reader.current(index) or 0)
     return max(numbers, default=0) + 1
 
 
 @contextlib.contextmanager
 def locked(index: Path) -> Iterator[None]:
-    """One publisher at a time; the lock goes with the process that holds it."""
+    """Hold the index's lock: one publisher at a time. It goes with the process that holds it."""
     new = [folder for folder in (index / "generations", *(index / "generations").parents) if not folder.exists()]
     (index / "generations").mkdir(parents=True, exist_ok=True)
     for folder in new:  # or a power cut after the first publish could take the index folder with it

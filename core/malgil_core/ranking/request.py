@@ -1,23 +1,60 @@
-"""Reading a request's tensors and laying out its answer. Pure: no Triton here.
+"""A search request: its tensors checked and parsed, and the tensors of its answer.
 
-Every ValueError's text is a sentence for the caller: the field, the value, the bound.
+The text of every ValueError is a sentence for the caller: the field, the value, the bound.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from malgil_core.index.reader import Generation
+from malgil_core.index.generation import Generation
 from malgil_core.limits import DEFAULT_TOP_K, MAX_TEXT_BYTES, MAX_TOP_K
-from malgil_core.ranking.types import Floats, QueryOptions, Ranked
+from malgil_core.ranking.types import QueryOptions, Ranked
+from malgil_core.text.validation import parse_texts, require
+
+INPUTS = ("query", "embedding", "top_k", "surface", "min_score")
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """The queries of one request.
+
+    Attributes:
+        queries: [B] texts.
+        embeddings: [B, D], an array or a tensor on a device.
+        options: [B].
+    """
+
+    queries: list[str]
+    embeddings: Any
+    options: list[QueryOptions]
+
+    @classmethod
+    def parse(cls, tensors: Mapping[str, Any], generation: Generation) -> SearchRequest:
+        """A request's input tensors by name (INPUTS), None or no entry where an optional one is absent.
+
+        Raises:
+            ValueError: a required tensor is missing, or a value is out of its bounds.
+        """
+        query, top_k, surface, min_score = (_elements(tensors.get(name)) for name in INPUTS if name != "embedding")
+        queries = parse_texts("query", query)
+        embeddings = require("embedding", tensors.get("embedding"))
+        check_embeddings(embeddings, generation.dimension)
+        options = parse_options(len(embeddings), top_k, surface, min_score, generation.surfaces)
+        return cls(queries, embeddings, options)
+
+
+def _elements(tensor: Any) -> list[Any] | None:
+    return None if tensor is None else tensor.ravel().tolist()
 
 
 def parse_top_k(value: int) -> int:
-    """How many hits.
+    """The number of hits.
 
     Raises:
         ValueError: outside 1…1000.
@@ -31,16 +68,16 @@ def parse_surface(raw: bytes, known: Collection[str]) -> str:
     """The surface to show on.
 
     Raises:
-        ValueError: no open service of the catalogue has it.
+        ValueError: no open service of the catalog has it.
     """
-    surface = unicodedata.normalize("NFC", raw[:MAX_TEXT_BYTES].decode("utf-8", "replace"))  # as the catalogue's are
+    surface = unicodedata.normalize("NFC", raw[:MAX_TEXT_BYTES].decode("utf-8", "replace"))  # as the catalog's are
     if surface not in known:
-        raise ValueError(f"surface is {surface[:64]!r}: the catalogue has {', '.join(known) or 'none'}")
+        raise ValueError(f"surface is {surface[:64]!r}: the catalog has {', '.join(known) or 'none'}")
     return surface
 
 
 def parse_min_score(value: float) -> float:
-    """The least score of a hit.
+    """The lowest score of a hit.
 
     Raises:
         ValueError: outside -1…1, or not a number.
@@ -50,8 +87,8 @@ def parse_min_score(value: float) -> float:
     return value
 
 
-def check_embeddings(embeddings: Floats, dimension: int) -> None:
-    """Whether embeddings [B, D] can be scored.
+def check_embeddings(embeddings: Any, dimension: int) -> None:
+    """Check that embeddings [B, D], an array or a tensor on a device, can be scored.
 
     Raises:
         ValueError: without a batch dimension, of another width than the index, or not finite.
@@ -61,7 +98,8 @@ def check_embeddings(embeddings: Floats, dimension: int) -> None:
         raise ValueError(f"embedding has shape {list(embeddings.shape)}: it must have 2 dimensions, the batch first")
     if embeddings.shape[1] != dimension:
         raise ValueError(f"embedding has {embeddings.shape[1]} numbers: this index takes {dimension}")
-    if not np.isfinite(embeddings).all():
+    values = embeddings if isinstance(embeddings, np.ndarray) else embeddings.cpu().numpy()
+    if not np.isfinite(values).all():
         raise ValueError(
             "embedding holds a number that is not finite: the encoder was given no ids, more than its window holds, "
             "or one outside its vocabulary"
@@ -75,7 +113,7 @@ def parse_options(
     min_score: Sequence[float] | None,
     known_surfaces: Collection[str],
 ) -> list[QueryOptions]:
-    """What each of a request's `batch` queries asks for; None where the optional tensor is absent.
+    """The options of each of a request's `batch` queries; None where the optional tensor is absent.
 
     Raises:
         ValueError: a value is out of its bounds.
@@ -83,12 +121,12 @@ def parse_options(
     ks = [DEFAULT_TOP_K] * batch if top_k is None else [parse_top_k(int(k)) for k in top_k]
     surfaces = [None] * batch if surface is None else [parse_surface(s, known_surfaces) for s in surface]
     scores = [None] * batch if min_score is None else [parse_min_score(float(s)) for s in min_score]
-    return [QueryOptions(*wanted) for wanted in zip(ks, surfaces, scores, strict=True)]
+    return [QueryOptions(*values) for values in zip(ks, surfaces, scores, strict=True)]
 
 
 def lay_out(generation: Generation, ranked: Sequence[Ranked], options: Sequence[QueryOptions]) -> dict[str, Any]:
     """The output tensors of one request: K columns, K the largest top_k, padded with -1, "" and -inf."""
-    columns = max(wanted.top_k for wanted in options)
+    columns = max(query.top_k for query in options)
     services = np.full((len(ranked), columns), -1, dtype=np.int64)
     rows = np.full((len(ranked), columns), -1, dtype=np.int64)
     scores, dense, lexical = (np.full((len(ranked), columns), -np.inf, dtype=np.float32) for _ in range(3))

@@ -1,4 +1,4 @@
-"""Types that ranking shares: the index it reads, what a query asks for, and what it gets."""
+"""Types that ranking shares: the index it reads, the options of a query, and the hits."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from malgil_core.lexical.index import LexicalMatches
 
-DECIMALS = 6  # of scores: what is equal must tie, and float32 products add in another order for another batch
+DECIMALS = 6  # of scores: equal ones must tie, and float32 products add in another order for another batch
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 
 class Index(Protocol):
-    """What ranking reads of a generation (see generation.Generation)."""
+    """The arrays of a generation that ranking reads: P phrases of S services (see index.generation.Generation)."""
 
     @property
     def matrix(self) -> Floats:
@@ -43,7 +43,7 @@ class Index(Protocol):
 
 @dataclass(frozen=True)
 class QueryOptions:
-    """What one query asks for."""
+    """The options of one query."""
 
     top_k: int = 10
     surface: str | None = None
@@ -58,19 +58,19 @@ class Ranked:
     rows: Ints  # [n]: index of the phrase that matched
     scores: Floats  # [n]
     dense: Floats  # [n]: cosine of the service's nearest phrase
-    lexical: Floats  # [n]: evidence of the letters, 0 to 1
+    lexical: Floats  # [n]: lexical score, 0 to 1
 
     @classmethod
-    def by_meaning(cls, services: Ints, rows: Ints, dense: Floats) -> Ranked:
-        """Hits without evidence of letters: they score as their cosine."""
+    def from_dense(cls, services: Ints, rows: Ints, dense: Floats) -> Ranked:
+        """Hits without a lexical match: the score is the cosine."""
         return cls(services, rows, dense, dense, np.zeros_like(dense))
 
     @classmethod
-    def nothing(cls) -> Ranked:
+    def empty(cls) -> Ranked:
         """No hits."""
-        return cls.by_meaning(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+        return cls.from_dense(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
-    def at(self, places: Ints) -> Ranked:
+    def take(self, places: Ints) -> Ranked:
         """The hits at these places, in their order."""
         return Ranked(
             self.services[places], self.rows[places], self.scores[places], self.dense[places], self.lexical[places]
@@ -78,23 +78,32 @@ class Ranked:
 
 
 class Scorer(Protocol):
-    """Ranks on one device."""
+    """Ranks the services of one generation on one device."""
+
+    def join(self, embeddings: Sequence[Any]) -> Any:
+        """The embeddings [b, D] of several requests as one batch [B, D] of unit rows, where `rank` wants them."""
 
     def rank(
-        self, embeddings: Any, options: Sequence[QueryOptions], evidence: Sequence[LexicalMatches] = ()
+        self, embeddings: Any, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches] = ()
     ) -> list[Ranked]:
-        """Rank for each row of `embeddings`, float32 [B, D], unit length, with the evidence of each if there is any."""
+        """Rank for each row of `embeddings`, float32 [B, D], unit length.
+
+        Args:
+            embeddings: of the queries.
+            options: [B].
+            matches: [B], the lexical matches of each query, or empty: rank by cosine alone.
+        """
 
 
 class ScoreThresholds:
-    """The least score that each service needs to be shown, by surface: its threshold, or +inf where not shown."""
+    """The lowest score with which each service is shown, by surface: its threshold, or +inf where it is not shown."""
 
     def __init__(self, index: Index) -> None:
         self._by_surface: dict[str | None, Floats] = {None: index.thresholds}
         for surface, shown in index.surfaces.items():
             self._by_surface[surface] = np.where(shown, index.thresholds, np.float32(np.inf))
 
-    def of(self, wanted: QueryOptions) -> Floats:
+    def of(self, options: QueryOptions) -> Floats:
         """float32 [S]."""
-        floor = self._by_surface[wanted.surface]
-        return floor if wanted.min_score is None else np.maximum(floor, np.float32(wanted.min_score))
+        thresholds = self._by_surface[options.surface]
+        return thresholds if options.min_score is None else np.maximum(thresholds, np.float32(options.min_score))

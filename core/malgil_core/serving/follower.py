@@ -1,4 +1,4 @@
-"""The generation that serves: follows index/CURRENT, loads off the serving thread, keeps the last good one."""
+"""Index follower: loads the generation that index/CURRENT names in the background, and keeps the last good one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from malgil_core.encoder import EncoderMetadata, EncoderMetadataError
-from malgil_core.index.reader import Generation, GenerationError, current, folder_of, load
+from malgil_core.index.generation import Generation, GenerationError
+from malgil_core.index.reader import current, folder_of, load
 from malgil_core.ranking.types import Scorer
 from malgil_core.serving.metrics import Metrics
 
@@ -19,23 +20,23 @@ SENTENCES = (GenerationError, EncoderMetadataError, FileNotFoundError)
 
 @dataclass(frozen=True)
 class Serving:
-    """What one batch is answered from."""
+    """The generation that a batch is answered from, and its scorer."""
 
     generation: Generation
     scorer: Scorer
 
 
-class LiveIndex:
-    """Watches an index folder and holds what serves.
+class IndexFollower:
+    """Watcher of an index folder, and holder of the generation that serves.
 
     Args:
         index: the folder with CURRENT.
         encoder: the metadata file of the encoder that serves; generations of another are refused. Read once: the
             encoder in memory stays what it is when another is exported beside it.
-        make_scorer: puts a generation on the device.
+        make_scorer: generation → its scorer, on the device.
         log: called with (level, sentence), level "info" or "error".
-        metrics: told what begins to serve, and of each refusal.
-        with_lexical: whether the letters of queries will be looked at.
+        metrics: counts refused generations, and shows the one that serves.
+        with_lexical: whether to load the lexical index too.
     """
 
     def __init__(
@@ -53,22 +54,22 @@ class LiveIndex:
         self._fingerprint: str | None = None
         self._refused: tuple[int | None, str] | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="live-index", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="index-follower", daemon=True)
 
     @property
     def serving(self) -> Serving | None:
-        """What serves now; take it once for a batch, so that every answer comes from one generation."""
+        """The generation that serves now; read once for a batch, so that every answer comes from one generation."""
         return self._serving
 
     @property
-    def why_not(self) -> str:
-        """Why nothing serves, in a sentence for the caller."""
+    def unavailable(self) -> str:
+        """The reason why no generation serves, in a sentence for the caller."""
         if self._refused:
             return f"no generation serves: {self._refused[1]}"
-        return "no catalogue is published: run `python -m export catalog publish FILE`"
+        return "no catalog is published: run `python -m export catalog publish FILE`"
 
     def start(self) -> None:
-        """Load what is current, then follow it in the background."""
+        """Load the current generation, then follow the index in the background."""
         self.refresh()
         self._thread.start()
 
@@ -94,15 +95,15 @@ class LiveIndex:
             self._refused = None
             self._log("info", f"serving generation {number}: {len(generation.thresholds)} open services")
             if self._metrics:
-                self._metrics.serves(generation)
+                self._metrics.show_generation(generation)
         except Exception as error:  # a device out of memory too: the thread that follows must not die of it
             refused = (number, str(error) if isinstance(error, SENTENCES) else f"{type(error).__name__}: {error}")
             if refused != self._refused:
                 self._refused = refused
-                what = "the index" if number is None else f"generation {number}"
-                self._log("error", f"{what} is refused: {refused[1]}")
+                subject = "the index" if number is None else f"generation {number}"
+                self._log("error", f"{subject} is refused: {refused[1]}")
                 if self._metrics:
-                    self._metrics.refused()
+                    self._metrics.count_refused_publish()
 
     def _watch(self) -> None:
         while not self._stop.wait(POLL_SECONDS):

@@ -1,9 +1,9 @@
-"""What the scorer counts, for Triton's metrics endpoint. Pure: no Triton here.
+"""Metrics of the scorer, for Triton's metrics endpoint.
 
 Batches add to sums in memory, and one thread sends the sums on twice a second: a call that crosses to the server takes
 20 to 50 µs, and a batch would make two dozen. No other thread may make them. Triton 2.51 crashes when two threads
 increment one metric at once; when a metric outlives its stub; and when one is shared by instances that end one after
-another, which is why each has a label of its own.
+another, so each has a label of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from malgil_core.index.reader import Generation
+from malgil_core.index.generation import Generation
 from malgil_core.ranking.types import Ranked
 
 SEND_SECONDS = 0.5
@@ -40,24 +40,24 @@ COUNTERS = {
     "empty_answers_total": "Answers without a hit",
     "errors_total": "Requests refused",
     "scoring_seconds_total": "Time spent ranking",
-    "lexical_seconds_total": "Time spent on the letters of queries",
+    "lexical_seconds_total": "Time spent on lexical matching",
     # A histogram of Triton's own takes a call for each query.
     "top_score_bucket": "Answers whose first hit scores at most le",
     "top_score_sum": "Sum of the first hits' scores",
     "top_score_count": "Answers with a hit",
 }
 LABELS = {  # metric → label, its values
-    "errors_total": ("kind", ("invalid_argument", "no_catalogue")),
+    "errors_total": ("kind", ("invalid_argument", "no_catalog")),
     "top_score_bucket": ("le", (*(f"{edge:g}" for edge in EDGES), "+Inf")),
 }
 Key = tuple[str, str]  # metric, value of its own label or ""
 
 
 class Metrics:
-    """The counts of one scorer.
+    """The metrics of one scorer.
 
     Args:
-        make_family: pb_utils.MetricFamily, or what stands in for it.
+        make_family: pb_utils.MetricFamily.
         labels: on every metric; no other instance may have the same.
         clock: seconds since 1970.
     """
@@ -78,40 +78,40 @@ class Metrics:
                 self._families.append(family)
                 label, values = LABELS.get(name, ("", ("",)))
                 for value in values:
-                    own = {label: value} if label else {}
-                    self._metrics[name, value] = family.Metric(labels={**(labels or {}), **own})
+                    extra = {label: value} if label else {}
+                    self._metrics[name, value] = family.Metric(labels={**(labels or {}), **extra})
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep_sending, name="metrics", daemon=True)
 
     def start(self) -> None:
-        """Send now, and from now on."""
+        """Begin to send."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop sending, and let go of the metrics while the stub still lives."""
+        """Stop sending, and release the metrics while the stub still lives."""
         self._stop.set()
         self._thread.join()
         self._metrics.clear()
         self._families.clear()
 
-    def serves(self, generation: Generation) -> None:
-        """A generation begins to serve."""
+    def show_generation(self, generation: Generation) -> None:
+        """Show the generation that serves from now on."""
         with self._lock:
             self._gauges["generation"] = generation.number
             self._gauges["services"] = len(generation.thresholds)
             self._gauges["phrases"] = len(generation.matrix)
             self._published = _seconds(generation.created)
 
-    def refused(self) -> None:
-        """A generation is refused."""
+    def count_refused_publish(self) -> None:
+        """Count a refused generation."""
         self._add({("publishes_refused_total", ""): 1})
 
-    def error(self, kind: str, count: int = 1) -> None:
-        """So many requests are refused: `kind` is invalid_argument or no_catalogue."""
+    def count_errors(self, kind: str, count: int = 1) -> None:
+        """Count refused requests; `kind` is invalid_argument or no_catalog."""
         self._add({("errors_total", kind): count})
 
-    def batch(self, ranked: Sequence[Ranked], lexical_seconds: float, scoring_seconds: float) -> None:
-        """A batch is ranked, and took so long."""
+    def count_batch(self, ranked: Sequence[Ranked], lexical_seconds: float, scoring_seconds: float) -> None:
+        """Count a ranked batch, and the time that it took."""
         tops = [float(hits.scores[0]) for hits in ranked if len(hits.scores)]
         buckets = [0] * (len(_EDGES) + 1)
         for top in tops:
@@ -130,7 +130,7 @@ class Metrics:
         self._add(sums)
 
     def send(self) -> None:
-        """Bring the endpoint up to date; what fails to go out goes with the next. Only one thread may call this."""
+        """Bring the endpoint up to date; a sum that fails to go out goes with the next. For one thread alone."""
         with self._lock:
             sums = {key: by for key, by in self._sums.items() if by}
             gauges = {**self._gauges, "index_age_seconds": self._clock() - self._published}

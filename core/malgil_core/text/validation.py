@@ -6,7 +6,7 @@ The text of every ValueError is a sentence for the caller: the field, the value,
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from malgil_core.limits import MAX_TEXT_BYTES
 
@@ -76,3 +76,26 @@ def parse_kind(raw: bytes) -> str:
     if kind not in KINDS:
         raise ValueError(f"kind is {kind!r}: it must be one of {', '.join(KINDS)}")
     return kind
+
+
+def parse_request(text: Any, kind: Any) -> tuple[list[str], list[str]]:
+    """The texts of a request to the tokenizer, and the kind of each.
+
+    Args:
+        text: object array [B, 1] of bytes, None if the request has no such tensor.
+        kind: the same; every text is a query without it.
+
+    Raises:
+        ValueError: a tensor is missing or of another shape, or a text or kind is refused.
+    """
+    texts = parse_texts(TEXT_FIELD, _elements(TEXT_FIELD, text))
+    kinds = _elements("kind", kind)
+    return texts, ["query"] * len(texts) if kinds is None else [parse_kind(raw) for raw in kinds]
+
+
+def _elements(field: str, array: Any) -> list[bytes] | None:
+    if array is None:
+        return None
+    check_shape(field, array.shape)
+    elements: list[bytes] = array.ravel().tolist()
+    return elements

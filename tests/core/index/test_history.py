@@ -1,4 +1,4 @@
-"""Generations can be listed, compared, gone back to and let go, and none is lost that somebody needs."""
+"""Generations are listed, compared, gone back to and removed, and none is lost that is needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from malgil_core.index import history
-from malgil_core.index.reader import GenerationError, current, folder_of, load
+from malgil_core.index.generation import GenerationError
+from malgil_core.index.reader import current, folder_of, load
 from malgil_core.index.writer import publish
 
 from tests.index import CATALOG, ENCODER, as_format_1, embed, service
@@ -21,7 +22,7 @@ FINGERPRINT = ENCODER.fingerprint
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
-    """Three generations: the whole catalogue, without its first service, and with that one renamed."""
+    """Three generations: the whole catalog, without its first service, and with that one renamed."""
     first, *rest = CATALOG
     for services in (CATALOG, tuple(rest), (dataclasses.replace(first, name="돈 보내기"), *rest)):
         publish(services, tmp_path, ENCODER, embed)
@@ -41,18 +42,18 @@ def test_the_list_says_which_one_serves_and_which_is_damaged(index: Path) -> Non
     ]  # fmt: skip
 
 
-def test_a_generation_s_catalogue_comes_back_as_it_was_published(index: Path) -> None:
+def test_a_generation_s_catalog_comes_back_as_it_was_published(index: Path) -> None:
     shown = {line["id"]: line for line in history.services(index, 1)}
     assert shown == {
         one.id: one.as_dict() | {"phrases": list(one.phrases), "surfaces": list(one.surfaces)} for one in CATALOG
     }
 
 
-def test_what_an_earlier_version_published_comes_back_as_a_catalogue_and_does_not_serve(index: Path) -> None:
+def test_what_an_earlier_version_published_comes_back_as_a_catalog_and_does_not_serve(index: Path) -> None:
     shown = history.services(index, 1)
     as_format_1(folder_of(index, 1))
     assert history.services(index, 1) == shown
-    with pytest.raises(GenerationError, match="format 1, this reads 2: publish the catalogue again"):
+    with pytest.raises(GenerationError, match="format 1, this reads 2: publish the catalog again"):
         history.rollback(index, 1, FINGERPRINT)
 
 
@@ -115,7 +116,7 @@ def test_the_generation_that_serves_stays_however_old_it_is(index: Path) -> None
 
 def test_a_generation_that_a_scorer_is_reading_stays(index: Path) -> None:
     descriptor = os.open(folder_of(index, 1), os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)  # as generation.load does
+    fcntl.flock(descriptor, fcntl.LOCK_SH)  # as reader.load does
     assert history.collect(index, 1) == [2]
     os.close(descriptor)
     assert history.collect(index, 1) == [1]

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from malgil_core.index.reader import GenerationError, current, folder_of, load
+from malgil_core.index.generation import GenerationError
+from malgil_core.index.reader import current, folder_of, load
 from malgil_core.index.writer import publish
 from safetensors.numpy import load_file, save_file
 
@@ -89,7 +90,7 @@ def test_a_closed_service_never_shows(published: Path) -> None:
     assert (generation.matrix @ (closed / np.linalg.norm(closed, axis=1, keepdims=True)).T).max() < 0.999
 
 
-def test_a_catalogue_whose_services_are_all_closed_serves_nothing_instead_of_failing(tmp_path: Path) -> None:
+def test_a_catalog_whose_services_are_all_closed_serves_nothing_instead_of_failing(tmp_path: Path) -> None:
     number = publish([service(1, "점검 중", open=False)], tmp_path, ENCODER, embed)
     generation = load(folder_of(tmp_path, number))
     assert generation.matrix.shape == (0, DIMENSION)
@@ -137,7 +138,7 @@ def test_a_file_with_one_bit_turned_is_named(folder: Path, name: str) -> None:
 def test_a_generation_of_another_format_is_not_misread_and_says_what_to_do(folder: Path, number: int) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**manifest, "format": number}))
-    with pytest.raises(GenerationError, match=f"format {number}, this reads 2: publish the catalogue again"):
+    with pytest.raises(GenerationError, match=f"format {number}, this reads 2: publish the catalog again"):
         load(folder)
 
 
@@ -152,7 +153,7 @@ def test_a_manifest_cannot_make_the_scorer_read_other_files_nor_trust_one_unread
         load(folder)
 
 
-def test_letters_find_open_services_alone_and_only_if_they_are_wanted(published: Path) -> None:
+def test_lexical_matches_are_of_open_services_alone_and_can_be_left_out(published: Path) -> None:
     lexical = load(published).lexical
     assert lexical
     assert lexical.matches("송금").rows.tolist() == [6]

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from malgil_core.index.reader import FILES, FORMAT, Generation, GenerationError, current, folder_of, load, read_manifest
+from malgil_core.index.generation import Generation, GenerationError
+from malgil_core.index.reader import FILES, FORMAT, current, folder_of, load, read_manifest
 from malgil_core.index.writer import publish
 from malgil_core.lexical.arrays import VERSION
 from malgil_core.ranking.cpu import CpuScorer
@@ -43,14 +44,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def served(generation: Generation) -> None:
     """Answer queries from a generation, as the scorer does."""
-    for wanted in (QueryOptions(), QueryOptions(3, next(iter(generation.surfaces), None), 0.1)):
+    for option in (QueryOptions(), QueryOptions(3, next(iter(generation.surfaces), None), 0.1)):
         queries = generation.matrix[:1].repeat(len(QUERIES), axis=0)
         if not len(queries):
             return
         assert generation.lexical
-        evidence = [generation.lexical.matches(query) for query in QUERIES]
-        wants = [wanted] * len(QUERIES)
-        outputs = lay_out(generation, CpuScorer(generation).rank(queries, wants, evidence), wants)
+        matches = [generation.lexical.matches(query) for query in QUERIES]
+        options = [option] * len(QUERIES)
+        outputs = lay_out(generation, CpuScorer(generation).rank(queries, options, matches), options)
         for name in ("score", "dense", "lexical"):
             assert not np.isnan(outputs[name]).any()
             assert outputs[name].max() <= 1 + 1e-3

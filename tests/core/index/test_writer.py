@@ -242,7 +242,7 @@ def test_the_manifest_says_what_was_published_and_by_which_encoder(tmp_path: Pat
     assert counts == [1, 4, 3, 11, 0.5]
 
 
-def test_a_catalogue_comes_back_whole_for_whoever_reads_a_generation(tmp_path: Path) -> None:
+def test_a_catalog_comes_back_whole_from_a_generation(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, publish(CATALOG, tmp_path, ENCODER, embed))
     lines = (folder / "services.jsonl").read_text(encoding="utf-8").splitlines()
     fields = [json.loads(line) for line in lines]

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from malgil_core.catalog import reading as catalog
-from malgil_core.index.reader import GenerationError, folder_of, load
+from malgil_core.index.generation import GenerationError
+from malgil_core.index.reader import folder_of, load
 from malgil_core.index.writer import publish
 from malgil_core.lexical.arrays import NAMES, VERSION, PhraseArrays, read, write
 from malgil_core.lexical.index import LexicalIndex

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from malgil_core.index.reader import Generation
+from malgil_core.index.generation import Generation
 from malgil_core.ranking.cpu import BLOCK_ROWS, ONE_THREAD_SIZE, CpuScorer, product_threads
 from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import Floats, QueryOptions
@@ -38,12 +38,12 @@ def test_a_service_is_found_by_its_best_phrase_and_says_which() -> None:
     assert ranked.scores.dtype == np.float32
 
 
-def test_a_service_that_must_be_surer_does_not_show_below_its_threshold() -> None:
+def test_a_service_does_not_show_below_its_threshold() -> None:
     index = generation(towards(0.71, 0.7, 0.69), [0, 1, 2], [1, 2, 3], thresholds=[0.72, 0.7, 0.7])
     assert found(index) == [2]  # exactly at its threshold
 
 
-def test_a_service_held_back_by_a_millionth_does_not_take_another_s_place() -> None:
+def test_a_service_a_millionth_below_its_threshold_does_not_take_another_s_place() -> None:
     index = generation(towards(0.9, 0.5), [0, 1], [1, 2], thresholds=[0.900001, -np.inf])
     assert found(index, QueryOptions(top_k=1)) == [2]
 
@@ -126,7 +126,7 @@ def test_a_smaller_batch_after_a_larger_one_is_not_answered_from_the_larger_one(
     assert hits(index, scorer.rank(queries[:1], [QueryOptions()])[0]) == brute_force(index, queries[0], QueryOptions())
 
 
-def test_a_catalogue_without_open_services_answers_with_nothing() -> None:
+def test_a_catalog_without_open_services_answers_with_nothing() -> None:
     index = generation(np.empty((0, 2), np.float32), [], [], surfaces={})
     for ranked in CpuScorer(index).rank(
         np.repeat(EAST, 3, axis=0), [QueryOptions(), QueryOptions(1000), QueryOptions(min_score=-1)]
@@ -153,7 +153,7 @@ def questions(draw: st.DrawFn) -> tuple[Generation, Floats, list[QueryOptions]]:
 
 @settings(max_examples=120, deadline=None)
 @given(questions())
-def test_every_answer_is_that_of_looking_at_everything(question: tuple[Generation, Floats, list[QueryOptions]]) -> None:
+def test_no_service_is_missed_and_none_misplaced(question: tuple[Generation, Floats, list[QueryOptions]]) -> None:
     index, queries, options = question
     for query, wanted, ranked in zip(queries, options, CpuScorer(index).rank(queries, options), strict=True):
         assert hits(index, ranked) == brute_force(index, query, wanted)
@@ -161,7 +161,7 @@ def test_every_answer_is_that_of_looking_at_everything(question: tuple[Generatio
 
 @pytest.mark.parametrize("rows", [511, 512, 513, 5000])
 @pytest.mark.parametrize("left", [0, 1, 12])
-def test_hits_are_found_when_everything_that_scores_better_is_held_back(rows: int, left: int) -> None:
+def test_hits_are_found_when_everything_that_scores_better_is_below_its_threshold(rows: int, left: int) -> None:
     rng = np.random.default_rng(rows)
     plain = random_generation(rng, rows, rows // 2, dimension=48)
     (query,) = random_queries(rng, 1, plain)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from malgil_core.index.reader import Generation
+from malgil_core.index.generation import Generation
 from malgil_core.ranking.cpu import CpuScorer
 from malgil_core.ranking.cuda import CudaScorer
 from malgil_core.ranking.topk import unit
@@ -29,9 +29,9 @@ def assert_same(index: Generation, queries: Floats, options: list[QueryOptions],
     """The same ids, and scores within a millionth."""
     ours = CudaScorer(index, device).rank(torch.from_numpy(queries).to(device), options)
     for one, other in zip(ours, CpuScorer(index).rank(queries, options), strict=True):
-        mine, theirs = hits(index, one), hits(index, other)
-        assert [hit[0] for hit in mine] == [hit[0] for hit in theirs]
-        np.testing.assert_allclose([hit[2] for hit in mine], [hit[2] for hit in theirs], rtol=0, atol=1e-6)
+        found, expected = hits(index, one), hits(index, other)
+        assert [hit[0] for hit in found] == [hit[0] for hit in expected]
+        np.testing.assert_allclose([hit[2] for hit in found], [hit[2] for hit in expected], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -72,7 +72,7 @@ def test_equal_phrases_tie_on_a_gpu_and_come_in_the_order_of_ids(device: str) ->
         min_score=st.none() | st.floats(-1, 1) | st.sampled_from([0.85, 0.95]),
     ),
 )
-def test_every_answer_of_a_gpu_is_that_of_looking_at_everything(
+def test_no_service_is_missed_on_a_gpu_and_none_misplaced(
     seed: int, rows: int, services: int, closeness: float, wanted: QueryOptions
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -82,7 +82,7 @@ def test_every_answer_of_a_gpu_is_that_of_looking_at_everything(
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_hit_is_found_on_a_gpu_when_everything_that_scores_better_is_held_back(device: str) -> None:
+def test_a_hit_is_found_on_a_gpu_when_everything_that_scores_better_is_below_its_threshold(device: str) -> None:
     rng = np.random.default_rng(6)
     plain = random_generation(rng, 1200, 400, dimension=48)
     queries = random_queries(rng, 1, plain)
@@ -95,7 +95,7 @@ def test_a_hit_is_found_on_a_gpu_when_everything_that_scores_better_is_held_back
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_catalogue_without_open_services_answers_with_nothing_on_a_gpu(device: str) -> None:
+def test_a_catalog_without_open_services_answers_with_nothing_on_a_gpu(device: str) -> None:
     index = generation(np.empty((0, 16), np.float32), [], [])
     queries = unit(np.ones((2, 16), np.float32))
     for ranked in CudaScorer(index, device).rank(

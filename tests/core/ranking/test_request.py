@@ -1,4 +1,4 @@
-"""What a request says and what an answer looks like, tensor by tensor."""
+"""Search requests: what is refused and in which words, and the tensors of an answer."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ def test_a_value_on_the_bound_is_taken(parse: Callable[[Any], Any], value: Any) 
 
 
 @pytest.mark.parametrize("raw", [b"home", b"", b"\xff", b"HOME\0", b"HOME " + b"x" * 100])
-def test_a_surface_that_the_catalogue_has_not_is_refused_with_those_it_has(raw: bytes) -> None:
-    with pytest.raises(ValueError, match=r"^surface is '.{0,64}': the catalogue has HOME, 추천$"):
+def test_an_unknown_surface_is_refused_with_the_known_ones(raw: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^surface is '.{0,64}': the catalog has HOME, 추천$"):
         parse_surface(raw, SURFACES)
-    with pytest.raises(ValueError, match=r": the catalogue has none$"):
+    with pytest.raises(ValueError, match=r": the catalog has none$"):
         parse_surface(raw, ())
 
 
 @pytest.mark.parametrize("surface", ["HOME", "추천", "화면" * 40])
-def test_every_surface_of_the_catalogue_can_be_asked_for_on_every_keyboard(surface: str) -> None:
+def test_every_surface_of_the_catalog_is_found_from_every_keyboard(surface: str) -> None:
     known = {surface: True}
     assert parse_surface(surface.encode(), known) == surface
     assert parse_surface(unicodedata.normalize("NFD", surface).encode(), known) == surface
@@ -96,7 +96,7 @@ def test_an_embedding_of_the_index_s_width_is_taken() -> None:
     check_embeddings(np.array([[1, 0], [0, 0]], np.float32), 2)
 
 
-def test_what_is_not_asked_for_has_the_documented_default() -> None:
+def test_an_option_that_is_left_out_has_the_documented_default() -> None:
     assert parse_options(2, None, None, None, SURFACES) == [QueryOptions(10, None, None)] * 2
 
 
@@ -141,5 +141,5 @@ def test_an_answer_has_the_types_of_the_contract(answer: dict[str, Any]) -> None
 
 def test_an_answer_without_any_open_service_is_all_padding() -> None:
     index = generation(np.empty((0, 2), np.float32), [], [])
-    answer = lay_out(index, [Ranked.nothing()], [QueryOptions(2)])
+    answer = lay_out(index, [Ranked.empty()], [QueryOptions(2)])
     assert (answer["id"].tolist(), answer["phrase"].tolist()) == ([[-1, -1]], [[b"", b""]])

@@ -18,25 +18,25 @@ nv_inference_count{model="encoder",version="1"} 1000
 """
 
 
-class House:
+class WaitingServer:
     """A server whose queue a test fills and empties."""
 
-    def __init__(self, most: int = 10) -> None:
+    def __init__(self, limit: int = 10) -> None:
         self.waiting = 0
-        self.asked = 0
+        self.readings = 0
         self.now = 100.0
         self.broken = False
-        self.said: list[str] = []
-        self.admission = Admission(most, self._ask, self.said.append, lambda: self.now)
+        self.log: list[str] = []
+        self.admission = Admission(limit, self._count, self.log.append, lambda: self.now)
 
-    def _ask(self) -> int:
-        self.asked += 1
+    def _count(self) -> int:
+        self.readings += 1
         if self.broken:
-            raise ConnectionRefusedError("nobody there")
+            raise ConnectionRefusedError("no server there")
         return self.waiting
 
     def send(self, count: int, timeout: float = 0.0) -> list[str]:
-        """What is let in waits."""
+        """Send requests; the admitted ones wait."""
         refusals = self.admission.refusals([timeout] * count)
         self.waiting += sum(not refusal for refusal in refusals)
         return refusals
@@ -46,78 +46,78 @@ class House:
         self.waiting = max(self.waiting - round(seconds * rate), 0)
 
 
-def test_what_exceeds_the_queue_is_refused_with_the_counts_and_the_rest_goes_in() -> None:
-    house = House(most=10)
-    refusals = house.send(14)
+def test_requests_beyond_the_queue_are_refused_with_the_counts_and_the_rest_are_admitted() -> None:
+    server = WaitingServer(limit=10)
+    refusals = server.send(14)
     assert refusals[:10] == [""] * 10
     assert refusals[10:] == ["overloaded: 10 requests wait, of 10 that may; try again later"] * 4
-    house.now += 1
-    assert all(house.send(3))
+    server.now += 1
+    assert all(server.send(3))
 
 
 def test_a_queue_that_empties_takes_more_at_once() -> None:
-    house = House(most=10)
-    house.send(10)
-    house.drain(0.5, rate=12)
-    assert [bool(refusal) for refusal in house.send(8)] == [False] * 6 + [True] * 2
+    server = WaitingServer(limit=10)
+    server.send(10)
+    server.drain(0.5, rate=12)
+    assert [bool(refusal) for refusal in server.send(8)] == [False] * 6 + [True] * 2
 
 
-def test_a_server_that_keeps_up_is_hardly_asked() -> None:
-    house = House(most=100)
+def test_a_server_that_keeps_up_is_hardly_read() -> None:
+    server = WaitingServer(limit=100)
     for _ in range(1000):
-        assert not any(house.send(1))
-        house.drain(0.01, rate=1000)
-    assert house.asked <= 10 / STALE_SECONDS
+        assert not any(server.send(1))
+        server.drain(0.01, rate=1000)
+    assert server.readings <= 10 / STALE_SECONDS
 
 
-def test_a_person_who_types_never_waits_for_the_question() -> None:
-    house = House(most=100)
-    house.send(1)
+def test_a_lone_client_never_waits_for_the_metrics() -> None:
+    server = WaitingServer(limit=100)
+    server.send(1)
     for _ in range(STALE_COUNT - 1):
-        house.send(1)
-        house.drain(0.3, rate=100)
-    assert house.asked == 0
+        server.send(1)
+        server.drain(0.3, rate=100)
+    assert server.readings == 0
 
 
-def test_an_overload_does_not_become_a_load_of_questions() -> None:
-    house = House(most=10)
+def test_an_overload_does_not_become_a_load_of_metrics_requests() -> None:
+    server = WaitingServer(limit=10)
     for _ in range(1000):
-        house.send(5)
-        house.now += 0.001
-    assert house.asked <= 1000 * 0.001 / FRESH_SECONDS + 2
+        server.send(5)
+        server.now += 0.001
+    assert server.readings <= 1000 * 0.001 / FRESH_SECONDS + 2
 
 
 def test_a_request_that_would_be_answered_too_late_is_refused_before_work_is_done_for_it() -> None:
-    house = House(most=100)
+    server = WaitingServer(limit=100)
     for _ in range(20):  # 50 a second are answered, and 60 to 100 wait
-        house.send(100)
-        house.drain(0.5, rate=50)
-    (refusal,) = house.send(1, timeout=0.2)
+        server.send(100)
+        server.drain(0.5, rate=50)
+    (refusal,) = server.send(1, timeout=0.2)
     assert refusal.startswith("overloaded: the wait is about ")
     assert refusal.endswith(" ms, and timeout 200 ms; try again later")
-    assert house.send(1, timeout=5.0) == [""]
+    assert server.send(1, timeout=5.0) == [""]
 
 
 def test_an_idle_hour_does_not_make_the_queue_look_slow() -> None:
-    house = House(most=100)
-    house.send(100)
-    house.drain(3600, rate=50)
-    assert not any(house.send(100, timeout=0.1))
+    server = WaitingServer(limit=100)
+    server.send(100)
+    server.drain(3600, rate=50)
+    assert not any(server.send(100, timeout=0.1))
 
 
-def test_where_the_queue_cannot_be_seen_nobody_is_refused_and_the_log_says_so_once() -> None:
-    house = House(most=10)
-    house.broken = True
+def test_where_the_queue_cannot_be_counted_no_request_is_refused_and_the_log_says_so_once() -> None:
+    server = WaitingServer(limit=10)
+    server.broken = True
     for _ in range(5):
-        assert not any(house.send(10))
-        house.now += 1
-    assert len(house.said) == 1
-    assert "nobody there" in house.said[0]
+        assert not any(server.send(10))
+        server.now += 1
+    assert len(server.log) == 1
+    assert "no server there" in server.log[0]
 
 
 def test_a_bound_of_nothing_is_a_mistake_in_the_config() -> None:
     with pytest.raises(ValueError, match="max_pending is 0: it must be at least 1"):
-        House(most=0)
+        WaitingServer(limit=0)
 
 
 def test_only_the_steps_behind_are_counted_or_each_request_would_count_twice() -> None:

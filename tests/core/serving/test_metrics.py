@@ -21,7 +21,7 @@ from malgil_core.index.reader import folder_of, load
 from malgil_core.index.writer import point_at, publish
 from malgil_core.ranking.cpu import CpuScorer
 from malgil_core.ranking.types import Ranked
-from malgil_core.serving.follower import LiveIndex
+from malgil_core.serving.follower import IndexFollower
 from malgil_core.serving.metrics import GAUGES, SEND_SECONDS, Metrics
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
@@ -98,24 +98,24 @@ def metrics(endpoint: Endpoint) -> Metrics:
 def ranked(*scores: float) -> Ranked:
     """An answer with these scores."""
     places = np.arange(len(scores))
-    return Ranked.by_meaning(places, places, np.array(scores, np.float32))
+    return Ranked.from_dense(places, places, np.array(scores, np.float32))
 
 
 def test_batches_are_summed_and_each_metric_crosses_to_the_server_once(endpoint: Endpoint, metrics: Metrics) -> None:
-    metrics.batch([ranked(0.95, 0.9, 0.85), ranked(), ranked(0.85)], lexical_seconds=0.25, scoring_seconds=0.5)
-    metrics.batch([ranked(), ranked(0.75)], lexical_seconds=0.5, scoring_seconds=1)
-    metrics.error("invalid_argument")
-    metrics.error("invalid_argument")
-    metrics.error("no_catalogue", 64)
+    metrics.count_batch([ranked(0.95, 0.9, 0.85), ranked(), ranked(0.85)], lexical_seconds=0.25, scoring_seconds=0.5)
+    metrics.count_batch([ranked(), ranked(0.75)], lexical_seconds=0.5, scoring_seconds=1)
+    metrics.count_errors("invalid_argument")
+    metrics.count_errors("invalid_argument")
+    metrics.count_errors("no_catalog", 64)
     assert not endpoint.calls  # the thread that answers waits for nothing
     metrics.send()
     assert set(endpoint.calls.values()) == {1}
     assert {name: endpoint.values[f"malgil_{name}"] for name in (
         "queries_total", "hits_total", "empty_answers_total", "errors_total[invalid_argument]",
-        "errors_total[no_catalogue]", "lexical_seconds_total", "scoring_seconds_total", "top_score_count",
+        "errors_total[no_catalog]", "lexical_seconds_total", "scoring_seconds_total", "top_score_count",
     )} == {
         "queries_total": 5, "hits_total": 5, "empty_answers_total": 2, "errors_total[invalid_argument]": 2,
-        "errors_total[no_catalogue]": 64, "lexical_seconds_total": 0.75, "scoring_seconds_total": 1.5,
+        "errors_total[no_catalog]": 64, "lexical_seconds_total": 0.75, "scoring_seconds_total": 1.5,
         "top_score_count": 3,
     }  # fmt: skip
     assert endpoint.values["malgil_top_score_sum"] == pytest.approx(0.95 + 0.85 + 0.75)
@@ -126,7 +126,7 @@ def test_batches_are_summed_and_each_metric_crosses_to_the_server_once(endpoint:
 def test_the_histogram_of_top_scores_is_cumulative_as_histogram_quantile_takes_it(
     endpoint: Endpoint, metrics: Metrics
 ) -> None:
-    metrics.batch([ranked(score, 0.1) for score in (0.5, 0.8, 0.81, 0.9, 0.98, 0.99, 1.0)] + [ranked()], 0, 0)
+    metrics.count_batch([ranked(score, 0.1) for score in (0.5, 0.8, 0.81, 0.9, 0.98, 0.99, 1.0)] + [ranked()], 0, 0)
     metrics.send()
     buckets = {name[24:-1]: v for name, v in endpoint.values.items() if name.startswith("malgil_top_score_bucket")}
     assert buckets == {
@@ -137,11 +137,11 @@ def test_the_histogram_of_top_scores_is_cumulative_as_histogram_quantile_takes_i
 
 
 def test_what_cannot_be_sent_at_once_is_not_lost(endpoint: Endpoint, metrics: Metrics) -> None:
-    metrics.batch([ranked(0.9)], lexical_seconds=0.25, scoring_seconds=0.5)
+    metrics.count_batch([ranked(0.9)], lexical_seconds=0.25, scoring_seconds=0.5)
     endpoint.fails = 1
     with pytest.raises(RuntimeError):
         metrics.send()
-    metrics.batch([ranked(0.9)], lexical_seconds=0.25, scoring_seconds=0.5)
+    metrics.count_batch([ranked(0.9)], lexical_seconds=0.25, scoring_seconds=0.5)
     metrics.send()
     assert endpoint.values["malgil_queries_total"] == 2
     assert endpoint.values["malgil_scoring_seconds_total"] == 1
@@ -150,16 +150,14 @@ def test_what_cannot_be_sent_at_once_is_not_lost(endpoint: Endpoint, metrics: Me
 def test_the_endpoint_keeps_up_by_itself_even_after_a_failure(endpoint: Endpoint, metrics: Metrics) -> None:
     endpoint.fails = 1
     metrics.start()
-    metrics.batch([ranked(0.9)], 0, 0)
+    metrics.count_batch([ranked(0.9)], 0, 0)
     try:
         assert within_patience(lambda: endpoint.values["malgil_queries_total"] == 1)
     finally:
         metrics.stop()
 
 
-def test_a_stopped_scorer_lets_go_of_its_metrics_which_would_crash_the_stub(
-    endpoint: Endpoint, metrics: Metrics
-) -> None:
+def test_a_stopped_scorer_releases_its_metrics_which_would_crash_the_stub(endpoint: Endpoint, metrics: Metrics) -> None:
     metrics.start()
     metrics.stop()
     gc.collect()
@@ -179,7 +177,9 @@ def test_the_age_of_the_index_goes_on_without_queries(endpoint: Endpoint) -> Non
     assert endpoint.values["malgil_generation"] == 0
     assert math.isnan(endpoint.values["malgil_index_age_seconds"])
     published = (NOW - timedelta(seconds=90)).isoformat()
-    metrics.serves(dataclasses.replace(generation(np.eye(3, dtype=np.float32), [0, 0, 1], [7, 8]), created=published))
+    metrics.show_generation(
+        dataclasses.replace(generation(np.eye(3, dtype=np.float32), [0, 0, 1], [7, 8]), created=published)
+    )
     for passed in (0, 30):
         now[0] = NOW.timestamp() + passed
         metrics.send()
@@ -190,7 +190,7 @@ def test_the_age_of_the_index_goes_on_without_queries(endpoint: Endpoint) -> Non
 @pytest.mark.parametrize("created", ["", "yesterday", "None"])
 def test_a_generation_that_does_not_say_its_age_serves(endpoint: Endpoint, metrics: Metrics, created: str) -> None:
     one = generation(np.eye(2, dtype=np.float32), [0, 1], [7, 8])
-    metrics.serves(dataclasses.replace(one, created=created))
+    metrics.show_generation(dataclasses.replace(one, created=created))
     metrics.send()
     assert endpoint.values["malgil_generation"] == 42
     assert math.isnan(endpoint.values["malgil_index_age_seconds"])
@@ -201,11 +201,11 @@ def test_a_refused_publish_counts_once_and_the_last_good_generation_stays(
 ) -> None:
     index, encoder = tmp_path / "index", tmp_path / "encoder.json"
     ENCODER.write(encoder)
-    live = LiveIndex(index, encoder, CpuScorer, lambda *_: None, metrics)
+    follower = IndexFollower(index, encoder, CpuScorer, lambda *_: None, metrics)
 
     def look(times: int) -> list[float]:
         for _ in range(times):
-            live.refresh()
+            follower.refresh()
         metrics.send()
         return [endpoint.values[f"malgil_{name}"] for name in ("generation", "services", "publishes_refused_total")]
 
@@ -237,7 +237,7 @@ def test_operators_see_what_the_live_server_answers(server: Server, index: Path)
     tops = [float(answer["score"][0, 0]) for answer in answers]
     rose = {
         "queries_total": 6, "hits_total": 40, "empty_answers_total": 2, 'errors_total{kind="invalid_argument"}': 1,
-        'errors_total{kind="no_catalogue"}': 0, "publishes_refused_total": 0, "top_score_count": 4,
+        'errors_total{kind="no_catalog"}': 0, "publishes_refused_total": 0, "top_score_count": 4,
         'top_score_bucket{le="+Inf"}': 4, 'top_score_bucket{le="1"}': 4,
         'top_score_bucket{le="0.9"}': sum(top <= 0.9 for top in tops),
     }  # fmt: skip

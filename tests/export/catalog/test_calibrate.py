@@ -1,4 +1,4 @@
-"""Thresholds proposed from labelled queries: what the curve says, and that bad labels are named."""
+"""Thresholds proposed from labelled queries: the curve, the proposal, and bad labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.quality_cli import CATALOG, QUERIES
+from benchmarks import CATALOG, QUERIES
 from export import ROOT
 from export.catalog import calibrate, labelled
 from export.catalog.calibrate import Answer, NothingToLearnError
@@ -33,9 +33,9 @@ def test_precision_recall_and_empty_answers_are_those_of_the_textbook() -> None:
     assert (point.precision, point.recall, point.empty) == (1.0, 0.0, 1.0)
 
 
-def test_a_threshold_of_a_service_s_own_is_not_the_default_one() -> None:
-    own = Answer(None, [9], np.array([0.5], np.float32), [True])
-    assert calibrate.at(0.9, [*INSIDE, own]).empty == 0
+def test_a_service_s_threshold_is_not_replaced_by_the_default_one() -> None:
+    fixed = Answer(None, [9], np.array([0.5], np.float32), [True])
+    assert calibrate.at(0.9, [*INSIDE, fixed]).empty == 0
 
 
 def test_the_highest_threshold_is_proposed_that_costs_no_more_recall_than_allowed() -> None:
@@ -48,7 +48,7 @@ def test_the_highest_threshold_is_proposed_that_costs_no_more_recall_than_allowe
 
 
 @pytest.mark.parametrize("only", [INSIDE, OUTSIDE])
-def test_queries_of_one_sort_cannot_tell_a_threshold(only: list[Answer]) -> None:
+def test_no_threshold_is_proposed_from_queries_of_one_sort(only: list[Answer]) -> None:
     with pytest.raises(NothingToLearnError, match="both sorts are needed"):
         calibrate.curve(only)
 
@@ -74,6 +74,7 @@ def test_a_bad_label_is_named_by_file_and_line(tmp_path: Path, line: str, senten
         labelled.read(file)
 
 
+@pytest.mark.slow
 def test_the_command_proposes_a_threshold_and_draws_the_curves(repository: Path, tmp_path: Path) -> None:
     picture = tmp_path / "curves.png"
     command = [sys.executable, "-m", "export", "calibrate", str(CATALOG), str(QUERIES)]

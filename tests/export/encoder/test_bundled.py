@@ -43,12 +43,12 @@ def engine() -> Any:
 
 @pytest.fixture(scope="session")
 def sentences() -> list[str]:
-    """What the catalogue says, and what people make of it while they search, 1,500 at most."""
+    """The sample catalog's phrases, and variations of them as people type them, 1,500 at most."""
     lines = (ROOT / "catalogs" / "finance.jsonl").read_text("utf-8").splitlines()
     services = [json.loads(line) for line in lines if line.strip()]
-    own = [text for service in services for text in (service["name"], *service["phrases"])]
-    asked = [f"{text} {ending}" for text in own for ending in ("어떻게 하나요?", "30만원, 지금", "ㄱㄱ")]
-    unique = list(dict.fromkeys(own + asked))
+    phrases = [text for service in services for text in (service["name"], *service["phrases"])]
+    asked = [f"{text} {ending}" for text in phrases for ending in ("어떻게 하나요?", "30만원, 지금", "ㄱㄱ")]
+    unique = list(dict.fromkeys(phrases + asked))
     return unique[:: max(1, len(unique) // 1500)][:1500]
 
 
@@ -71,9 +71,9 @@ def test_sentences_are_cut_into_the_tokens_the_encoder_was_trained_on(
     tokenizer: Any, engine: Any, sentences: list[str]
 ) -> None:
     assert len(sentences) >= 1000
-    ours = [len(ids) for ids in tokenizer([f"query: {text}" for text in sentences])["input_ids"]]
-    theirs = [engine.token_count(text, is_query=True) for text in sentences]
-    differ = [text for text, a, b in zip(sentences, ours, theirs, strict=True) if a != b]
+    exported = [len(ids) for ids in tokenizer([f"query: {text}" for text in sentences])["input_ids"]]
+    expected = [engine.token_count(text, is_query=True) for text in sentences]
+    differ = [text for text, a, b in zip(sentences, exported, expected, strict=True) if a != b]
     assert len(differ) <= 0.005 * len(sentences), differ[:10]
 
 
@@ -134,14 +134,14 @@ def test_every_compatibility_form_of_korean_text_means_its_plain_form(tokenizer:
     for character in (chr(code) for block in blocks for code in range(*block)):
         plain = unicodedata.normalize("NFKC", character)
         if reference.Normalize(character) != plain.strip():
-            continue  # Unicode and the encoder's own table part here; the table is what it was trained with
+            continue  # Unicode and the encoder's table differ here; the encoder was trained with the table
         for written in (character, unicodedata.normalize("NFD", character)):
             if tokenizer(written)["input_ids"] != tokenizer(plain)["input_ids"]:
                 wrong.append(written)
     assert not wrong
 
 
-def test_tokens_are_xlm_roberta_s_own_ids(tokenizer: Any) -> None:
+def test_tokens_have_the_ids_of_xlm_roberta(tokenizer: Any) -> None:
     specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     assert tokenizer.convert_tokens_to_ids(specials) == [0, 1, 2, 3, 250001]
     assert (tokenizer.bos_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id) == (0, 1, 2)
@@ -200,7 +200,7 @@ def test_an_error_while_unpacking_leaves_nothing_behind(room: Path) -> None:
     assert [path for path in room.iterdir() if path.is_dir()] == []
 
 
-def test_somebody_s_own_model_is_not_overwritten(room: Path) -> None:
+def test_another_model_in_the_folder_is_not_overwritten(room: Path) -> None:
     (room / "config.json").write_text("{}")
     with pytest.raises(BundledError, match="was not made by"):
         unpack(room)

@@ -19,7 +19,7 @@ from sentence_transformers import SentenceTransformer
 
 from export.catalog import embedding
 from export.encoder import export as encoder
-from export.encoder import packed, parity, stock
+from export.encoder import packed, parity, runner, stock
 from tests.encoders import PACKED, STOCK, WINDOW, every_node, model, save_plain, save_sentence_transformer, tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -34,7 +34,7 @@ WRITTEN = ("encoder/1/model.onnx", "tokenizer/1/tokenizer.json", "tokenizer/1/en
 
 
 def reference(folder: Path, normalize: bool, prompt: str = "") -> Floats:
-    """What sentence-transformers makes of the texts."""
+    """The texts' vectors by sentence-transformers."""
     loaded = SentenceTransformer(str(folder), device="cpu")
     loaded.max_seq_length = WINDOW
     vectors: Floats = loaded.encode(TEXTS, prompt=prompt, normalize_embeddings=normalize)
@@ -71,7 +71,7 @@ def test_a_plain_encoder_gives_the_vectors_it_gives_in_pytorch(tmp_path: Path, f
 @pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize("pooling", ["cls", "max", "mean"])
 @pytest.mark.parametrize("family", ["electra", "distilbert"])
-def test_pooling_and_normalisation_are_the_encoder_s_own(
+def test_pooling_and_normalisation_are_those_the_encoder_was_saved_with(
     tmp_path: Path, family: str, pooling: str, normalize: bool
 ) -> None:
     folder = save_sentence_transformer(tmp_path / "encoder", family, pooling, normalize)
@@ -87,7 +87,7 @@ def test_the_query_prompt_is_put_in_front_of_what_is_searched(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu_new"])
-def test_another_activation_is_honoured(tmp_path: Path, activation: str) -> None:
+def test_another_activation_gives_the_vectors_of_pytorch(tmp_path: Path, activation: str) -> None:
     folder = save_plain(tmp_path / "bert", "bert", hidden_act=activation)
     metadata = assert_exported(folder, tmp_path / "repository", normalize=True)
     assert metadata.graph == ("packed" if activation == "relu" else "stock")
@@ -174,7 +174,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """A function that embeds a batch of token ids as the server does."""
     file = tmp_path_factory.mktemp("graph") / "model.onnx"
     onnx.save(graph(*request.param), str(file))
-    return parity.onnx_runner(str(file))
+    return runner.load(file)
 
 
 def ids(*numbers: int) -> Ids:
@@ -232,7 +232,7 @@ def test_padding_changes_nothing_even_beyond_the_window(run: Run, padding: int) 
 
 @settings(max_examples=10, deadline=None)
 @given(batch=st.lists(st.lists(st.integers(0, 59), min_size=1, max_size=WINDOW).map(np.array), min_size=1, max_size=9))
-def test_a_text_has_the_same_vector_in_any_company(run: Run, batch: list[Ids]) -> None:
+def test_a_text_has_the_same_vector_alone_and_in_any_batch(run: Run, batch: list[Ids]) -> None:
     alone = np.concatenate([run([item]) for item in batch])
     np.testing.assert_allclose(run(batch), alone, rtol=0, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(alone, axis=1), 1, atol=1e-5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto
 
-from export.encoder import parity
+from export.encoder import runner
 from export.encoder.graph import Graph
 from export.encoder.groups import CELLS, Layout, in_groups, read
+from export.encoder.runner import Run
 
-Run = Callable[[list[npt.NDArray[np.int64]]], npt.NDArray[np.float32]]
 WINDOW = 512
 
 
@@ -31,15 +30,15 @@ def grid(body: Graph, layout: Layout) -> str:
     return str(body.op("Cast", body.op("Concat", rows, ids, axis=1), to=TensorProto.FLOAT))
 
 
-def runner(folder: Path, cells: int) -> Run:
+def saved(folder: Path, cells: int) -> Run:
     g = Graph()
     onnx.save(g.model(in_groups(g, read(g, 100, WINDOW), 4, cells, grid)), folder / "groups.onnx")
-    return parity.onnx_runner(str(folder / "groups.onnx"))
+    return runner.load(folder / "groups.onnx")
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return runner(tmp_path_factory.mktemp("groups"), CELLS)
+    return saved(tmp_path_factory.mktemp("groups"), CELLS)
 
 
 def texts(*sizes: int) -> list[npt.NDArray[np.int64]]:
@@ -54,7 +53,7 @@ def cells(grids: npt.NDArray[np.float32]) -> int:
 
 def test_the_example_of_the_module_holds(tmp_path: Path) -> None:
     batch = [np.array(ids) for ids in ([5, 6, 2], [5, 2, -1], [5, 7, 8, 9, 2])]
-    assert runner(tmp_path, 8)(batch).tolist() == [[2, 3, 5, 5], [2, 3, 5, 5], [1, 5, 5, 5]]
+    assert saved(tmp_path, 8)(batch).tolist() == [[2, 3, 5, 5], [2, 3, 5, 5], [1, 5, 5, 5]]
 
 
 def test_a_long_text_does_not_make_short_ones_pay_for_its_length(run: Run) -> None:

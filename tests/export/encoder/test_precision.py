@@ -1,4 +1,4 @@
-"""Other precisions: what an encoder may lose in float16 and int8, and what it may not."""
+"""float16 and int8: what an encoder may lose by them, and what it may not."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from malgil_core.encoder import EncoderMetadata
 
-from export import __main__ as cli
-from export.encoder import costs, packed, parity
+from export.__main__ import main
+from export.console import CONSOLE
+from export.encoder import costs, korsts, packed, parity, runner
 from export.encoder import export as encoder
 from export.encoder.precision import PRECISIONS, TINY, WEIGHT_STEPS, round_rows
 from export.encoder.source import UnsupportedEncoderError
@@ -33,9 +34,9 @@ def graph(family: str, precision: str, **settings: object) -> onnx.ModelProto:
     return packed.build(model(family, vocab_size=100, **settings), "mean", True, precision=precision)
 
 
-def runner(made: onnx.ModelProto, file: Path) -> Run:
+def runs(made: onnx.ModelProto, file: Path) -> Run:
     onnx.save(made, file)
-    return parity.onnx_runner(str(file))
+    return runner.load(file)
 
 
 def items(count: int = 40) -> list[Ids]:
@@ -47,16 +48,16 @@ def items(count: int = 40) -> list[Ids]:
 @pytest.mark.parametrize("family", PACKED)
 def test_a_smaller_encoder_finds_what_the_whole_one_finds(tmp_path: Path, family: str, precision: str) -> None:
     bounds, batch = parity.BOUNDS[precision], items()
-    whole, small = (runner(graph(family, p), tmp_path / f"{p}.onnx")(batch) for p in ("fp32", precision))
+    whole, small = (runs(graph(family, p), tmp_path / f"{p}.onnx")(batch) for p in ("fp32", precision))
     assert (whole * small).sum(axis=1).min() >= bounds.cosine
     assert 0 < np.abs(whole - small).max() <= bounds.difference
     assert small.dtype == np.float32
 
 
 @pytest.mark.parametrize("family", PACKED)
-def test_the_company_a_text_keeps_does_not_move_its_int8_vector(tmp_path: Path, family: str) -> None:
+def test_an_int8_vector_is_the_same_alone_as_in_any_batch(tmp_path: Path, family: str) -> None:
     texts = items()
-    run = runner(graph(family, "int8"), tmp_path / "model.onnx")
+    run = runs(graph(family, "int8"), tmp_path / "model.onnx")
     alone = np.concatenate([run([text]) for text in texts])
     for size in (2, 7, 40):
         together = np.concatenate([run(texts[i : i + size]) for i in range(0, len(texts), size)])
@@ -104,8 +105,7 @@ def test_a_token_whose_neurons_are_all_silent_does_not_make_an_int8_vector_nan(t
     for layer in silent.encoder.layer:
         layer.intermediate.dense.bias.data -= 1_000  # ReLU leaves rows of zeros, and their scale divides
     whole, small = (
-        runner(packed.build(silent, "mean", True, precision=p), tmp_path / f"{p}.onnx")(items())
-        for p in ("fp32", "int8")
+        runs(packed.build(silent, "mean", True, precision=p), tmp_path / f"{p}.onnx")(items()) for p in ("fp32", "int8")
     )
     assert (whole * small).sum(axis=1).min() >= parity.BOUNDS["int8"].cosine
 
@@ -141,10 +141,10 @@ def test_an_export_whose_vectors_move_with_their_batch_replaces_nothing(
     assert not list(tmp_path.glob("repository/**/model.onnx"))
 
 
-def test_the_export_says_what_int8_and_a_smaller_vocabulary_cost_and_save(
+def test_the_export_prints_what_int8_and_a_smaller_vocabulary_cost_and_save(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = tmp_path / "data" / costs.KORSTS
+    data = tmp_path / "data" / korsts.FILE
     data.parent.mkdir(parents=True)
     lines = ["genre\tfilename\tyear\tid\tscore\tsentence1\tsentence2"]
     lines += [f"g\tf\ty\t{i}\t{i}\t송금 {i}\t{'이체 한도' * i} {i}" for i in range(5)]
@@ -152,13 +152,13 @@ def test_the_export_says_what_int8_and_a_smaller_vocabulary_cost_and_save(
     folder = str(save_plain(tmp_path / "bert", "bert"))
     command = ["encoder", folder, "--repository", str(tmp_path / "repository"), "--precision", "int8"]
 
-    assert cli.main([*command, "--data", str(tmp_path)]) == 1
-    assert f"{costs.KORSTS} is missing" in " ".join(capsys.readouterr().err.split())
+    assert main([*command, "--data", str(tmp_path)]) == 1
+    assert f"{korsts.FILE} is missing" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "repository").exists()
 
     monkeypatch.setattr(costs, "ROUNDS", 2)
-    monkeypatch.setattr(cli.CONSOLE, "width", 120)
-    assert cli.main([*command, "--vocabulary", "ko", "--data", str(tmp_path / "data")]) == 0
+    monkeypatch.setattr(CONSOLE, "width", 120)
+    assert main([*command, "--vocabulary", "ko", "--data", str(tmp_path / "data")]) == 0
     printed = capsys.readouterr().out
     for line in (
         "word pieces",

@@ -1,4 +1,4 @@
-"""Reading a source encoder: everything that serving must honour is read, what it cannot honour is refused by name."""
+"""Reading a source encoder: all that decides its vectors is read, and what the graph cannot do is refused by name."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_what_makes_no_difference_is_not_refused(tmp_path: Path, saved: Any) -> 
         ({"include_prompt": False, "prompts": {"query": "q: "}}, "include_prompt=false: prompts are always pooled"),
     ],
 )
-def test_what_the_graph_cannot_honour_is_refused_by_name_and_nothing_is_written(
+def test_what_the_graph_cannot_do_is_refused_by_name_and_nothing_is_written(
     tmp_path: Path, settings: dict[str, Any], named: str
 ) -> None:
     folder = save_sentence_transformer(tmp_path / "encoder", **settings)

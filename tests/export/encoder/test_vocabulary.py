@@ -1,4 +1,4 @@
-"""Fewer word pieces: Korean and Latin text keeps its tokens and its vectors, whatever else is dropped."""
+"""Fewer word pieces: Korean and Latin text keeps its tokens and its vectors, with the other scripts dropped."""
 
 from __future__ import annotations
 
@@ -64,12 +64,14 @@ def table(model: Any) -> Any:
     return model.get_input_embeddings().weight.detach().numpy()
 
 
-def test_the_sample_catalogue_is_cut_into_the_same_tokens_and_looks_up_the_same_rows(
+def test_the_sample_catalog_is_cut_into_the_same_tokens_and_looks_up_the_same_rows(
     whole: Source, smaller: Source, tokenizers: tuple[Tokenizer, Tokenizer], kept: list[int]
 ) -> None:
     services = catalog.read(ROOT / "catalogs" / "finance.jsonl")
-    own = [text for service in services for text in service.texts]
-    sentences = list(dict.fromkeys([*own, *(f"{text} 어떻게 하나요?" for text in own), *WRITTEN, *parity.texts(512)]))
+    phrases = [text for service in services for text in service.texts]
+    sentences = list(
+        dict.fromkeys([*phrases, *(f"{text} 어떻게 하나요?" for text in phrases), *WRITTEN, *parity.texts(512)])
+    )
     assert len(sentences) > 1000
     cut = [tokenizer.encode_batch([f"query: {text}" for text in sentences]) for tokenizer in tokenizers]
     assert [item.ids for item in cut[0]] == [[kept[i] for i in item.ids] for item in cut[1]]
@@ -101,7 +103,7 @@ SPELT = st.text(
 
 @settings(max_examples=400, deadline=None)
 @given(SPELT)
-def test_whatever_is_written_in_hangul_latin_digits_and_symbols_keeps_its_tokens(
+def test_text_in_hangul_latin_digits_and_symbols_keeps_its_tokens(
     tokenizers: tuple[Tokenizer, Tokenizer], kept: list[int], text: str
 ) -> None:
     # Normalised, some symbols turn into other scripts: a micro sign into a Greek letter, a squared word into kana.

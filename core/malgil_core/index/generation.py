@@ -1,0 +1,112 @@
+"""A generation of an index in memory: its arrays, and the check that they fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from malgil_core.lexical.index import LexicalIndex
+
+Objects = npt.NDArray[np.object_]
+
+
+class GenerationError(ValueError):
+    """A generation that must not serve; the text says why."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One index generation in memory: S open services with P phrases, grouped by service.
+
+    Arrays named `*_padded` have one more element at the end, which an index of -1 finds: the padding of an answer.
+    """
+
+    number: int
+    matrix: npt.NDArray[np.float32]  # [P, D], unit rows
+    service_of_row: npt.NDArray[np.int32]  # [P], ascending
+    ids_padded: npt.NDArray[np.int64]  # [S + 1]
+    names_padded: Objects  # [S + 1] bytes
+    paths_padded: Objects  # [S + 1] bytes
+    phrases_padded: Objects  # [P + 1] bytes
+    thresholds: npt.NDArray[np.float32]  # [S], -inf where there is none
+    surfaces: dict[str, npt.NDArray[np.bool_]]  # surface → [S]: shown there
+    created: str = ""  # when it was published, ISO 8601
+    lexical: LexicalIndex | None = None  # of the phrases, unless it was not to be loaded
+
+    @property
+    def dimension(self) -> int:
+        """D."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def is_name(self) -> npt.NDArray[np.bool_]:
+        """[P], whether a phrase is its service's name: the first of each is."""
+        return np.diff(self.service_of_row, prepend=-1) > 0
+
+    @classmethod
+    def of(
+        cls,
+        manifest: Mapping[str, Any],
+        services: Sequence[Mapping[str, Any]],
+        matrix: npt.NDArray[np.float32],
+        service_of_row: npt.NDArray[np.int32],
+    ) -> Generation:
+        """The generation of these open services, without its lexical index.
+
+        Args:
+            manifest: `generation`, `default_threshold` and `created` are read.
+            services: S open ones, with the fields of a catalog.
+            matrix: [P, D], the vectors of their phrases.
+            service_of_row: [P], the service of each phrase.
+
+        Raises:
+            GenerationError: the arrays and the services do not belong together.
+        """
+        _check_rows(services, service_of_row)
+        _check_matrix(matrix)
+        default = manifest.get("default_threshold")
+        thresholds = [service["threshold"] if service["threshold"] is not None else default for service in services]
+        surfaces = {surface for service in services for surface in service["surfaces"]}
+        return cls(
+            number=manifest["generation"],
+            matrix=matrix,
+            service_of_row=service_of_row,
+            ids_padded=np.array([service["id"] for service in services] + [-1], dtype=np.int64),
+            names_padded=_padded([service["name"] for service in services]),
+            paths_padded=_padded([service["path"] for service in services]),
+            phrases_padded=_padded(phrases_of(services)),
+            thresholds=np.array([-np.inf if t is None else t for t in thresholds], dtype=np.float32),
+            surfaces={s: np.array([s in service["surfaces"] for service in services], bool) for s in sorted(surfaces)},
+            created=str(manifest.get("created", "")),
+        )
+
+
+def phrases_of(services: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The phrases of services in the order of the matrix: of each service its name, then its phrases."""
+    return [phrase for service in services for phrase in (service["name"], *service["phrases"])]
+
+
+def _check_rows(services: Sequence[Mapping[str, Any]], service_of_row: npt.NDArray[Any]) -> None:
+    expected = np.repeat(np.arange(len(services)), [1 + len(service["phrases"]) for service in services])
+    if not np.array_equal(expected, service_of_row):
+        raise GenerationError("vectors.safetensors and services.jsonl do not belong together")
+    if service_of_row.dtype != np.int32:  # of another kind it could be equal, and index nothing
+        raise GenerationError(f"vectors.safetensors: service is {service_of_row.dtype}: it must be int32")
+
+
+def _check_matrix(matrix: npt.NDArray[Any]) -> None:
+    if matrix.dtype != np.float32:
+        raise GenerationError(f"vectors.safetensors holds {matrix.dtype}: it must be float32")
+    is_unit = np.abs(np.sqrt(np.einsum("pd,pd->p", matrix, matrix)) - 1) < 1e-3
+    if not is_unit.all():
+        raise GenerationError(f"vectors.safetensors: row {int(np.argmin(is_unit))} is not a unit vector")
+
+
+def _padded(texts: Sequence[str]) -> Objects:
+    array = np.empty(len(texts) + 1, dtype=np.object_)
+    array[:] = [text.encode() for text in texts] + [b""]
+    return array

@@ -1,0 +1,31 @@
+"""A batch of search requests, ranked together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from malgil_core.ranking.request import SearchRequest, lay_out
+from malgil_core.serving.follower import Serving
+from malgil_core.serving.metrics import Metrics
+
+
+def answer(serving: Serving, requests: Sequence[SearchRequest], metrics: Metrics) -> list[dict[str, Any]]:
+    """The output tensors of each request; their queries are ranked in one product, and counted."""
+    if not requests:
+        return []
+    started = time.perf_counter()
+    lexical = serving.generation.lexical
+    matches = [lexical.matches(query) for request in requests for query in request.queries] if lexical else []
+    matched = time.perf_counter()
+    options = [query for request in requests for query in request.options]
+    embeddings = serving.scorer.join([request.embeddings for request in requests])
+    ranked = serving.scorer.rank(embeddings, options, matches)
+    metrics.count_batch(ranked, matched - started, time.perf_counter() - matched)
+    outputs, start = [], 0
+    for request in requests:
+        end = start + len(request.options)
+        outputs.append(lay_out(serving.generation, ranked[start:end], request.options))
+        start = end
+    return outputs

@@ -1,0 +1,132 @@
+"""The command `python -m export encoder`."""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from export import options
+from export.errors import ExportError
+
+if TYPE_CHECKING:
+    from malgil_core.encoder import EncoderMetadata
+
+EPILOG = """\b
+Examples:
+  python -m export encoder                                the bundled encoder
+  python -m export encoder --precision int8               for CPUs
+  python -m export encoder jhgan/ko-sroberta-multitask    from the hub
+  python -m export encoder ./my-model                     from a directory
+
+Another precision or vocabulary is measured against fp32 with all word pieces: docs/encoders.md says what each costs.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("source", default="bundled")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    default="fp32",
+    show_default=True,
+    help="int8: a quarter of the size and twice as fast on CPUs; fp16: for GPUs.",
+)
+@click.option(
+    "--vocabulary",
+    type=click.Choice(["all", "ko"]),
+    default="all",
+    show_default=True,
+    help="ko: only the word pieces of Korean and Latin text; other scripts become unknown.",
+)
+@click.option(
+    "--data",
+    type=options.PATH,
+    metavar="FOLDER",
+    help="Folder with korsts/sts-test.tsv: measure the rank correlation on it, too.",
+)
+@options.repository
+def encoder(source: str, precision: str, vocabulary: str, data: Path | None, repository: Path) -> None:
+    """Export an encoder into the model repository.
+
+    SOURCE is a sentence-transformers or Hugging Face encoder: a directory, a hub id, or `bundled` (the default), which
+    is multilingual-e5-small dequantised from 4 bits. The old files stay until the new ones have been compared with
+    PyTorch, text by text.
+    """
+    from export.encoder import korsts
+
+    if data is not None and not (data / korsts.FILE).exists():
+        raise ExportError(f"{data / korsts.FILE} is missing: --data names the folder that korsts/ is in")
+    started = time.monotonic()
+    metadata = _export(source, repository, precision, vocabulary)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    size = (repository / "encoder" / "1" / "model.onnx").stat().st_size / 2**20
+    click.echo(
+        f"{metadata.name}: {metadata.graph} graph in {metadata.precision}, "
+        f"{metadata.dimension} dimensions, {metadata.pooling} pooling, window {metadata.max_length}, "
+        f"{size:.0f} MiB\n"
+        f"exported in {time.monotonic() - started:.0f} s, peak memory {peak:.1f} GiB"
+    )
+    if (precision, vocabulary) != ("fp32", "all"):
+        _print_costs(source, repository, precision, vocabulary, data)
+    elif data is not None:
+        from export.encoder import costs
+
+        click.echo(f"KorSTS test, 100 × Spearman: {costs.korsts_score(repository, data / korsts.FILE):.2f}")
+
+
+def _export(source: str, repository: Path, precision: str, vocabulary: str) -> EncoderMetadata:
+    """Export, and print how far the graph is from PyTorch; the metadata of what was written.
+
+    Raises:
+        ExportError: the source cannot be exported, or its graph is too far from PyTorch; nothing was replaced.
+    """
+    from rich.table import Table
+
+    from export.console import CONSOLE
+    from export.encoder.bundled import BundledError
+    from export.encoder.export import ParityError, export
+    from export.encoder.parity import Row
+    from export.encoder.source import UnsupportedEncoderError
+
+    table = Table("batching", "largest difference", "lowest cosine", "", title="parity: onnxruntime against PyTorch")
+    with CONSOLE.status("") as status:
+
+        def report(row: Row) -> None:
+            verdict = "ok" if row.passed else "[red]differs"
+            table.add_row(row.batching, f"{row.max_difference:.1e}", f"{row.min_cosine:.7f}", verdict)
+
+        def progress(text: str) -> None:
+            status.update(text)
+            if not CONSOLE.is_terminal:
+                CONSOLE.print(f"  {text}")
+
+        try:
+            exported = export(source, repository, progress, report, precision, vocabulary)
+        except (UnsupportedEncoderError, ParityError, BundledError, OSError, ValueError) as error:
+            if table.row_count:
+                CONSOLE.print(table)
+            raise ExportError(f"{source} was not exported: {error}") from error
+    CONSOLE.print(table)
+    return exported.metadata
+
+
+def _print_costs(source: str, repository: Path, precision: str, vocabulary: str, data: Path | None) -> None:
+    """Export the source once more, in fp32 with all word pieces, into a temporary folder, and compare."""
+    from rich.table import Table
+
+    from export.console import CONSOLE
+    from export.encoder import costs
+    from export.encoder.export import export
+
+    chosen = f"{precision}, {vocabulary} pieces"
+    table = Table("", "fp32, all pieces", chosen, "ratio", title="what it costs and saves")
+    with CONSOLE.status("exporting fp32 to compare with") as status, tempfile.TemporaryDirectory() as folder:
+        export(source, Path(folder))
+        for cost in costs.compare(Path(folder), repository, data, status.update):
+            table.add_row(cost.what, cost.before, cost.after, cost.ratio)
+    CONSOLE.print(table)
