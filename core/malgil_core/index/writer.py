@@ -22,7 +22,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from malgil_core.catalog.reading import CatalogError, Service
+from malgil_core.catalog.errors import CatalogError
+from malgil_core.catalog.service import Service
 from malgil_core.checksums import sha256
 from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader
