@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from malgil_core.text.jamo import composed
 from malgil_core.text.keyboard import FIRST_JAMO, JAMO_KEYS, LAST_CONSONANT, LAST_JAMO, SYLLABLE_KEYS
 
 _IGNORED = re.compile(r"[^0-9a-z\uac00-\ud7a3\u3131-\u3163]+")
@@ -23,11 +24,10 @@ def words(text: str) -> list[str]:
 
     Compatibility forms, decomposed syllables and full-width letters are folded; single jamo stay single.
     """
-    composed = unicodedata.normalize("NFC", text)
-    if not composed.isascii():
-        # NFKC would join jamo typed alone into syllables.
-        composed = "".join(c if FIRST_JAMO <= c <= LAST_JAMO else unicodedata.normalize("NFKC", c) for c in composed)
-    return _IGNORED.sub(" ", composed.lower()).split()
+    if not text.isascii():
+        # NFKC would join single jamo into syllables.
+        text = "".join(c if FIRST_JAMO <= c <= LAST_JAMO else unicodedata.normalize("NFKC", c) for c in composed(text))
+    return _IGNORED.sub(" ", text.lower()).split()
 
 
 def keys(word: str) -> str:

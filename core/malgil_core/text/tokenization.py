@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from malgil_core.encoder import EncoderMetadata
+from malgil_core.text.jamo import composed
 from malgil_core.text.layout import restore
 
 PADDING_ID = -1  # not a token of any vocabulary, so that a literal "<pad>" in a text stays a token
@@ -60,8 +60,8 @@ class Tokenization:
             raise ValueError(f"{file} is damaged: {error}; run `python -m export encoder` again") from None
 
     def restored(self, query: str) -> str:
-        """The query in NFC, with words typed with the wrong keyboard layout turned into Korean."""
-        return restore(unicodedata.normalize("NFC", query), self._pieces)
+        """The query in one Unicode form, with words typed with the wrong keyboard layout turned into Korean."""
+        return restore(composed(query), self._pieces)
 
     def _pieces(self, text: str) -> int:
         return len(self._tokenizer.encode(text, add_special_tokens=False))
@@ -73,7 +73,7 @@ class Tokenization:
             One int64 array [length] for each text.
         """
         prompted = [
-            self.prompts[kind] + (self.restored(text) if kind == "query" else unicodedata.normalize("NFC", text))
+            self.prompts[kind] + (self.restored(text) if kind == "query" else composed(text))
             for text, kind in zip(texts, kinds, strict=True)
         ]
         return [np.array(e.ids, dtype=np.int64) for e in self._tokenizer.encode_batch_fast(prompted)]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from malgil_core.limits import MAX_TEXT_BYTES
+from malgil_core.text.jamo import is_blank
 
 KINDS = ("query", "passage")
 TEXT_FIELD = "text (query in search)"  # the tokenizer's input, by the names that embed and search give it
@@ -61,7 +62,7 @@ def parse_text(field: str, raw: bytes) -> str:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{field} is not UTF-8: {error.reason} at byte {error.start}") from None
-    if not text.strip():
+    if is_blank(text):
         raise ValueError(f"{field} is blank: {len(raw)} bytes without a visible character; send at least one")
     return text
 

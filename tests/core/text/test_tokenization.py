@@ -59,6 +59,14 @@ def test_a_text_typed_on_a_mac_is_the_same_text(folder: Path) -> None:
     assert SEND in encoded(tokenization, apart)
 
 
+def test_initials_in_another_form_of_unicode_are_the_same_text(tokenizer: Tokenizer) -> None:
+    tokenizer.add_tokens(["ㅅㄱ"])
+    tokenization = Tokenization(tokenizer, ENCODER)
+    for form in ("ㅅㄱ", "ᄉᄀ", "ﾵﾡ", unicodedata.normalize("NFKC", "ㅅㄱ")):
+        for kind in ("query", "passage"):
+            assert len(WORDS) in encoded(tokenization, form, kind)
+
+
 @pytest.mark.parametrize("words", [3, 4, 100])
 def test_a_long_text_is_cut_at_the_window_and_still_ends_as_the_encoder_expects(folder: Path, words: int) -> None:
     ids = encoded(Tokenization.load(folder), "돈 " * words)
