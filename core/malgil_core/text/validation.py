@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 from malgil_core.limits import MAX_TEXT_BYTES
 from malgil_core.text.jamo import is_blank
 
-KINDS = ("query", "passage")
+# Kind of text → the encoder's prompt in front of it. A phrase of a catalog takes that of the queries that are compared
+# with it, but its keyboard layout is never corrected.
+PROMPT_OF = {"query": "query", "passage": "passage", "phrase": "query"}
 TEXT_FIELD = "text (query in search)"  # the tokenizer's input, by the names that embed and search give it
 Tensor = TypeVar("Tensor")
 
@@ -71,11 +73,11 @@ def parse_kind(raw: bytes) -> str:
     """The kind of text in one BYTES element.
 
     Raises:
-        ValueError: it is neither query nor passage.
+        ValueError: there is no such kind.
     """
     kind = raw[:32].decode("utf-8", "replace")
-    if kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}: it must be one of {', '.join(KINDS)}")
+    if kind not in PROMPT_OF:
+        raise ValueError(f"kind is {kind!r}: it must be one of {', '.join(PROMPT_OF)}")
     return kind
 
 

@@ -57,12 +57,12 @@ def test_any_bytes_are_a_text_or_are_refused_in_a_sentence(raw: bytes) -> None:
 
 @pytest.mark.parametrize("raw", [b"document", b"Query", b"", b"\xff", b"query\0", b"query" * 100])
 def test_an_unknown_kind_is_refused_with_the_known_ones(raw: bytes) -> None:
-    with pytest.raises(ValueError, match=r"^kind is '.{0,32}': it must be one of query, passage$"):
+    with pytest.raises(ValueError, match=r"^kind is '.{0,32}': it must be one of query, passage, phrase$"):
         parse_kind(raw)
 
 
-def test_both_kinds_are_taken() -> None:
-    assert [parse_kind(b"query"), parse_kind(b"passage")] == ["query", "passage"]
+def test_every_kind_is_taken() -> None:
+    assert [parse_kind(kind) for kind in (b"query", b"passage", b"phrase")] == ["query", "passage", "phrase"]
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1, 1)])
