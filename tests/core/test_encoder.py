@@ -65,7 +65,7 @@ def test_a_field_that_is_wrong_is_named_with_its_bound(file: Path, field: str, v
     )
 
 
-@pytest.mark.parametrize("field", sorted(CONTENT))
+@pytest.mark.parametrize("field", sorted(CONTENT.keys() - {"source"}))
 def test_a_field_that_is_missing_is_named(file: Path, field: str) -> None:
     content = {name: value for name, value in CONTENT.items() if name != field}
     assert f"damaged: {field} is missing; run" in refusal(file, content)
