@@ -4,8 +4,8 @@ CATALOG := catalogs/finance.jsonl
 
 .PHONY: demo serve test quick check setup lock export bench soak clean
 
-demo: export  ## Set up, export the bundled encoder, publish the sample catalogue, serve, and ask a dozen queries
-	$(PYTHON) -m benchmarks demo
+demo: export  ## Set up, export the bundled encoder, publish the sample catalog, serve, and ask a dozen queries
+	$(PYTHON) -m server.demo
 
 serve: export  ## The same, and stay up
 	$(PYTHON) -m server
@@ -27,8 +27,9 @@ check: .venv/ready-test
 bench: export .venv/ready-test  ## Requests/s and latency by sequence length, in under 5 minutes
 	$(PYTHON) -m benchmarks sweep --quick
 
-soak: export .venv/ready-test  ## What a server must survive, in about 10 minutes: a table, and soak.json
-	$(PYTHON) -m benchmarks soak --json soak.json
+soak: export .venv/ready-test  ## What a server must survive, in about 40 minutes: tables, and soak.json
+	$(PYTHON) -m tests.soak --json soak.json
+	$(PYTHON) -m pytest -m soak tests/soak
 
 setup: .venv/ready
 

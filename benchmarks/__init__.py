@@ -1,3 +1,9 @@
-"""Measurements: quality, speed, and what they are compared with."""
+"""Measurements of quality and speed, of a Malgil server and of the usual alternatives."""
 
-import export  # noqa: F401  (puts the model folders on the path)
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+CATALOG = ROOT / "catalogs" / "finance.jsonl"
+QUERIES = ROOT / "catalogs" / "finance_queries.jsonl"  # labelled by hand
+SLIPS = ROOT / "catalogs" / "finance_slips.jsonl"  # the same, as people mistype them
+RESULTS = ROOT / "benchmarks" / "results"

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import malgil
 import numpy as np
 
+from benchmarks.options import CONSOLE, FOLDER
+from benchmarks.serving import serving
 from export.encoder.korsts import correlation, read
+from export.progress import bar
 
 CHUNK = 256
 
@@ -24,3 +28,18 @@ def measure(path: Path, url: str, advance: Callable[[int, int], None]) -> tuple[
             advance(min(start + CHUNK, len(texts)), len(texts))
     vectors = np.concatenate(parts)
     return correlation(vectors[: len(first)], vectors[len(first) :], scores), len(first)
+
+
+@click.command(short_help="Sentence similarity on KorSTS, through the live embed ensemble.")
+@click.option("--data", type=FOLDER, required=True, help="The folder with korsts/sts-test.tsv; without it: skipped.")
+@click.option("--url", help="gRPC HOST:PORT of a running server. Default: start one.")
+def korsts(data: Path, url: str | None) -> None:
+    """Measure 100 × Spearman of cosines and scores on KorSTS, each sentence embedded by a live server."""
+    path = data / "korsts" / "sts-test.tsv"
+    path = path if path.exists() else data / "sts-test.tsv"
+    if not path.exists():
+        CONSOLE.print(f"skipped: there is no korsts/sts-test.tsv in {data}")
+        return
+    with serving(url) as found, bar("embedding", CONSOLE) as advance:
+        figure, pairs = measure(path, found, advance)
+    CONSOLE.print(f"KorSTS test, {pairs} pairs: Spearman × 100 = {figure:.2f}")

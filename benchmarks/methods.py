@@ -1,4 +1,4 @@
-"""Ways to rank services for a query: BM25, the meaning alone, a linear mix of both, and Malgil's own."""
+"""Four ways to rank services for a query: BM25, the cosine alone, a linear mix of both, and Malgil's score."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Entry:
 
 
 class Corpus:
-    """Services in memory, as the scorer's generation has them (see scoring.Index).
+    """Services in memory, as the scorer's generation has them (see malgil_core.ranking.types.Index).
 
     Args:
         entries: what can be found.
@@ -50,15 +50,15 @@ class Corpus:
         self._scorer = CpuScorer(self)
 
     def dense(self, embeddings: Floats) -> list[Ranked]:
-        """By the meaning alone."""
+        """Ranking by dense similarity alone."""
         return self._rank(embeddings, None)
 
     def malgil(self, embeddings: Floats, queries: Sequence[str]) -> list[Ranked]:
-        """By Malgil's one score."""
+        """Ranking by Malgil's score, dense and lexical."""
         return self._rank(embeddings, queries)
 
     def ids(self, ranked: Sequence[Ranked]) -> Ranks:
-        """The services' ids in the catalogue."""
+        """The services' ids in the catalog."""
         return [self.ids_padded[one.services].tolist() for one in ranked]
 
     def bm25(self, queries: Sequence[str]) -> Floats:
@@ -78,18 +78,20 @@ class Corpus:
         best: Floats = np.maximum.reduceat(unit(embeddings) @ self.matrix.T, firsts, axis=1)
         return best
 
-    def by_score(self, scores: Floats, least: float = -np.inf) -> Ranks:
-        """Services in the order of a row of scores, those above `least` alone."""
+    def by_score(self, scores: Floats, threshold: float = -np.inf) -> Ranks:
+        """Services in the order of a row of scores, only those above the threshold."""
         ids = self.ids_padded[:-1]
         orders = (np.lexsort((ids, -row))[:DEPTH] for row in scores)
-        return [ids[[i for i in order if row[i] > least]].tolist() for row, order in zip(scores, orders, strict=True)]
+        return [
+            ids[[i for i in order if row[i] > threshold]].tolist() for row, order in zip(scores, orders, strict=True)
+        ]
 
     def _rank(self, embeddings: Floats, queries: Sequence[str] | None) -> list[Ranked]:
         found: list[Ranked] = []
         for at in range(0, len(embeddings), 64):
-            own = unit(embeddings[at : at + 64])
-            evidence = [self.lexical.matches(query) for query in queries[at : at + 64]] if queries else []
-            found += self._scorer.rank(own, [QueryOptions(DEPTH)] * len(own), evidence)
+            batch = unit(embeddings[at : at + 64])
+            matches = [self.lexical.matches(query) for query in queries[at : at + 64]] if queries else []
+            found += self._scorer.rank(batch, [QueryOptions(DEPTH)] * len(batch), matches)
         return found
 
 
@@ -102,7 +104,7 @@ def ranks(corpus: Corpus, queries: Sequence[str], embeddings: Floats, mix: float
     """Each method's ranking; `mix` is the linear one's lambda: BM25 + lambda · cosine (Karpukhin et al. 2020)."""
     words = corpus.bm25(queries)
     return {
-        "bm25": corpus.by_score(words, least=0.0),
+        "bm25": corpus.by_score(words, threshold=0.0),
         "dense": corpus.ids(corpus.dense(embeddings)),
         "linear": corpus.by_score(words + mix * corpus.cosines(embeddings)),
         "malgil": corpus.ids(corpus.malgil(embeddings, queries)),
@@ -110,11 +112,11 @@ def ranks(corpus: Corpus, queries: Sequence[str], embeddings: Floats, mix: float
 
 
 def best_mix(corpus: Corpus, queries: Sequence[str], embeddings: Floats, judge: Callable[[Ranks], float]) -> float:
-    """The lambda of LAMBDAS that `judge` likes best."""
+    """The lambda of LAMBDAS with the highest `judge`."""
     words, cosines = corpus.bm25(queries), corpus.cosines(embeddings)
     return max(LAMBDAS, key=lambda mix: judge(corpus.by_score(words + mix * cosines)))
 
 
 def as_array(vectors: Any) -> Floats:
-    """float32 [N, D]."""
+    """Vectors as float32 [N, D]."""
     return np.asarray(vectors, dtype=np.float32)

@@ -1,6 +1,6 @@
 """Load on a Triton over gRPC by perf_analyzer, read from the times of its single requests.
 
-perf_analyzer's own figures are not used. By time windows it prints none for a server that is slow or unsteady, and its
+perf_analyzer's figures are not used. By time windows it prints none for a server that is slow or unsteady, and its
 windows see batches of 64 come in lumps; by request count it divides by up to a second of its own waiting.
 """
 
@@ -38,7 +38,7 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class Load:
-    """What clients saw who each send the next request when the last one is answered.
+    """Figures of clients that each send the next request when the last one is answered.
 
     Each client's first request finds empty queues, and its last one leaves them empty: where there are five or more
     requests of each, those two are not counted. Where there are fewer, all are, and `stable` is false.

@@ -1,4 +1,4 @@
-"""`python -m benchmarks quality`: does the right service come first? Four methods on the same labelled queries."""
+"""`python -m benchmarks quality`: recall and MRR of four methods on the same labelled queries."""
 
 from __future__ import annotations
 
@@ -61,15 +61,15 @@ def measure(services: Sequence[Service], labelled: Sequence[Labelled], embed: Em
     corpus = Corpus([Entry(one.id, one.texts) for one in services if one.open], embed)
     vectors = embed([one.query for one in labelled])
     tuned = np.array([not one.held_out for one in labelled])
-    mine, theirs = ([one for one in labelled if one.held_out == held] for held in (True, False))
-    mix = methods.best_mix(corpus, [one.query for one in theirs], vectors[tuned], lambda found: _mean(theirs, found))
-    ranks = methods.ranks(corpus, [one.query for one in mine], vectors[~tuned], mix)
+    reported, tuning = ([one for one in labelled if one.held_out == held] for held in (True, False))
+    mix = methods.best_mix(corpus, [one.query for one in tuning], vectors[tuned], lambda found: _mean(tuning, found))
+    ranks = methods.ranks(corpus, [one.query for one in reported], vectors[~tuned], mix)
     name_of = {one.id: one.name for one in services}
     return Report(
-        _by_kind({method: score(mine, found) for method, found in ranks.items()}),
-        keystrokes(mine, ranks),
-        kept(mine, ranks["malgil"]),
-        confusions(mine, ranks["malgil"], name_of.__getitem__),
+        _by_kind({method: score(reported, found) for method, found in ranks.items()}),
+        keystrokes(reported, ranks),
+        kept(reported, ranks["malgil"]),
+        confusions(reported, ranks["malgil"], name_of.__getitem__),
     )
 
 
@@ -103,7 +103,7 @@ def kept(labelled: Sequence[Labelled], ranks: Ranks) -> list[str]:
 
 
 def pairs(file: Path, embed: Embed) -> Figures:
-    """Questions of songys/Question_pair that ask the same: is one found by the other among all of them?"""
+    """Figures on songys/Question_pair: of questions that ask the same, one is to be found by the other."""
     with file.open(encoding="utf-8-sig", newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["question1"] and row["question2"]]
     corpus = Corpus([Entry(i, (row["question2"],)) for i, row in enumerate(rows)], embed)
@@ -131,9 +131,9 @@ def confusions(labelled: Sequence[Labelled], ranks: Ranks, name_of: Callable[[in
 
 def _mean(labelled: Sequence[Labelled], found: Ranks) -> float:
     """The mean over kinds of recall@5 and MRR@10."""
-    figures = [own for kind, own in score(labelled, found).items() if kind != "all"]
-    return float(np.mean([own["recall@5"] + own["mrr@10"] for own in figures]))
+    figures = [metrics for kind, metrics in score(labelled, found).items() if kind != "all"]
+    return float(np.mean([metrics["recall@5"] + metrics["mrr@10"] for metrics in figures]))
 
 
 def _by_kind(scored: dict[str, dict[str, dict[str, float]]]) -> Figures:
-    return {kind: {method: own[kind] for method, own in scored.items()} for kind in scored["malgil"]}
+    return {kind: {method: by_kind[kind] for method, by_kind in scored.items()} for kind in scored["malgil"]}

@@ -1,4 +1,4 @@
-"""A server to measure: the one at an address, or one of our own."""
+"""A server to measure: the one at an address, or one started for the measurement."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import malgil
 
-from server.launcher import Server
+from server.launcher import REPOSITORY, Server
 from server.ports import free_ports
 from server.triton import SetupError
 
@@ -31,12 +31,48 @@ def serving(url: str | None) -> Iterator[str]:
             client.generation()
         yield url
         return
-    with tempfile.NamedTemporaryFile(prefix="malgil-triton-", suffix=".log") as log, contextlib.ExitStack() as stack:
-        server = stack.enter_context(Server(ports=free_ports(), log=log))
-        try:
-            server.wait_ready()
-        except SetupError as error:
-            kept = Path(tempfile.gettempdir(), "malgil-triton-failed.log")
-            shutil.copy(log.name, kept)
-            raise SetupError(f"{error}; {kept}") from None
+    with tempfile.TemporaryDirectory(prefix="malgil-bench-") as folder, started(REPOSITORY, Path(folder)) as server:
         yield server.grpc_url
+
+
+@contextlib.contextmanager
+def started(repository: Path, folder: Path) -> Iterator[Server]:
+    """A server over a repository on free ports, once it is ready; its log is in `folder`.
+
+    Raises:
+        server.triton.SetupError: it could not start, or no catalog is published; the log is kept.
+    """
+    log = folder / f"triton-{repository.name}.log"
+    with log.open("wb") as stream, Server(repository, free_ports(), log=stream) as server:
+        try:
+            generation = server.wait_ready()
+        except SetupError as error:
+            kept = shutil.copy(log, Path(tempfile.gettempdir(), "malgil-triton-failed.log"))
+            raise SetupError(f"{error}; {kept}") from None
+        if generation is None:
+            raise SetupError("the search does not answer: run `make export` first")
+        yield server
+
+
+class RestartableServer:
+    """A server over one repository that can be started again. Use as a context manager."""
+
+    def __init__(self, repository: Path, folder: Path) -> None:
+        self._repository, self._folder = repository, folder
+        self._stack = contextlib.ExitStack()
+        self.url = ""
+
+    def start(self) -> None:
+        """Start it, after stopping the one that runs.
+
+        Raises:
+            server.triton.SetupError: it does not start; the text says where its log is.
+        """
+        self._stack.close()
+        self.url = self._stack.enter_context(started(self._repository, self._folder)).grpc_url
+
+    def __enter__(self) -> RestartableServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()

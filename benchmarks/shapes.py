@@ -26,7 +26,7 @@ BENCH = ROOT / "models" / "bench"
 REPOSITORY = ROOT / "model_repository"
 CATALOG = ROOT / "catalogs" / "finance.jsonl"
 WINDOW = 512  # tokens
-PIECES = 1600  # then a token is 1.6 characters of the catalogue; 1.7 with the bundled tokenizer
+PIECES = 1600  # then a token is 1.6 characters of the catalog; 1.7 with the bundled tokenizer
 EXPORTED = ("encoder/1/model.onnx", "tokenizer/1/tokenizer.json", "tokenizer/1/encoder.json")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -63,7 +63,7 @@ ENCODERS = ("koelectra-small-v3", BUNDLED, "bert-base-multilingual-cased")
 
 
 def prepare(name: str, progress: Callable[[str], None] = lambda _: None, precision: str = "fp32") -> Path:
-    """A model repository with this encoder in it, and the sample catalogue's index beside it.
+    """A model repository with this encoder in it, and the sample catalog's index beside it.
 
     The exported files are kept from one call to the next for as long as the code that makes them is the same; all else
     is copied from the project's model repository each time.
@@ -129,7 +129,7 @@ def export(
 
 
 def texts() -> list[str]:
-    """The names and phrases of the sample catalogue."""
+    """The names and phrases of the sample catalog."""
     return [text for service in read_catalog(CATALOG) for text in service.texts]
 
 

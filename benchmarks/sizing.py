@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import functools
+import json
 import shutil
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import click
 import malgil
 import psutil
 from malgil_core.encoder import EncoderMetadata
 from malgil_core.index.reader import folder_of
+from rich.table import Table
 
-from benchmarks import scoring, shapes
-from benchmarks.compare import houses
+from benchmarks import shapes, synthetic
+from benchmarks.compare import repositories
+from benchmarks.options import CONSOLE, FILE, Names, Numbers
 from server import stubs
 from server.launcher import Server
 from server.ports import free_ports
@@ -47,7 +52,7 @@ class Point:
         swap_mib: of the scorer's at most, while a second generation of the same size takes over.
         disk_mib: of a generation's folder.
         shm_mib: in /dev/shm.
-        load_s: seconds a generation takes from disk to ready to score, checksums and letters included; the median.
+        load_s: median seconds a generation takes from disk to ready to score, checksums and lexical index included.
         takeover_s: seconds from the end of a publish to the first answer of its generation.
     """
 
@@ -80,12 +85,8 @@ class Point:
 # Chosen so that the points of benchmarks/results/sizing.json are met within 10 %.
 BASE_MIB = 180.0  # tritonserver, three Pythons with their libraries, onnxruntime's buffers; nothing of encoder or index
 TOKENIZER_TIMES = 19.0  # what the tokenizers library makes of tokenizer.json, times its size
-PHRASE_BYTES = 1_300  # of a phrase beside its vector: texts, letters, owners
+PHRASE_BYTES = 1_300  # of a phrase beside its vector: texts, keystrokes, postings
 SWAP_TIMES = 2.15  # generations in memory while one takes over: two, and what is being read
-
-# Chosen so that the cells of benchmarks/results/sweep.jsonl are met within 15 % where steady, on its two cores.
-OVERHEAD_S = 0.47e-3  # of a request, whatever the encoder
-FLOPS = 300e9  # multiplications and additions a second that two cores do in an encoder's layers, fp32
 
 
 def predicted_mib(
@@ -102,27 +103,6 @@ def predicted_mib(
     """
     index = phrases * (dimension * 4 + PHRASE_BYTES) / MIB
     return BASE_MIB + TOKENIZER_TIMES * tokenizer_json_mib + model_mib + index * (SWAP_TIMES if swap else 1)
-
-
-def flops_per_token(layers: int, hidden: int, inner: int, tokens: float) -> float:
-    """What an encoder's layers cost a token: two operations for each weight, and attention to every token of the query.
-
-    The two products of attention are 2 × hidden × tokens each: Hoffmann et al., Training Compute-Optimal Large Language
-    Models (2022), appendix F.
-    """
-    return 2.0 * layers * (4 * hidden**2 + 2 * hidden * inner) + 4.0 * layers * hidden * tokens
-
-
-def predicted_per_s(layers: int, hidden: int, inner: int, tokens: float) -> float:
-    """Searches a second of a full server, with an index so small that scoring does not count.
-
-    Args:
-        layers: of the encoder.
-        hidden: width of the layers.
-        inner: width of the feed-forward.
-        tokens: of a query, special ones and prompt included.
-    """
-    return 1 / (OVERHEAD_S + tokens * flops_per_token(layers, hidden, inner, tokens) / FLOPS)
 
 
 def measure(
@@ -146,16 +126,16 @@ def measure(
         progress(f"{encoder}, {size:,} phrases")
         root = folder / f"{encoder}-{size}"
         index = root / "index"
-        repository = houses.copy(source, root / "model_repository", index_at=index)
-        generation = folder_of(index, scoring.publish(size, metadata, index))
+        repository = repositories.copy(source, root / "model_repository", index_at=index)
+        generation = folder_of(index, synthetic.publish(size, metadata, index))
         disk = sum(path.stat().st_size for path in generation.iterdir())
         with (root / "log").open("wb") as log, Server(repository, free_ports(), log=log) as server:
             server.wait_ready()
             _ask(server)
             held = _memory(server)
             shm = sum(region.stat().st_size for region in Path("/dev/shm").glob(f"{server.shm_prefix}*"))
-            peak, takeover = _swap(server, functools.partial(scoring.publish, size, metadata, index))
-        load = statistics.median(scoring.ready_seconds(generation) for _ in range(LOADS))
+            peak, takeover = _swap(server, functools.partial(synthetic.publish, size, metadata, index))
+        load = statistics.median(synthetic.ready_seconds(generation) for _ in range(LOADS))
         points.append(
             Point(
                 encoder=encoder,
@@ -176,11 +156,6 @@ def measure(
         )
         shutil.rmtree(root)
     return points
-
-
-def to_json(points: Sequence[Point]) -> list[dict[str, object]]:
-    """The points as they are kept."""
-    return [asdict(point) for point in points]
 
 
 def _ask(server: Server) -> None:
@@ -215,3 +190,49 @@ def _swap(server: Server, publish: Callable[[], int]) -> tuple[float, float]:
             time.sleep(0.02)
         seconds = time.monotonic() - began
     return max(most, _pss(scorer)), seconds
+
+
+@click.command(short_help="Memory of a server by encoder and phrases.")
+@click.option(
+    "--encoder",
+    "encoders",
+    type=Names(shapes.ENCODERS),
+    default=(shapes.BUNDLED,),
+    metavar="A,B",
+    help=f"Out of {', '.join(shapes.ENCODERS)}; the published shapes have random weights. Default: bundled.",
+)
+@click.option(
+    "--phrases",
+    "sizes",
+    type=Numbers(least=7),
+    default=(1_000, 10_000, 100_000),
+    metavar="N,M",
+    help="Index sizes. Default: 1000,10000,100000.",
+)
+@click.option("--json", "file", type=FILE, help="Write what was measured.")
+def sizing(encoders: Sequence[str], sizes: Sequence[int], file: Path | None) -> None:
+    """Measure a server's memory at rest and while a publish takes over, beside the formula of docs/sizing.md.
+
+    And how long a publish takes to serve. Servers of its own; a minute for each size. Other Triton servers on the
+    machine make the figures too small: what they share is counted in part.
+    """
+    points: list[Point] = []
+    table = Table(
+        "encoder", "phrases", "at rest", "formula", "taking over", "formula", "disk", "load", "takeover",
+        title="MiB, and seconds of a load and a takeover",
+    )  # fmt: skip
+    table.columns[0].no_wrap, table.columns[0].min_width = True, 10
+    for encoder in encoders:
+        with tempfile.TemporaryDirectory(prefix="malgil-sizing-") as folder, CONSOLE.status(encoder) as status:
+            points += measure(encoder, sizes, Path(folder), status.update)
+    for point in points:
+        rest, swap = (
+            predicted_mib(point.model_mib, point.tokenizer_json_mib, point.dimension, point.phrases, swap)
+            for swap in (False, True)
+        )
+        figures = (point.resident_mib, rest, point.peak_mib, swap, point.disk_mib)
+        seconds = (f"{figure:.2f}" for figure in (point.load_s, point.takeover_s))
+        table.add_row(point.encoder, f"{point.phrases:,}", *(f"{figure:,.0f}" for figure in figures), *seconds)
+    CONSOLE.print(table)
+    if file:
+        file.write_text(json.dumps([asdict(point) for point in points], indent=2) + "\n", encoding="utf-8")

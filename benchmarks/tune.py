@@ -1,4 +1,4 @@
-"""`python -m benchmarks tune`: better weights of the letters, on the half of the queries that no figure comes from."""
+"""`python -m benchmarks tune`: a search for better weights of lexical matches, on the half that no figure is of."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from export.catalog.labelled import OUT_OF_SCOPE, Labelled
 CLEAN = ("paraphrase", "keyword", "synonym", "mixed")
 MOST = 300  # queries of one kind: keystrokes are many
 STEP = 0.15  # standard deviation of a change
-LOSS = 10.0  # times what clean queries lose against the meaning alone
+LOSS = 10.0  # times what clean queries lose against the cosine alone
 
 
 def search(
@@ -30,7 +30,7 @@ def search(
     seed: int,
     say: Callable[[str], None],
 ) -> Weights:
-    """A random walk from the weights in use; each step up is said."""
+    """A random walk from the weights in use; each step up is told to `say`."""
     draw = random.Random(seed)
     chosen = _sample([one for one in labelled if not one.held_out and one.kind != OUT_OF_SCOPE], draw)
     corpus = Corpus([Entry(one.id, one.texts) for one in services if one.open], embed)
@@ -44,7 +44,7 @@ def search(
             found = corpus.lexical.matches(one.query)
             np.maximum.at(row, corpus.service_of_row[found.rows], found.scores)
         figures = quality.score(chosen, corpus.by_score(fused(cosines, scores)))
-        gained = np.mean([own["recall@5"] + own["mrr@10"] for kind, own in figures.items() if kind != "all"])
+        gained = np.mean([found["recall@5"] + found["mrr@10"] for kind, found in figures.items() if kind != "all"])
         lost = sum(max(0.0, bare[kind]["recall@5"] - figures[kind]["recall@5"]) for kind in CLEAN if kind in figures)
         return float(gained - LOSS * lost)
 
@@ -69,6 +69,6 @@ def _changed(weights: Weights, draw: random.Random) -> Weights:
 
 def _sample(labelled: Sequence[Labelled], draw: random.Random) -> list[Labelled]:
     by_kind: dict[str, list[Labelled]] = {}
-    for one in labelled:
-        by_kind.setdefault(one.kind, []).append(one)
-    return [one for own in by_kind.values() for one in draw.sample(own, min(MOST, len(own)))]
+    for query in labelled:
+        by_kind.setdefault(query.kind, []).append(query)
+    return [query for kind in by_kind.values() for query in draw.sample(kind, min(MOST, len(kind)))]

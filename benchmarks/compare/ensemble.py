@@ -1,4 +1,4 @@
-"""a: the `search` ensemble under 256 clients against the same work in one process, at its best."""
+"""Comparison a: the `search` ensemble under 256 clients against the same work in one process, at its best."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import shapes, sweep_texts
-from benchmarks.compare import houses, inprocess, rates, traffic
+from benchmarks import shapes, texts
+from benchmarks.compare import inprocess, rates, repositories, traffic
 from benchmarks.compare.load import Load
 from benchmarks.compare.ratios import Ratio
 from benchmarks.compare.run import Bench
@@ -19,25 +19,25 @@ SMALLEST, SHORTEST, SMALLEST_TARGET = "koelectra-small-v3", 8, 0.8  # there the 
 
 
 def compare(bench: Bench) -> list[Ratio]:
-    """Queries a second: the encoder that serves on labelled queries, and the smallest on queries of eight tokens."""
+    """Ratios of queries a second: labelled queries, and the smallest encoder on queries of eight tokens."""
     words = [word for text in shapes.texts() for word in text.split()]
     small = shapes.prepare(SMALLEST, bench.say)
-    short = [text for text, _ in sweep_texts.of_length(small / "tokenizer" / "1", words, SHORTEST)]
+    short = [text for text, _ in texts.of_length(small / "tokenizer" / "1", words, SHORTEST)]
     return [
-        _against_ceiling(bench, houses.REPOSITORY, traffic.queries(), "labelled queries", TARGET),
+        _against_ceiling(bench, repositories.REPOSITORY, traffic.queries(), "labelled queries", TARGET),
         _against_ceiling(bench, small, short, f"{SMALLEST}, {SHORTEST} tokens", SMALLEST_TARGET),
     ]
 
 
-def _against_ceiling(bench: Bench, repository: Path, texts: Sequence[str], name: str, target: float) -> Ratio:
-    house = inprocess.House.of(repository)
-    data = write_input(bench.folder / "queries.json", [{"query": text} for text in texts])
-    # In process there are no clients: texts enough for the largest batch on every worker.
-    enough = [*texts] * -(-2 * max(rates.BATCHES) // len(texts))
+def _against_ceiling(bench: Bench, repository: Path, queries: Sequence[str], name: str, target: float) -> Ratio:
+    paths = inprocess.Paths.of(repository)
+    data = write_input(bench.folder / "queries.json", [{"query": text} for text in queries])
+    # In process there are no clients: queries enough for the largest batch on every worker.
+    enough = [*queries] * -(-2 * max(rates.BATCHES) // len(queries))
     with inprocess.Process() as process, bench.serving(repository) as server:
 
         def ceiling(setting: rates.Setting, seconds: float = bench.seconds) -> float:
-            return process.call(inprocess.search_rate, house, enough, setting, seconds)
+            return process.call(inprocess.search_rate, paths, enough, setting, seconds)
 
         grid = rates.settings(bench.quick)
         best = rates.best(grid, lambda setting: ceiling(setting, bench.seconds / 2), bench.say)
@@ -53,5 +53,5 @@ def _against_ceiling(bench: Bench, repository: Path, texts: Sequence[str], name:
         found["ensemble"],
         found["in process"],
         target,
-        details={"encoder": house.encoder, "in_process": dataclasses.asdict(best)},
+        details={"encoder": paths.encoder, "in_process": dataclasses.asdict(best)},
     )

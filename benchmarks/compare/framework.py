@@ -1,4 +1,4 @@
-"""f: what a team would write instead, sentence-transformers behind FastAPI, with the same weights and index.
+"""Comparison f: sentence-transformers behind FastAPI, with the same weights and index.
 
 Both sides are asked over HTTP by the same client, so that both pay the same for it.
 """
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks.compare import houses, http_load, inprocess, padded, traffic
+from benchmarks.compare import http_load, inprocess, padded, repositories, traffic
 from benchmarks.compare.ratios import Ratio
 from benchmarks.compare.run import Bench
 from export import ROOT
@@ -33,11 +33,11 @@ ROUTES = {"one request at a time": "search", "batched by asyncio": "search-batch
 
 
 def compare(bench: Bench) -> list[Ratio]:
-    """Queries a second; the better of the two ways comes first."""
-    house = inprocess.House.of(houses.REPOSITORY)
-    weights = padded.bundled_weights(houses.REPOSITORY, bench.say)
+    """Ratios of queries a second; the better of the two ways of batching comes first."""
+    paths = inprocess.Paths.of(repositories.REPOSITORY)
+    weights = padded.bundled_weights(repositories.REPOSITORY, bench.say)
     queries = traffic.queries()
-    with inprocess.Process() as process, bench.serving() as server, application(bench, weights, house.index) as url:
+    with inprocess.Process() as process, bench.serving() as server, application(bench, weights, paths.index) as url:
         asked = {"malgil": [triton_request(server.http_url, query) for query in queries]} | {
             name: [application_request(f"{url}/{route}", query) for query in queries] for name, route in ROUTES.items()
         }
@@ -48,7 +48,7 @@ def compare(bench: Bench) -> list[Ratio]:
             }
         )
     ours = found.pop("malgil")
-    details = {"encoder": house.encoder, "protocol": "HTTP"}
+    details = {"encoder": paths.encoder, "protocol": "HTTP"}
     ratios = [
         Ratio(
             "f",
@@ -87,7 +87,7 @@ def application(bench: Bench, weights: Path, index: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "benchmarks.compare.framework_app", str(weights), str(index), str(port)]
     log = bench.folder / "fastapi.log"
     with log.open("wb") as stream:
-        # The same favour as to our own threads: spinning ones starve the event loop, and the client, on few cores.
+        # As in the server: spinning threads starve the event loop, and the client, on few cores.
         environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
         process = subprocess.Popen(
             stop_with_parent() + command, cwd=ROOT, env=environment, stdout=stream, stderr=stream

@@ -1,4 +1,4 @@
-"""f's other side: what a team would write first, sentence-transformers behind FastAPI.
+"""The FastAPI application of comparison f: a search by sentence-transformers and torch.
 
 GET /search runs each query by itself; GET /search-batched collects queries that wait, up to 64 or for 5 ms. Run by
 `benchmarks.compare.framework` as `python -m benchmarks.compare.framework_app WEIGHTS INDEX PORT`.

@@ -1,4 +1,4 @@
-"""Load over HTTP from one process, the same for every server: so many clients, each asking again once answered."""
+"""Load over HTTP from one process: clients that each send the next request once the last is answered."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Request:
 
 
 def rate(requests: Sequence[Request], clients: int, seconds: float, warm_up: float = 1.0) -> float:
-    """Answers a second, counted after a warm-up of so many seconds.
+    """Measure answers a second, counted after a warm-up of so many seconds.
 
     Raises:
         server.triton.SetupError: an answer is not 200.

@@ -1,6 +1,6 @@
-"""The same work without a server: tokenize, encode and score in one process, as the ceiling of what serving can give.
+"""A search without a server: tokenize, encode and score in one process, the ceiling of what serving can give.
 
-`Process` runs these functions in a process of their own, whose threads and memory are nobody else's; sessions and
+`Process` runs these functions in a process of their own, which shares no thread and no memory; sessions and
 indexes are loaded there once, and wait between the runs.
 """
 
@@ -30,7 +30,7 @@ from malgil_core.ranking.types import QueryOptions
 from malgil_core.text.tokenization import Tokenization
 from threadpoolctl import threadpool_limits
 
-from benchmarks.compare import houses, rates
+from benchmarks.compare import rates, repositories
 from server.triton import SetupError
 
 Ids = npt.NDArray[np.int64]
@@ -55,8 +55,8 @@ class Process:
 
 
 @dataclass(frozen=True)
-class House:
-    """Where a model repository keeps what a search needs, and the name of its encoder."""
+class Paths:
+    """The files of a model repository that a search needs, and the name of its encoder."""
 
     tokenizer: Path
     model: Path
@@ -64,8 +64,8 @@ class House:
     encoder: str
 
     @classmethod
-    def of(cls, repository: Path) -> House:
-        """Of an exported repository.
+    def of(cls, repository: Path) -> Paths:
+        """Paths in an exported repository.
 
         Raises:
             FileNotFoundError: it is not exported.
@@ -74,15 +74,15 @@ class House:
         return cls(
             tokenizer,
             repository / "encoder" / "1" / "model.onnx",
-            houses.index(repository),
+            repositories.index(repository),
             EncoderMetadata.of(repository).name,
         )
 
 
-def search_rate(house: House, texts: Sequence[str], setting: rates.Setting, seconds: float) -> float:
-    """Queries a second: tokenized, encoded and scored in batches, for so long."""
-    session = _session(house.model, setting.threads, setting.spin)
-    tokenization, current = _tokenization(house.tokenizer), _generation(house.index)
+def search_rate(paths: Paths, texts: Sequence[str], setting: rates.Setting, seconds: float) -> float:
+    """Measure queries a second: tokenized, encoded and scored in batches, for so many seconds."""
+    session = _session(paths.model, setting.threads, setting.spin)
+    tokenization, current = _tokenization(paths.tokenizer), _generation(paths.index)
 
     def work() -> Callable[[Sequence[str]], int]:
         scorer = CpuScorer(current)  # holds a buffer: one for each worker
@@ -105,7 +105,7 @@ def encode_rate(
     seconds: float,
     every: int = 1,
 ) -> float:
-    """Requests a second through the encoder alone.
+    """Measure requests a second through the encoder alone.
 
     Args:
         model: the model.onnx.
@@ -125,15 +125,15 @@ def encode_rate(
     return rates.rate(rates.cut(requests, setting.batch)[every // 2 :: every], lambda: step, setting.workers, seconds)
 
 
-def token_ids(house: House, texts: Sequence[str]) -> list[Ids]:
+def token_ids(paths: Paths, texts: Sequence[str]) -> list[Ids]:
     """The ids of queries, special tokens and prompt included."""
-    return _tokenization(house.tokenizer).encode(texts, ["query"] * len(texts))
+    return _tokenization(paths.tokenizer).encode(texts, ["query"] * len(texts))
 
 
-def one_by_one(house: House, texts: Sequence[str], setting: rates.Setting) -> dict[str, float]:
+def one_by_one(paths: Paths, texts: Sequence[str], setting: rates.Setting) -> dict[str, float]:
     """Median times of single searches in milliseconds: tokenize, encode, score, and their sum."""
-    session, tokenization = _session(house.model, setting.threads, setting.spin), _tokenization(house.tokenizer)
-    current = _generation(house.index)
+    session, tokenization = _session(paths.model, setting.threads, setting.spin), _tokenization(paths.tokenizer)
+    current = _generation(paths.index)
     scorer = CpuScorer(current)
     times: dict[str, list[float]] = {"tokenize": [], "encode": [], "score": [], "sum": []}
     with threadpool_limits(product_threads(current), user_api="blas"):
@@ -181,7 +181,7 @@ def _search(session: Any, tokenization: Tokenization, scorer: CpuScorer, texts: 
 
 
 def _end_with_parent() -> None:
-    """Leave nothing behind: not after Ctrl-C, and not when the parent is killed, which a pool's process outlives."""
+    """Stop with the parent, after Ctrl-C and where it is killed: a pool's process would outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     parent = parent_process()
 

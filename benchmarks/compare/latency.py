@@ -1,11 +1,11 @@
-"""d: what one client waits for a search against the sum of its parts in one process."""
+"""Comparison d: one client's latency of a search against the sum of its steps in one process."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 
-from benchmarks.compare import houses, inprocess, rates, traffic
+from benchmarks.compare import inprocess, rates, repositories, traffic
 from benchmarks.compare.load import Load
 from benchmarks.compare.ratios import Ratio
 from benchmarks.compare.run import Bench
@@ -15,9 +15,9 @@ TARGET = 1.3
 
 
 def compare(bench: Bench) -> list[Ratio]:
-    """Median latency of `search` with one client, and of tokenize + encode + score for the same queries."""
+    """Ratio of median latencies: `search` with one client, and tokenize + encode + score, for the same queries."""
     queries = traffic.queries()
-    house = inprocess.House.of(houses.REPOSITORY)
+    paths = inprocess.Paths.of(repositories.REPOSITORY)
     data = write_input(bench.folder / "queries.json", [{"query": text} for text in queries])
     taken = queries[: 100 if bench.quick else len(queries)]
     parts: list[dict[str, float]] = []
@@ -25,11 +25,11 @@ def compare(bench: Bench) -> list[Ratio]:
         bench.say("in process: choosing the number of threads")
         cores = len(os.sched_getaffinity(0))
         grid = {rates.Setting(1, 1, threads, spin) for threads, spin in ((1, False), (cores, False), (cores, True))}
-        tried = {setting: process.call(inprocess.one_by_one, house, taken, setting)["sum"] for setting in grid}
+        tried = {setting: process.call(inprocess.one_by_one, paths, taken, setting)["sum"] for setting in grid}
         best = min(tried, key=tried.__getitem__)
 
         def in_process() -> float:
-            parts.append(process.call(inprocess.one_by_one, house, taken, best))
+            parts.append(process.call(inprocess.one_by_one, paths, taken, best))
             return parts[-1]["sum"]
 
         found = bench.in_turns(
@@ -44,6 +44,6 @@ def compare(bench: Bench) -> list[Ratio]:
             TARGET,
             at_most=True,
             unit="ms",
-            details={"encoder": house.encoder, "in_process": dataclasses.asdict(best), "parts_ms": parts},
+            details={"encoder": paths.encoder, "in_process": dataclasses.asdict(best), "parts_ms": parts},
         )
     ]

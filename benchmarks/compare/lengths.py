@@ -1,4 +1,4 @@
-"""c: traffic of mixed lengths through the encoder alone: packed and ragged against three ways of padding.
+"""Comparison c: traffic of mixed lengths through the encoder alone: packed and ragged against three ways of padding.
 
 Each way is a Triton model in the same server, run by the same backends, with as many threads; and one ceiling is
 in process: the stock graph on requests sorted by length, which leaves next to nothing to pad.
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from tritonclient import grpc
 
-from benchmarks.compare import houses, inprocess, padded, rates, traffic
+from benchmarks.compare import inprocess, padded, rates, repositories, traffic
 from benchmarks.compare.load import Load
 from benchmarks.compare.ratios import Ratio
 from benchmarks.compare.run import Bench
@@ -35,7 +35,7 @@ Inputs = dict[str, traffic.Ids]
 
 @dataclasses.dataclass(frozen=True)
 class Way:
-    """A model, and what a client sends it for a request of the given ids in traffic of the given longest length."""
+    """A model, and a function from a request's ids and the longest length in the traffic to the tensors sent."""
 
     model: str
     inputs: Callable[[traffic.Ids, int], Inputs]
@@ -51,36 +51,36 @@ WAYS = {
 
 
 def compare(bench: Bench) -> list[Ratio]:
-    """Requests a second, for log-normal lengths and for uniform ones."""
-    house = inprocess.House.of(houses.REPOSITORY)
-    stock = padded.export(padded.bundled_weights(houses.REPOSITORY, bench.say), bench.say)
+    """Ratios of requests a second, for log-normal lengths and for uniform ones."""
+    paths = inprocess.Paths.of(repositories.REPOSITORY)
+    stock = padded.export(padded.bundled_weights(repositories.REPOSITORY, bench.say), bench.say)
     lengths = {
         "log-normal lengths, mean 10": traffic.log_normal(REQUESTS),
         "uniform lengths, 4…128": traffic.uniform(REQUESTS),
     }
     ratios: list[Ratio] = []
     with inprocess.Process() as process, ways(bench, stock) as server:
-        ids = process.call(inprocess.token_ids, house, traffic.queries())
+        ids = process.call(inprocess.token_ids, paths, traffic.queries())
         check_agreement(server.grpc_url, traffic.requests(ids, traffic.uniform(16)))
         for name, drawn in lengths.items():
             bench.say(name)
             requests = traffic.requests(ids, drawn)
             ratios += _traffic(bench, process, server, stock, name, requests)
-    return [dataclasses.replace(one, details={**one.details, "encoder": house.encoder}) for one in ratios]
+    return [dataclasses.replace(one, details={**one.details, "encoder": paths.encoder}) for one in ratios]
 
 
 @contextlib.contextmanager
 def ways(bench: Bench, stock: Path) -> Iterator[Server]:
     """A server with the project's encoder and, beside it, the stock graph in the other ways."""
-    repository = houses.copy(houses.REPOSITORY, bench.folder / "ways")
-    houses.add_padded(repository, stock)
-    houses.add_longest(repository, stock)
+    repository = repositories.copy(repositories.REPOSITORY, bench.folder / "ways")
+    repositories.add_padded(repository, stock)
+    repositories.add_longest(repository, stock)
     with bench.serving(repository) as server:
         yield server
 
 
 def check_agreement(url: str, requests: Sequence[traffic.Ids]) -> None:
-    """Whether every way gives the same vectors.
+    """Check that every way gives the same vectors.
 
     Raises:
         server.triton.SetupError: they differ by more than AGREEMENT.

@@ -1,4 +1,4 @@
-"""A Triton model under load, for as long as a measurement takes: see benchmarks.perf_analyzer."""
+"""Measurements of a Triton model under load, by benchmarks.perf_analyzer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEAST = 6  # requests of each client, of which the first and the last are not co
 
 
 class Load:
-    """Clients who ask one model, each again as soon as it is answered.
+    """Clients of one model, each of which sends the next request as soon as the last is answered.
 
     Args:
         server: a running one.
@@ -32,11 +32,11 @@ class Load:
         self.batch: list[float] = []  # the model's mean batch in each measurement; of an ensemble 1
 
     def rate(self) -> float:
-        """Answers a second."""
+        """Measure answers a second."""
         return self._run().requests_per_s
 
     def median_ms(self) -> float:
-        """The median latency in milliseconds."""
+        """Measure the median latency in milliseconds."""
         return self._run().latency_ms["p50"]
 
     def _run(self) -> perf_analyzer.Load:

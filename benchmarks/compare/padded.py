@@ -1,4 +1,4 @@
-"""The stock padded graph of the encoder that serves: what an ordinary ONNX export of the same weights gives."""
+"""Export of the stock padded graph: an ordinary ONNX export of the weights that serve."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bundled_weights(repository: Path, progress: Callable[[str], None] = lambda _
 
 
 def export(weights: Path, progress: Callable[[str], None] = lambda _: None) -> Path:
-    """A model.onnx with input_ids and attention_mask int64 [B, L] → embedding float32 [B, D]; made once and kept.
+    """Export input_ids and attention_mask, int64 [B, L], → embedding, float32 [B, D], as model.onnx; once, and kept.
 
     Raises:
         export.source.UnsupportedEncoderError: its pooling is neither mean nor cls.

@@ -11,15 +11,14 @@ from benchmarks.compare.ratios import short
 Entry = dict[str, Any]
 EXPLAINED = {
     "a": "The whole search under 256 clients, over the same work in one process at its best batch and thread count.",
-    "b": "The same server with dynamic batching and without.",
-    "c": "Requests of mixed lengths: packed and ragged, over what else one can run in Triton, and over the ceiling "
+    "b": "The same server with dynamic batching and without. Not measured any more; that commit has its code.",
+    "c": "Requests of mixed lengths: packed and ragged, over the other ways in Triton, and over the ceiling "
     "that sorting by length in one process gives.",
     "d": "One client's p50 over the sum of tokenize, encode and score in one process. Lower is better.",
     "e": "Exact top-10 with services, thresholds and surfaces, over the bare matrix product. Lower is better.",
     "f": "The whole search over sentence-transformers behind FastAPI.",
-    "g": "The drop-in ONNX Runtime backend over its own session in process.",
+    "g": "The drop-in ONNX Runtime backend over its own session in process. Not measured any more.",
     "h": "The bundled encoder in int8 over fp32.",
-    "i": "The whole search with lexical evidence over the meaning alone.",
 }
 
 
@@ -32,20 +31,22 @@ def page(entries: Sequence[Entry]) -> str:
     machine = entries[0]["machine"]
     gpus = ", ".join(machine["gpus"]) or "no GPU"
     parts = [
-        "# Against what one would run instead",
+        "# Ratios to ceilings and alternatives",
         f"Made by `python -m benchmarks compare --json …` on **{machine['cpu']}, {machine['cores']} cores, "
         f"{machine['memory_gib']:.0f} GiB, {gpus}**; clients on the same machine. "
         f"Commit {_commits(entries)}. Both sides of a ratio are measured in turns; it is the "
         "median of the runs' ratios, beside the lowest and the highest.",
     ]
     for letter in dict.fromkeys(entry["id"] for entry in entries):
-        own = [entry for entry in entries if entry["id"] == letter]
         rows = [
             ["comparison", "ratio", "lowest…highest", "target", "", "ours", "other", "runs"],
             ["---", *["---:"] * 3, "---", *["---:"] * 3],
         ]
-        rows += [_row(entry) for entry in own]
-        parts += [f"**{letter}.** {EXPLAINED[letter]}", "\n".join(f"| {' | '.join(row)} |" for row in rows)]
+        rows += [_row(entry) for entry in entries if entry["id"] == letter]
+        parts += [
+            f"**{letter}.** {EXPLAINED[letter]}",
+            "\n".join(f"| {' | '.join(row)} |" for row in rows),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -55,11 +56,11 @@ def _commits(entries: Sequence[Entry]) -> str:
     for entry in entries:
         code = entry["code"]
         shown = f"{(code['commit'] or 'unknown')[:10]}{' with changes' if code['dirty'] else ''}"
-        own = letters.setdefault(shown, [])
-        own += [entry["id"]] if entry["id"] not in own else []
+        measured = letters.setdefault(shown, [])
+        measured += [entry["id"]] if entry["id"] not in measured else []
     if len(letters) == 1:
         return next(iter(letters))
-    return ", ".join(f"{commit} ({', '.join(own)})" for commit, own in letters.items())
+    return ", ".join(f"{commit} ({', '.join(measured)})" for commit, measured in letters.items())
 
 
 def _row(entry: Entry) -> list[str]:

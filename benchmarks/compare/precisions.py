@@ -1,4 +1,4 @@
-"""h: the bundled encoder in int8 against fp32, in process, one query at a time and in full batches."""
+"""Comparison h: the bundled encoder in int8 against fp32, in process, one query at a time and in full batches."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ BATCHES = (1, 64)
 
 
 def compare(bench: Bench) -> list[Ratio]:
-    """Queries a second through the encoder alone, the labelled queries' ids."""
-    houses = {p: inprocess.House.of(shapes.prepare(shapes.BUNDLED, bench.say, p)) for p in ("int8", "fp32")}
+    """Ratios of queries a second through the encoder alone, for the labelled queries' ids."""
+    encoders = {p: inprocess.Paths.of(shapes.prepare(shapes.BUNDLED, bench.say, p)) for p in ("int8", "fp32")}
     with inprocess.Process() as process:
-        ids = process.call(inprocess.token_ids, houses["fp32"], traffic.queries())
-        return [_at(bench, process, houses, ids, batch) for batch in BATCHES]
+        ids = process.call(inprocess.token_ids, encoders["fp32"], traffic.queries())
+        return [_at(bench, process, encoders, ids, batch) for batch in BATCHES]
 
 
 def _at(
-    bench: Bench, process: inprocess.Process, houses: dict[str, inprocess.House], ids: list[inprocess.Ids], batch: int
+    bench: Bench, process: inprocess.Process, encoders: dict[str, inprocess.Paths], ids: list[inprocess.Ids], batch: int
 ) -> Ratio:
     setting = rates.Setting(batch, 1, len(os.sched_getaffinity(0)), spin=False)
 
-    def rate(house: inprocess.House) -> float:
-        return process.call(inprocess.encode_rate, house.model, "packed", ids, setting, bench.seconds)
+    def rate(paths: inprocess.Paths) -> float:
+        return process.call(inprocess.encode_rate, paths.model, "packed", ids, setting, bench.seconds)
 
-    found = bench.in_turns({precision: partial(rate, house) for precision, house in houses.items()})
+    found = bench.in_turns({precision: partial(rate, paths) for precision, paths in encoders.items()})
     name = f"bundled encoder in process, batch {batch}: int8 against fp32"
     return Ratio("h", name, found["int8"], found["fp32"], TARGET, details={"threads": setting.threads})

@@ -1,4 +1,4 @@
-"""How fast work goes through one process: layouts of batches and threads, the best of them, and a steady rate."""
+"""Rates of work in one process: layouts of batches and threads, the best of them, and a steady rate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BATCHES = (16, 32, 64, 128)
 
 @dataclass(frozen=True)
 class Setting:
-    """How the work is laid out.
+    """A layout of the work.
 
     Attributes:
         batch: items encoded at once.
@@ -56,7 +56,7 @@ def cut(items: Sequence[T], size: int) -> list[Sequence[T]]:
 
 
 def rate(batches: Sequence[T], work: Callable[[], Callable[[T], int]], workers: int, seconds: float) -> float:
-    """Items a second of all workers, over whole rounds of the batches: those of one round need not be alike.
+    """Measure items a second of all workers, over whole rounds of the batches: those of one round need not be alike.
 
     Args:
         batches: taken in turns by whichever worker is free.

@@ -12,7 +12,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Ratio:
-    """Ours over another's, run by run.
+    """A figure of this project over another's, run by run.
 
     Attributes:
         id: the comparison's letter.
@@ -97,5 +97,5 @@ def table(ratios: Sequence[Ratio]) -> Table:
 
 
 def short(value: float) -> str:
-    """Three digits."""
+    """A number in three digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value >= 10 else f"{value:.2f}"

@@ -1,44 +1,42 @@
-"""Runs comparisons: sides in turns (A B A B …), servers and processes of their own, progress on the way."""
+"""The command `python -m benchmarks compare`: runs comparisons, both sides of each in turns (A B A B …)."""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.compare.houses import REPOSITORY
-from benchmarks.compare.ratios import Ratio
+from benchmarks.compare.ratios import Ratio, table
+from benchmarks.options import CONSOLE, FILE, Names
 from benchmarks.perf_analyzer import LoadError
-from benchmarks.sweep_plan import SweepError
+from benchmarks.serving import started
+from benchmarks.sweep.plan import SweepError
 from export.encoder.export import ParityError
-from server.launcher import Server
-from server.ports import free_ports
+from server.launcher import REPOSITORY, Server
 from server.triton import SetupError
 
 # Each module has `compare(bench: Bench) -> list[Ratio]`.
-MODULES = {
-    "a": "ensemble",
-    "b": "batching",
-    "c": "lengths",
-    "d": "latency",
-    "e": "scores",
-    "f": "framework",
-    "g": "backend",
-    "h": "precisions",
-    "i": "letters",
+COMPARISONS = {
+    "a": ("ensemble", "the search ensemble against the same work in one process"),
+    "c": ("lengths", "mixed lengths: packed and ragged against three ways of padding, and a length-sorted ceiling"),
+    "d": ("latency", "one client's median against tokenize + encode + score"),
+    "e": ("scores", "scoring against the bare matrix product, and its growth"),
+    "f": ("framework", "against sentence-transformers behind FastAPI"),
+    "h": ("precisions", "the bundled encoder in int8 against fp32"),
 }
 
 
 @dataclass
 class Bench:
-    """What a comparison needs of its surroundings.
+    """Settings of a run, and what comparisons share: turns, servers, progress.
 
     Attributes:
         runs: how often each side is measured.
@@ -68,22 +66,46 @@ class Bench:
 
     @contextlib.contextmanager
     def serving(self, repository: Path = REPOSITORY) -> Iterator[Server]:
-        """A Triton of its own, until the comparison is through.
+        """A Triton for this comparison alone.
 
         Raises:
             server.triton.SetupError: it does not answer, or no catalog is published.
         """
         self.say("starting a server")
-        log = self.folder / f"triton-{repository.name}.log"
-        with log.open("wb") as stream, Server(repository, free_ports(), log=stream) as server:
-            try:
-                generation = server.wait_ready()
-            except SetupError as error:
-                kept = shutil.copy(log, Path(tempfile.gettempdir(), "malgil-triton-failed.log"))
-                raise SetupError(f"{error}; {kept}") from None
-            if generation is None:
-                raise SetupError("the search does not answer: run `make export` first")
+        with started(repository, self.folder) as server:
             yield server
+
+
+@click.command(
+    short_help="Ratios to ceilings, and to the usual alternatives.",
+    epilog="\b\nComparisons:\n" + "\n".join(f"  {letter}  {text}" for letter, (_, text) in COMPARISONS.items()),
+)
+@click.option("--only", type=Names(COMPARISONS), metavar="a,c", help="These comparisons alone. Default: all.")
+@click.option("--runs", type=click.IntRange(1), help="Runs of each side. Default: 5, quick: 2.")
+@click.option("--quick", is_flag=True, help="Shorter runs, smaller searches for the best setting.")
+@click.option(
+    "--json",
+    "file",
+    type=FILE,
+    help="Write [{id, name, ratio, low, high, target, …}], and a page of the same name ending in .md.",
+)
+def compare(only: Sequence[str] | None, runs: int | None, quick: bool, file: Path | None) -> None:
+    """Measure both sides of each comparison in turns on this machine, and show their ratios."""
+    from benchmarks import machine
+    from benchmarks.compare import page
+
+    found: list[Ratio] = []
+    try:
+        for ratios in run(only or list(COMPARISONS), runs or (2 if quick else 5), quick, CONSOLE):
+            found += ratios
+    finally:  # what was measured before an error or Ctrl-C took minutes, and is worth keeping
+        if found:
+            CONSOLE.print(table(found))
+        if found and file:
+            where = {"machine": machine.machine(), "code": machine.code()}
+            written = [{**ratio.to_json(), **where} for ratio in found]
+            file.write_text(json.dumps(written, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            file.with_suffix(".md").write_text(page.page(written), encoding="utf-8")
 
 
 def run(only: Sequence[str], runs: int, quick: bool, console: Console) -> Iterator[list[Ratio]]:
@@ -93,7 +115,7 @@ def run(only: Sequence[str], runs: int, quick: bool, console: Console) -> Iterat
         server.triton.SetupError: a comparison cannot run as things are; the text begins with its letter.
     """
     for letter in only:
-        module = import_module(f"benchmarks.compare.{MODULES[letter]}")
+        module = import_module(f"benchmarks.compare.{COMPARISONS[letter][0]}")
         try:
             with _bench(letter, runs, quick, console) as bench:
                 yield module.compare(bench)

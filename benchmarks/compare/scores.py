@@ -1,4 +1,4 @@
-"""e: exact top-k with services, thresholds and surfaces in play against the bare matrix product, and how it grows."""
+"""Comparison e: exact top-k with services, thresholds and surfaces against the bare matrix product; its growth."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WANTS = {"thresholds": QueryOptions(TOP_K), "thresholds, surface, min_score": Qu
 
 
 def compare(bench: Bench) -> list[Ratio]:
-    """Milliseconds a batch, ours over the product's, at 100,000 × 768 and from 1,000 to 1,000,000 rows of 384."""
+    """Ratios of milliseconds a batch to the product's, at 100,000 × 768 and from 1,000 to 1,000,000 rows of 384."""
     bench = dataclasses.replace(bench, runs=TIMES * bench.runs)
     ratios = list(_at(bench, PHRASES, DIMENSION, WANTS, TARGET))
     smallest: dict[int, Ratio] = {}

@@ -1,4 +1,4 @@
-"""What the comparisons ask: the labelled queries, and requests whose lengths follow a distribution."""
+"""The requests of the comparisons: the labelled queries, and token ids whose lengths follow a distribution."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from export import ROOT
+from benchmarks import QUERIES
 from export.catalog import labelled
 
 Ids = npt.NDArray[np.int64]
@@ -18,21 +18,21 @@ SEED = 7
 
 
 def queries() -> list[str]:
-    """The labelled queries of the sample catalogue, in an order that mixes their kinds."""
-    found = [one.query for one in labelled.read(ROOT / "benchmarks" / "data" / "finance_queries.jsonl")]
+    """The labelled queries of the sample catalog, in an order that mixes their kinds."""
+    found = [one.query for one in labelled.read(QUERIES)]
     return [found[i] for i in np.random.default_rng(SEED).permutation(len(found))]
 
 
-def log_normal(count: int, mean: float = 10, least: int = 3, most: int = 64) -> Ids:
-    """Lengths of short queries, in tokens: log-normal with this mean before they are cut to least … most."""
+def log_normal(count: int, mean: float = 10, shortest: int = 3, longest: int = 64) -> Ids:
+    """Lengths of short queries, in tokens: log-normal with this mean before they are cut to shortest … longest."""
     drawn = np.exp(np.log(mean) - SPREAD**2 / 2 + SPREAD * ndtri(_quantiles(count)))
-    lengths: Ids = np.clip(np.rint(drawn), least, most).astype(np.int64)
+    lengths: Ids = np.clip(np.rint(drawn), shortest, longest).astype(np.int64)
     return lengths
 
 
-def uniform(count: int, least: int = 4, most: int = 128) -> Ids:
-    """Lengths in tokens, each from least to most as likely as any other."""
-    lengths: Ids = (least + np.floor(_quantiles(count) * (most - least + 1))).astype(np.int64)
+def uniform(count: int, shortest: int = 4, longest: int = 128) -> Ids:
+    """Lengths in tokens, each from shortest to longest as likely as any other."""
+    lengths: Ids = (shortest + np.floor(_quantiles(count) * (longest - shortest + 1))).astype(np.int64)
     return lengths
 
 

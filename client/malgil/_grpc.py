@@ -142,9 +142,10 @@ class AsyncGrpcTransport:
             await self._client.close()
 
     def _forget(self, call: asyncio.Task[InferResult]) -> None:
+        """Drop a finished call, and retrieve its exception, which a caller that gave up does not."""
         self._underway.discard(call)
         if not call.cancelled():
-            call.exception()  # asyncio warns of exceptions that were never retrieved
+            call.exception()  # else asyncio would log it
 
 
 def _times(deadline: Deadline) -> dict[str, Any]:
@@ -157,6 +158,7 @@ def _times(deadline: Deadline) -> dict[str, Any]:
 
 
 def _key_header(key: str | None) -> dict[str, str]:
+    """The header with the server's key; empty without one."""
     return {} if key is None else {GRPC_KEY: key}
 
 
@@ -187,10 +189,12 @@ def _requested_outputs(outputs: Sequence[str]) -> list[InferRequestedOutput]:
 
 
 def _tensors(result: InferResult) -> Tensors:
+    """All outputs in the answer, by name."""
     return {output.name: result.as_numpy(output.name) for output in result.get_response().outputs}
 
 
 def _translate(error: InferenceServerException, target: str, secure: bool, deadline: Deadline) -> MalgilError:
+    """The MalgilError for an exception of tritonclient; `secure`: the connection uses TLS."""
     code = str(error.status()).removeprefix("StatusCode.")
     message = error.message() or ""
     if code == "DEADLINE_EXCEEDED":

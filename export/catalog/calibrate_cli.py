@@ -14,7 +14,7 @@ ROWS = 12  # thresholds in the table
 @click.command(
     epilog="""\b
 Example, and then `catalog publish` with what it proposes:
-  python -m export calibrate catalogs/finance.jsonl benchmarks/data/finance_queries.jsonl
+  python -m export calibrate catalogs/finance.jsonl catalogs/finance_queries.jsonl
   python -m export catalog publish catalogs/finance.jsonl --default-threshold 0.887"""
 )
 @click.argument("catalog", type=options.PATH)

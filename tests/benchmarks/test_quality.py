@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from malgil_core.catalog.reading import read as read_catalog
 
-from benchmarks import noise, quality
+from benchmarks import CATALOG, QUERIES, SLIPS, noise, quality
 from benchmarks.__main__ import main
 from benchmarks.methods import Corpus, Entry
-from benchmarks.quality_cli import CATALOG, QUERIES, SLIPS
 from export.catalog import labelled
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled
 from server.launcher import Server
@@ -34,13 +33,13 @@ def test_the_baseline_finds_a_phrase_by_its_own_words() -> None:
     services = read_catalog(CATALOG)
     texts = {service.phrases[0]: service for service in services}
     corpus = Corpus([Entry(s.id, s.texts) for s in services if s.open], lambda t: np.eye(len(t), dtype=np.float32))
-    ranks = corpus.by_score(corpus.bm25(list(texts)), least=0.0)
+    ranks = corpus.by_score(corpus.bm25(list(texts)), threshold=0.0)
     firsts = [ids[:1] == [s.id] for s, ids in zip(texts.values(), ranks, strict=True) if s.open]
     assert sum(firsts) / len(firsts) > 0.95
-    assert corpus.by_score(corpus.bm25(["qqqqq"]), least=0.0) == [[]]
+    assert corpus.by_score(corpus.bm25(["qqqqq"]), threshold=0.0) == [[]]
 
 
-def test_labelled_queries_point_at_open_services_and_none_is_a_phrase_of_the_catalogue() -> None:
+def test_labelled_queries_point_at_open_services_and_none_is_a_phrase_of_the_catalog() -> None:
     services = read_catalog(CATALOG)
     opened = {service.id for service in services if service.open}
     phrases = {text.replace(" ", "").lower() for service in services for text in service.texts}
@@ -87,7 +86,7 @@ def measured(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return found
 
 
-def test_no_kind_of_query_is_answered_worse_than_by_words_or_by_meaning_alone(measured: Any) -> None:
+def test_no_kind_of_query_is_answered_worse_than_by_words_or_by_cosine_alone(measured: Any) -> None:
     for kind, by_method in measured.items():
         assert set(by_method) == {"bm25", "dense", "linear", "malgil"}
         best = max(by_method[method]["recall@5"] for method in ("bm25", "dense"))

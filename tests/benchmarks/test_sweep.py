@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import shapes, sweep, sweep_facts, sweep_plan, sweep_record
+from benchmarks import machine, shapes
 from benchmarks.__main__ import main
-from benchmarks.sweep_plan import Cell, Options, SweepError
+from benchmarks.sweep import measure, plan
+from benchmarks.sweep.plan import Cell, Line, Options, SweepError
 from server.launcher import Server
 
 CODE = {"commit": "c0ffee", "dirty": False, "changes": None}
@@ -25,7 +26,7 @@ def options(tmp_path: Path) -> Options:
     )
 
 
-def line(cell: Cell, **changes: Any) -> sweep_record.Line:
+def line(cell: Cell, **changes: Any) -> Line:
     asked = {"seconds": 1.0, "longest_s": 20.0}
     return {**dataclasses.asdict(cell), "asked": asked, "code": CODE, "machine": MACHINE, **changes}
 
@@ -50,9 +51,9 @@ class Fake:
 
     def reach(self, url: str) -> None: ...
 
-    def remember(self, line: sweep_record.Line) -> None: ...
+    def remember(self, line: Line) -> None: ...
 
-    def measure(self, cell: Cell) -> sweep_record.Line:
+    def measure(self, cell: Cell) -> Line:
         Fake.measured.append(cell)
         return {**line(cell), **Fake.outcome}
 
@@ -60,27 +61,27 @@ class Fake:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> type[Fake]:
     Fake.starts, Fake.measured, Fake.outcome = 0, [], {"requests_per_s": 7.0}
-    monkeypatch.setattr(sweep, "House", Fake)
-    monkeypatch.setattr(sweep, "Bench", Fake)
+    monkeypatch.setattr(measure, "RestartableServer", Fake)
+    monkeypatch.setattr(measure, "Bench", Fake)
     monkeypatch.setattr(shapes, "prepare", lambda *_: Path())
-    monkeypatch.setattr(sweep_facts, "code", lambda: CODE)
-    monkeypatch.setattr(sweep_facts, "machine", lambda: MACHINE)
-    monkeypatch.setattr(sweep_facts, "versions", lambda _: {"triton": "2.51.0"})
+    monkeypatch.setattr(machine, "code", lambda: CODE)
+    monkeypatch.setattr(machine, "machine", lambda: MACHINE)
+    monkeypatch.setattr(machine, "versions", lambda _: {"triton": "2.51.0"})
     return Fake
 
 
 def test_a_stopped_sweep_goes_on_with_the_cells_that_are_missing(options: Options, fake: type[Fake]) -> None:
     cells = options.cells()
     for cell in cells[:3]:
-        sweep_record.append(options.output, line(cell, requests_per_s=1.0))
+        plan.append(options.output, line(cell, requests_per_s=1.0))
     passed: list[tuple[Cell, bool]] = []
-    sweep.sweep(options, done=lambda cell, new: passed.append((cell, new is None)))
+    measure.sweep(options, done=lambda cell, new: passed.append((cell, new is None)))
     assert fake.measured == cells[3:]
     assert passed == [(cell, i < 3) for i, cell in enumerate(cells)]
-    assert {sweep_record.cell_of(one) for one in sweep_record.read(options.output)} == set(cells)
+    assert {plan.cell_of(one) for one in plan.read(options.output)} == set(cells)
     fake.measured.clear()
     starts = fake.starts
-    sweep.sweep(options)
+    measure.sweep(options)
     assert not fake.measured
     assert fake.starts == starts, "a server was started for nothing"
 
@@ -100,61 +101,61 @@ def test_a_figure_of_other_code_another_machine_or_less_time_is_measured_again(
     options: Options, fake: type[Fake], change: dict[str, Any]
 ) -> None:
     for cell in options.cells():
-        sweep_record.append(options.output, line(cell, **change))
-    sweep.sweep(options)
+        plan.append(options.output, line(cell, **change))
+    measure.sweep(options)
     assert fake.measured == options.cells()
-    assert all("requests_per_s" in new for new in sweep_record.latest(sweep_record.read(options.output)).values())
+    assert all("requests_per_s" in new for new in plan.latest(plan.read(options.output)).values())
 
 
 def test_a_cell_that_was_too_slow_is_not_tried_again(options: Options, fake: type[Fake]) -> None:
     for cell in options.cells():
-        sweep_record.append(options.output, line(cell, skipped="two requests of each client would take 99 s"))
-    sweep.sweep(options)
+        plan.append(options.output, line(cell, skipped="two requests of each client would take 99 s"))
+    measure.sweep(options)
     assert not fake.measured
 
 
 def test_fresh_forgets_what_the_file_holds(options: Options, fake: type[Fake]) -> None:
-    sweep_record.append(options.output, line(options.cells()[0], requests_per_s=1.0))
-    sweep.sweep(dataclasses.replace(options, fresh=True))
+    plan.append(options.output, line(options.cells()[0], requests_per_s=1.0))
+    measure.sweep(dataclasses.replace(options, fresh=True))
     assert fake.measured == options.cells()
-    assert len(sweep_record.read(options.output)) == len(options.cells())
+    assert len(plan.read(options.output)) == len(options.cells())
 
 
 def test_after_a_failed_load_the_next_cell_gets_a_new_server(options: Options, fake: type[Fake]) -> None:
     Fake.outcome = {"failed": "search: took over 60 s"}
-    sweep.sweep(options)
+    measure.sweep(options)
     assert fake.starts == 1 + len(options.cells())
-    assert all(one["failed"] for one in sweep_record.read(options.output))
+    assert all(one["failed"] for one in plan.read(options.output))
 
 
 def test_a_line_that_was_cut_off_costs_that_line_alone(options: Options) -> None:
     first, second, third = options.cells()[:3]
-    sweep_record.append(options.output, line(first))
+    plan.append(options.output, line(first))
     with options.output.open("a") as file:
         file.write(json.dumps(line(second))[:40])
-    assert [sweep_record.cell_of(one) for one in sweep_record.read(options.output)] == [first]
-    sweep_record.append(options.output, line(third))
-    assert [sweep_record.cell_of(one) for one in sweep_record.read(options.output)] == [first, third]
+    assert [plan.cell_of(one) for one in plan.read(options.output)] == [first]
+    plan.append(options.output, line(third))
+    assert [plan.cell_of(one) for one in plan.read(options.output)] == [first, third]
 
 
 def test_a_damaged_file_is_named_with_the_line(tmp_path: Path) -> None:
     path = tmp_path / "sweep.jsonl"
     path.write_text("{}\nnot JSON\n{}\n")
     with pytest.raises(SweepError, match=r"sweep\.jsonl:2: "):
-        sweep_record.read(path)
+        plan.read(path)
     assert main(["report", "--input", str(path)]) == 1
 
 
 def test_slow_cells_end_in_bounded_time_and_those_that_cannot_are_left_out() -> None:
-    assert sweep_plan.requests(100.0, 16, seconds=8, longest_s=40) == 832
-    assert sweep_plan.requests(1.0, 1, seconds=8, longest_s=40) == 10
-    assert sweep_plan.requests(1.0, 16, seconds=8, longest_s=40) == 40  # not the five of each client that it should be
-    assert sweep_plan.requests(1.0, 64, seconds=8, longest_s=40) is None
-    assert sweep_plan.requests(10_000.0, 256, seconds=8, longest_s=40) == 20_512
+    assert plan.requests(100.0, 16, seconds=8, longest_s=40) == 832
+    assert plan.requests(1.0, 1, seconds=8, longest_s=40) == 10
+    assert plan.requests(1.0, 16, seconds=8, longest_s=40) == 40  # not the five of each client that it should be
+    assert plan.requests(1.0, 64, seconds=8, longest_s=40) is None
+    assert plan.requests(10_000.0, 256, seconds=8, longest_s=40) == 20_512
 
 
 def test_the_time_left_is_long_while_the_large_encoder_is_still_to_come() -> None:
-    clock = sweep_plan.Clock(Options(Path()))
+    clock = plan.Clock(Options(Path()))
     small, large = "koelectra-small-v3", "bert-base-multilingual-cased"
     clock.learn(Cell(small, "search", 128, 16), 80.0)
     of = {name: clock.seconds([Cell(name, "search", 256, 16)]) for name in (small, large)}
@@ -164,7 +165,7 @@ def test_the_time_left_is_long_while_the_large_encoder_is_still_to_come() -> Non
 
 
 def test_a_live_cell_has_all_that_is_needed_to_read_it(server: Server, repository: Path, tmp_path: Path) -> None:
-    bench = sweep.Bench(server.grpc_url, repository, tmp_path, Options(tmp_path / "x", seconds=1.0, longest_s=30.0))
+    bench = measure.Bench(server.grpc_url, repository, tmp_path, Options(tmp_path / "x", seconds=1.0, longest_s=30.0))
     searched = bench.measure(Cell("bundled", "search", 8, 4))
     assert "failed" not in searched
     assert searched["errors"] == 0
@@ -183,22 +184,22 @@ def test_a_live_cell_has_all_that_is_needed_to_read_it(server: Server, repositor
     assert searched["encoder_facts"]["fingerprint"]
     json.dumps(searched)
 
-    facts = {"machine": sweep_facts.machine(), "code": sweep_facts.code()}
+    facts = {"machine": machine.machine(), "code": machine.code()}
     assert facts["machine"]["cores"] >= 1
     assert len(facts["code"]["commit"]) == 40
-    assert sweep_facts.versions(bench.client)["triton"].startswith("2.")  # type: ignore[union-attr]
+    assert machine.versions(bench.client)["triton"].startswith("2.")  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("model", ["embed", "encoder"])
 def test_the_other_models_can_be_loaded_too(model: str, server: Server, repository: Path, tmp_path: Path) -> None:
-    bench = sweep.Bench(server.grpc_url, repository, tmp_path, Options(tmp_path / "x", seconds=0.3, longest_s=30.0))
+    bench = measure.Bench(server.grpc_url, repository, tmp_path, Options(tmp_path / "x", seconds=0.3, longest_s=30.0))
     measured = bench.measure(Cell("bundled", model, 16, 2))
     assert measured["requests_per_s"] > 0
     assert "encoder" in measured["steps"]
 
 
 def test_a_cell_that_cannot_end_in_time_says_so(server: Server, repository: Path, tmp_path: Path) -> None:
-    bench = sweep.Bench(server.grpc_url, repository, tmp_path, Options(tmp_path / "x", seconds=0.1, longest_s=0.1))
+    bench = measure.Bench(server.grpc_url, repository, tmp_path, Options(tmp_path / "x", seconds=0.1, longest_s=0.1))
     bench.remember({"model": "search", "length": 8, "concurrency": 1, "requests_per_s": 10.0})
     measured = bench.measure(Cell("bundled", "search", 8, 256))
     assert measured["skipped"] == "two requests of each client would take 51 s: --longest is 0"

@@ -12,10 +12,9 @@ import pytest
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
-from benchmarks.soak.fuzz_values import int32, string
-from benchmarks.soak.fuzz_wire import INFER, Call, Tensor, grpc_infer
 from server.launcher import Server
 from tests.live import infer, inputs, texts
+from tests.soak.wire import INFER, Call, Tensor, grpc_infer, int32, string
 
 BAD_EMBEDDING = np.full((1, 384), np.nan, np.float32)
 

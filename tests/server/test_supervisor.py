@@ -13,11 +13,11 @@ import psutil
 import pytest
 from malgil_core.index.reader import current
 
-from benchmarks.soak.heal import find
 from server.health import OVERDUE_SECONDS, PROBE_SECONDS, Health
 from server.launcher import Server
 from server.triton import SetupError
 from tests.server.test_launcher import gone, serving, shared_memory
+from tests.soak.heal import find
 
 
 def generation_within(url: str, seconds: float) -> int:

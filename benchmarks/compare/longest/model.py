@@ -1,4 +1,4 @@
-"""What one would write without packed graphs: gather ragged requests, pad them to the longest, call the stock graph."""
+"""Triton model that gathers ragged requests, pads them to the longest, and calls the stock graph."""
 
 from __future__ import annotations
 

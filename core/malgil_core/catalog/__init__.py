@@ -1,1 +1,1 @@
-"""The catalog: services and their phrases, validated line by line."""
+"""The catalog: the services that can be found, each with its phrases, validated line by line."""

@@ -108,8 +108,8 @@ def _is_of(arrays: PrefixArrays, phrases: Sequence[str]) -> bool:
 
 
 def _form(
-    phrases: Sequence[Sequence[str]], spell: Callable[[str], str], grams_of: Callable[[Sequence[str]], list[str]]
+    phrases: Sequence[Sequence[str]], form_of: Callable[[str], str], grams_of: Callable[[Sequence[str]], list[str]]
 ) -> FormArrays:
-    spell = lru_cache(2**16)(spell)  # the same words stand in many phrases
-    spelled = [[spell(word) for word in words] for words in phrases]
-    return FormArrays(PrefixArrays.of(spelled), PostingArrays.of(map(grams_of, spelled)))
+    form_of = lru_cache(2**16)(form_of)  # the same words stand in many phrases
+    formed = [[form_of(word) for word in words] for words in phrases]
+    return FormArrays(PrefixArrays.of(formed), PostingArrays.of(map(grams_of, formed)))

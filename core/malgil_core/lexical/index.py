@@ -82,17 +82,19 @@ class LexicalIndex:
 
     def matches(self, query: str) -> LexicalMatches:
         """The phrases that match a query; none if it has no letters, or more than LONGEST_QUERY keys."""
-        typed, w = words(query), self.weights
-        spelled = [keys(word) for word in typed]
-        text = "".join(spelled)
+        query_words, w = words(query), self.weights
+        word_keys = [keys(word) for word in query_words]
+        text = "".join(word_keys)
         if not text or len(text) > LONGEST_QUERY:
             return NO_MATCHES
-        rows, shared = self._words.find(key_grams(spelled), CANDIDATES)
+        rows, shared = self._words.find(key_grams(word_keys), CANDIDATES)
         best = [self._prefix_scores(self._prefixes, text), self._fuzzy_scores(text, rows)]
-        if len(text) > 1 and only_consonants("".join(typed)):
+        if len(text) > 1 and only_consonants("".join(query_words)):
             begun, scores = self._prefix_scores(self._initials, text)
             best.append((begun, w.initials * scores))
-            found, scores = self._initial_words.find(initial_grams([initials(word) for word in typed]), CANDIDATES)
+            found, scores = self._initial_words.find(
+                initial_grams([initials(word) for word in query_words]), CANDIDATES
+            )
             best.append((found, w.initials_words * scores * self._name_factor(found)))
         return _combined(best, rows, w.words * shared)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import urllib.request
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.compare import framework, houses, http_load, inprocess, lengths, padded, traffic
+from benchmarks.compare import framework, http_load, inprocess, lengths, padded, repositories, traffic
 from benchmarks.compare.run import Bench
 from server.launcher import Server
 
@@ -26,9 +25,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 
 def test_every_way_of_padding_gives_the_vectors_of_the_packed_encoder(bench: Bench) -> None:
-    stock = padded.export(padded.bundled_weights(houses.REPOSITORY))
-    house = inprocess.House.of(houses.REPOSITORY)
-    requests = traffic.requests(inprocess.token_ids(house, TEXTS), traffic.uniform(12))
+    stock = padded.export(padded.bundled_weights(repositories.REPOSITORY))
+    paths = inprocess.Paths.of(repositories.REPOSITORY)
+    requests = traffic.requests(inprocess.token_ids(paths, TEXTS), traffic.uniform(12))
     with lengths.ways(bench, stock) as server:
         expected = lengths.vectors(server.grpc_url, lengths.PACKED, requests)
         for name in lengths.WAYS:
@@ -38,7 +37,7 @@ def test_every_way_of_padding_gives_the_vectors_of_the_packed_encoder(bench: Ben
 
 @pytest.fixture(scope="module")
 def application(bench: Bench, index: Path) -> Iterator[str]:
-    with framework.application(bench, padded.bundled_weights(houses.REPOSITORY), index) as url:
+    with framework.application(bench, padded.bundled_weights(repositories.REPOSITORY), index) as url:
         yield url
 
 
@@ -49,7 +48,7 @@ def test_the_framework_finds_what_the_server_finds(application: str, server: Ser
     for text, hits in zip(TEXTS, expected, strict=True):
         with urllib.request.urlopen(framework.application_request(f"{application}/{route}", text).url) as response:
             found = json.load(response)
-        # By phrase, not by service, and by the meaning alone: the nearest phrase is that of the nearest service.
+        # By phrase, not by service, and by the cosine alone: the nearest phrase is that of the nearest service.
         assert found[0]["score"] == pytest.approx(max(hit.dense or 0 for hit in hits), abs=1e-3)
 
 
@@ -69,8 +68,12 @@ def test_a_comparison_runs_alone_and_writes_its_ratio(tmp_path: Path) -> None:
     assert one["low"] == one["ratio"] == one["high"] > 0.3
 
 
-@pytest.mark.parametrize("wrong", [["--only", "z"], ["--runs", "0"]])
-def test_a_wrong_option_is_refused_before_anything_runs(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with contextlib.suppress(SystemExit):
-        main(["compare", *wrong])
-    assert repr(wrong[1]) in capsys.readouterr().err
+@pytest.mark.parametrize("wrong", [["--only", "b"], ["--runs", "0"]])
+def test_a_wrong_option_is_refused_in_one_sentence_before_anything_runs(
+    wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *wrong]) == 2
+    refused = capsys.readouterr().err.strip()
+    assert f"'{wrong[0]}'" in refused
+    assert wrong[1] in refused
+    assert len(refused.splitlines()) == 1

@@ -23,5 +23,9 @@ def test_the_page_shows_each_ratio_with_its_verdict_so_that_a_miss_is_not_overlo
 
 def test_figures_of_two_commits_say_which_is_whose() -> None:
     assert "Commit abc. " in page([entry("a", 75, None), entry("b", 75, None)])
-    shown = page([entry("a", 75, None), entry("b", 75, None), entry("i", 99, None, "def")])
-    assert "Commit abc (a, b), def (i). " in shown
+    shown = page([entry("a", 75, None), entry("b", 75, None), entry("h", 99, None, "def")])
+    assert "Commit abc (a, b), def (h). " in shown
+
+
+def test_figures_of_a_comparison_that_is_gone_still_have_their_page() -> None:
+    assert "Not measured any more" in page([entry("b", 75, None)])

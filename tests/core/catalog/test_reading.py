@@ -1,9 +1,11 @@
-"""Reading a catalogue: what a planner wrote comes through, and every mistake is named by its line."""
+"""Reading a catalog: what a planner wrote comes through, and every problem is named by its line."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ NOTHING = object()  # the field is left out
 
 
 def line(number: int = 1, **fields: Any) -> bytes:
-    """One line of a catalogue, right but for `fields`."""
+    """One line of a catalog, right but for `fields`."""
     service = {
         "id": number,
         "parent_id": None,
@@ -34,7 +36,7 @@ def line(number: int = 1, **fields: Any) -> bytes:
 
 
 def problems(*lines: bytes) -> list[str]:
-    """What is said of a catalogue."""
+    """The problems named in a catalog."""
     with pytest.raises(CatalogError) as error:
         parse(b"\n".join(lines), "c.jsonl")
     assert str(error.value) == "\n".join(error.value.problems)
@@ -67,7 +69,7 @@ def test_the_name_is_matched_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "problem"),
     [
         ({"id": NOTHING}, "id is missing"),
         ({"service_id": NOTHING}, "service_id is missing"),
@@ -112,8 +114,8 @@ def test_the_name_is_matched_too() -> None:
         ({"parent_id": 1}, "parent_id 1 makes a cycle: 1 → 1"),
     ],
 )
-def test_a_mistake_is_named_by_its_line_its_field_and_what_is_wanted(fields: dict[str, Any], said: str) -> None:
-    assert problems(line(5), line(1, **fields)) == [f"c.jsonl:2: {said}"]
+def test_a_mistake_is_named_by_its_line_its_field_and_what_is_wanted(fields: dict[str, Any], problem: str) -> None:
+    assert problems(line(5), line(1, **fields)) == [f"c.jsonl:2: {problem}"]
 
 
 def test_a_misspelt_field_is_not_silently_dropped() -> None:
@@ -124,33 +126,34 @@ def test_a_misspelt_field_is_not_silently_dropped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "problem"),
     [
         (b'{"id": 1', "not JSON: Expecting ',' delimiter at column 9"),
         (b"id,name", "not JSON: Expecting value at column 1"),
         (b"[]", "a service is an object, not list"),
         (b"null", "a service is an object, not NoneType"),
+        (b'{"\\ud83d": 1}', "a field's name holds half a surrogate pair"),
         (b'{"id": "\xff"}', "not UTF-8: invalid start byte at byte 8"),
         ("이체".encode("cp949"), "not UTF-8: invalid start byte at byte 0"),
         (json.dumps("이체").encode("utf-16"), "not UTF-8: invalid start byte at byte 0"),
     ],
 )
-def test_a_line_that_is_no_service_is_named(content: bytes, said: str) -> None:
+def test_a_line_that_is_no_service_is_named(content: bytes, problem: str) -> None:
     first, *_ = problems(line(5), content)
-    assert first == f"c.jsonl:2: {said}"
+    assert first == f"c.jsonl:2: {problem}"
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b'{"id": ' + b"9" * 5000 + b"}", b'{"a":' * 100_000])
 def test_a_line_that_python_s_reader_gives_up_on_is_named_like_any_other(content: bytes) -> None:
-    (said,) = problems(content)
-    assert said.startswith("c.jsonl:1: ")
-    assert len(said) < 300
+    (problem,) = problems(content)
+    assert problem.startswith("c.jsonl:1: ")
+    assert len(problem) < 300
 
 
 def test_a_long_value_does_not_hide_what_is_wrong_with_it() -> None:
-    (said,) = problems(line(open="아주 긴 글 " * 500))
-    assert len(said) < 150
-    assert said.endswith("...: it must be true or false")
+    (problem,) = problems(line(open="아주 긴 글 " * 500))
+    assert len(problem) < 150
+    assert problem.endswith("...: it must be true or false")
 
 
 def test_two_services_never_share_an_id() -> None:
@@ -159,6 +162,35 @@ def test_two_services_never_share_an_id() -> None:
         "c.jsonl:4: id 2 stands in line 3 already",
         'c.jsonl:4: service_id "service-1" stands in line 1 already',
     ]
+
+
+def test_every_problem_of_a_line_is_named_at_once() -> None:
+    assert problems(line(open=0, phrases=["이체", "", 3], name=NOTHING, treshold="{x}")) == [
+        "c.jsonl:1: name is missing",
+        "c.jsonl:1: open is 0: it must be true or false",
+        "c.jsonl:1: phrases number 2 is empty",
+        "c.jsonl:1: phrases number 3 is 3: it must be a text",
+        "c.jsonl:1: unknown field 'treshold'; the fields are id, parent_id, service_id, name, path, open, phrases, "
+        "memo, surfaces, threshold",
+    ]
+
+
+def test_braces_in_a_phrase_do_not_break_the_sentence_about_it() -> None:
+    assert problems(line(phrases=["{name} {0} {", "{name} {0} {"])) == [
+        'c.jsonl:1: phrases number 2 is "{name} {0} {", which stands there already'
+    ]
+
+
+def test_a_number_too_large_for_python_s_floats_is_refused_in_a_sentence() -> None:
+    for field, wanted in (("id", "it must be a whole number from 0 to"), ("threshold", "it must be from -1 to 1")):
+        (problem,) = problems(line(**{field: 10**400}))
+        assert problem.startswith(f"c.jsonl:1: {field} is 1000")
+        assert f"...: {wanted}" in problem
+
+
+def test_a_server_that_reads_an_index_does_not_load_pydantic() -> None:
+    code = "import sys, malgil_core.index.reader, malgil_core.index.writer; print('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 def test_a_cycle_of_parents_is_named_once() -> None:
@@ -172,8 +204,8 @@ def test_a_cycle_of_parents_is_named_once() -> None:
 
 
 def test_all_mistakes_are_named_at_once() -> None:
-    said = problems(line(1, open=0), b"{", line(2, phrases=[]), line(3), line(3), line(4, parent_id=99))
-    assert [re.match(r"c\.jsonl:(\d+): ", text)[1] for text in said] == ["1", "2", "3", "5", "5", "6"]  # type: ignore[index]
+    named = problems(line(1, open=0), b"{", line(2, phrases=[]), line(3), line(3), line(4, parent_id=99))
+    assert [re.match(r"c\.jsonl:(\d+): ", text)[1] for text in named] == ["1", "2", "3", "5", "5", "6"]  # type: ignore[index]
 
 
 def test_a_parent_may_stand_below_its_children() -> None:
@@ -181,15 +213,15 @@ def test_a_parent_may_stand_below_its_children() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n  \r\n", b"\xef\xbb\xbf"])
-def test_a_catalogue_without_services_does_not_empty_the_search(content: bytes) -> None:
+def test_a_catalog_without_services_does_not_empty_the_search(content: bytes) -> None:
     assert problems(content) == ["c.jsonl: no services"]
 
 
-def test_a_catalogue_saved_on_windows_reads_the_same() -> None:
+def test_a_catalog_saved_on_windows_reads_the_same() -> None:
     plain = parse(line(1) + b"\n" + line(2) + b"\n", "")
     assert parse(b"\xef\xbb\xbf" + line(1) + b"\r\n\r\n  \r\n" + line(2) + b"\r\n", "") == plain
-    (said,) = problems(b"\xef\xbb\xbf" + line(1) + b"\r", b"\r", line(2, open=None) + b"\r")
-    assert said.startswith("c.jsonl:3: open ")
+    (problem,) = problems(b"\xef\xbb\xbf" + line(1) + b"\r", b"\r", line(2, open=None) + b"\r")
+    assert problem.startswith("c.jsonl:3: open ")
 
 
 def test_decomposed_hangul_is_stored_composed_wherever_it_stands() -> None:
@@ -247,16 +279,16 @@ LINES = st.one_of(
 
 @settings(max_examples=300)
 @given(st.lists(LINES, max_size=6))
-def test_a_catalogue_is_read_or_refused_line_by_line_whatever_it_holds(lines: list[bytes]) -> None:
+def test_a_catalog_is_read_or_refused_line_by_line_whatever_it_holds(lines: list[bytes]) -> None:
     try:
         services = parse(b"\n".join(lines), "c.jsonl")
     except CatalogError as error:
-        said = error.problems
+        named = error.problems
         services = []
     else:
-        said = []
-    assert bool(services) != bool(said)
-    for text in said:
+        named = []
+    assert bool(services) != bool(named)
+    for text in named:
         assert text == "c.jsonl: no services" or re.match(r"c\.jsonl:\d+: ", text)
         text.encode()  # can be printed
     ids = [service.id for service in services]

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from malgil_core.text.layout import compose, restore
 from malgil_core.text.tokenization import Tokenization
 
+from benchmarks import QUERIES
 from benchmarks.noise import typed
-from benchmarks.quality_cli import QUERIES
 from export.catalog import labelled
 
 PIECES = {"thdrma": 4, "송금": 1, "auto": 1, "며새": 2, "ehs qhsorl": 6, "돈 보내기": 2, "ehs": 1, "돈": 1, "qhsorl": 3}

@@ -28,7 +28,7 @@ def tokenizer() -> Tokenizer:
 
 @pytest.fixture
 def folder(tmp_path: Path, tokenizer: Tokenizer) -> Path:
-    """As an export leaves it, by a tokenizer that had ideas of its own about length."""
+    """An exported tokenizer that was saved with another truncation and padding."""
     tokenizer.enable_truncation(3)
     tokenizer.enable_padding(pad_id=0, length=20)
     tokenizer.save(str(tmp_path / "tokenizer.json"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.quality_cli import CATALOG, QUERIES
+from benchmarks import CATALOG, QUERIES
 from export import ROOT
 from export.catalog import calibrate, labelled
 from export.catalog.calibrate import Answer, NothingToLearnError

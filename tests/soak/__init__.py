@@ -1,0 +1,1 @@
+"""Soak tests, run by `python -m tests.soak`: what a server must survive, from publishes to kills to any request."""

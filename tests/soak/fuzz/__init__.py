@@ -1,0 +1,1 @@
+"""Random requests to a live server, by hypothesis, over gRPC and HTTP: bad ones are refused and harm no other."""
