@@ -53,5 +53,5 @@ index/CURRENT: model_repository/tokenizer/1/encoder.json $(CATALOG)
 
 clean:  ## Remove everything that was made
 	rm -rf .venv index models
-	rm -f model_repository/encoder/1/model.onnx model_repository/tokenizer/1/tokenizer.json
+	rm -f model_repository/encoder/1/model.onnx* model_repository/tokenizer/1/tokenizer.json
 	rm -f model_repository/tokenizer/1/encoder.json

@@ -58,13 +58,14 @@ def encoder(source: str, precision: str, vocabulary: str, data: Path | None, rep
     PyTorch, text by text.
     """
     from export.encoder import korsts
+    from export.encoder.graph import model_bytes
 
     if data is not None and not (data / korsts.FILE).exists():
         raise ExportError(f"{data / korsts.FILE} is missing: --data names the folder that korsts/ is in")
     started = time.monotonic()
     metadata = _export(source, repository, precision, vocabulary)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    size = (repository / "encoder" / "1" / "model.onnx").stat().st_size / 2**20
+    size = model_bytes(repository / "encoder" / "1" / "model.onnx") / 2**20
     click.echo(
         f"{metadata.name}: {metadata.graph} graph in {metadata.precision}, "
         f"{metadata.dimension} dimensions, {metadata.pooling} pooling, window {metadata.max_length}, "
