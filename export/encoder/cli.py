@@ -16,6 +16,8 @@ from export.errors import ExportError
 if TYPE_CHECKING:
     from malgil_core.encoder import EncoderMetadata
 
+    from export.encoder.source import Overrides
+
 EPILOG = """\b
 Examples:
   python -m export encoder                                the bundled encoder
@@ -44,13 +46,37 @@ Another precision or vocabulary is measured against fp32 with all word pieces: d
     help="ko: only the word pieces of Korean and Latin text; other scripts become unknown.",
 )
 @click.option(
+    "--pooling",
+    type=click.Choice(["mean", "cls", "max"]),
+    help="How token vectors become one. [default: as the encoder was saved; mean for a plain directory]",
+)
+@click.option(
+    "--query-prompt",
+    metavar="TEXT",
+    help='Text in front of each query, e.g. "query: ". [default: as the encoder was saved, or none]',
+)
+@click.option(
+    "--passage-prompt",
+    metavar="TEXT",
+    help='Text in front of each phrase, e.g. "passage: ". [default: as the encoder was saved, or none]',
+)
+@click.option(
     "--data",
     type=options.PATH,
     metavar="FOLDER",
     help="Folder with korsts/sts-test.tsv: measure the rank correlation on it, too.",
 )
 @options.repository
-def encoder(source: str, precision: str, vocabulary: str, data: Path | None, repository: Path) -> None:
+def encoder(
+    source: str,
+    precision: str,
+    vocabulary: str,
+    pooling: str | None,
+    query_prompt: str | None,
+    passage_prompt: str | None,
+    data: Path | None,
+    repository: Path,
+) -> None:
     """Export an encoder into the model repository.
 
     SOURCE is a sentence-transformers or Hugging Face encoder: a directory, a hub id, or `bundled` (the default), which
@@ -59,11 +85,13 @@ def encoder(source: str, precision: str, vocabulary: str, data: Path | None, rep
     """
     from export.encoder import korsts
     from export.encoder.graph import model_bytes
+    from export.encoder.source import Overrides
 
     if data is not None and not (data / korsts.FILE).exists():
         raise ExportError(f"{data / korsts.FILE} is missing: --data names the folder that korsts/ is in")
     started = time.monotonic()
-    metadata = _export(source, repository, precision, vocabulary)
+    overrides = Overrides(pooling, query_prompt, passage_prompt)
+    metadata = _export(source, repository, precision, vocabulary, overrides)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     size = model_bytes(repository / "encoder" / "1" / "model.onnx") / 2**20
     click.echo(
@@ -73,14 +101,14 @@ def encoder(source: str, precision: str, vocabulary: str, data: Path | None, rep
         f"exported in {time.monotonic() - started:.0f} s, peak memory {peak:.1f} GiB"
     )
     if (precision, vocabulary) != ("fp32", "all"):
-        _print_costs(source, repository, precision, vocabulary, data)
+        _print_costs(source, repository, precision, vocabulary, data, overrides)
     elif data is not None:
         from export.encoder import costs
 
         click.echo(f"KorSTS test, 100 × Spearman: {costs.korsts_score(repository, data / korsts.FILE):.2f}")
 
 
-def _export(source: str, repository: Path, precision: str, vocabulary: str) -> EncoderMetadata:
+def _export(source: str, repository: Path, precision: str, vocabulary: str, overrides: Overrides) -> EncoderMetadata:
     """Export, and print how far the graph is from PyTorch; the metadata of what was written.
 
     Raises:
@@ -107,16 +135,20 @@ def _export(source: str, repository: Path, precision: str, vocabulary: str) -> E
                 CONSOLE.print(f"  {text}")
 
         try:
-            exported = export(source, repository, progress, report, precision, vocabulary)
+            exported = export(source, repository, progress, report, precision, vocabulary, overrides)
         except (UnsupportedEncoderError, ParityError, BundledError, OSError, ValueError) as error:
             if table.row_count:
                 CONSOLE.print(table)
             raise ExportError(f"{source} was not exported: {error}") from error
     CONSOLE.print(table)
+    if exported.assumed:
+        click.echo(f"assumed, since a plain encoder does not say: {', '.join(exported.assumed)}")
     return exported.metadata
 
 
-def _print_costs(source: str, repository: Path, precision: str, vocabulary: str, data: Path | None) -> None:
+def _print_costs(
+    source: str, repository: Path, precision: str, vocabulary: str, data: Path | None, overrides: Overrides
+) -> None:
     """Export the source once more, in fp32 with all word pieces, into a temporary folder, and compare."""
     from rich.table import Table
 
@@ -127,7 +159,7 @@ def _print_costs(source: str, repository: Path, precision: str, vocabulary: str,
     chosen = f"{precision}, {vocabulary} pieces"
     table = Table("", "fp32, all pieces", chosen, "ratio", title="what it costs and saves")
     with CONSOLE.status("exporting fp32 to compare with") as status, tempfile.TemporaryDirectory() as folder:
-        export(source, Path(folder))
+        export(source, Path(folder), overrides=overrides)
         for cost in costs.compare(Path(folder), repository, data, status.update):
             table.add_row(cost.what, cost.before, cost.after, cost.ratio)
     CONSOLE.print(table)

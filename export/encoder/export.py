@@ -32,10 +32,11 @@ class ParityError(Exception):
 
 @dataclass(frozen=True)
 class Exported:
-    """The result of an export: the metadata that was written, and the parity that was measured."""
+    """The result of an export: the metadata that was written, the parity that was measured, what had to be assumed."""
 
     metadata: EncoderMetadata
     rows: list[parity.Row]
+    assumed: tuple[str, ...]
 
 
 def export(
@@ -45,6 +46,7 @@ def export(
     report: Callable[[parity.Row], None] = lambda _: None,
     precision: str = "fp32",
     pieces: str = "all",
+    overrides: source.Overrides = source.AS_SAVED,
 ) -> Exported:
     """Export an encoder into `encoder/1/model.onnx` and `tokenizer/1/{tokenizer,encoder}.json`.
 
@@ -57,6 +59,7 @@ def export(
         report: given each parity row as it is measured.
         precision: fp32, fp16 or int8; see `export.encoder.precision`.
         pieces: all, or ko for those of Korean and Latin text alone; see `export.encoder.vocabulary`.
+        overrides: pooling and prompts in place of those that the encoder was saved with.
 
     Raises:
         UnsupportedEncoderError: the source needs something that the graph cannot do.
@@ -66,7 +69,7 @@ def export(
     if location == "bundled":
         location, name = str(bundled.unpack(ROOT / bundled.DEFAULT_TARGET, progress)), BUNDLED_NAME
     progress(f"loading {name or location}")
-    loaded = source.load(location, name)
+    loaded = source.load(location, name, overrides)
     if pieces != "all":
         progress(f"keeping the word pieces of {pieces}")
         loaded = vocabulary.restrict(loaded, pieces)
@@ -93,7 +96,7 @@ def export(
             graph="packed" if packed.fits(loaded.model.config) else "stock",
             precision=precision,
             vocabulary=pieces,
-            dimension=loaded.model.config.hidden_size,
+            dimension=loaded.dimension,
             max_length=loaded.max_length,
             pooling=loaded.pooling,
             normalize=loaded.normalize,
@@ -117,7 +120,7 @@ def export(
             )
     if DATA_FILE not in files:
         (encoder / DATA_FILE).unlink(missing_ok=True)  # an earlier encoder's
-    return Exported(metadata, rows)
+    return Exported(metadata, rows, loaded.assumed)
 
 
 def size(model: Any, precision: str) -> int:
@@ -137,7 +140,9 @@ def build(
     """
     config = loaded.model.config
     if packed.fits(config):
-        graph = packed.build(loaded.model, loaded.pooling, loaded.normalize, progress, precision, data)
+        graph = packed.build(
+            loaded.model, loaded.pooling, loaded.normalize, progress, precision, data, loaded.dimension
+        )
     elif precision != "fp32":
         raise source.UnsupportedEncoderError(
             f"precision {precision}: this {config.model_type} encoder is wrapped whole, and that in fp32 only"
@@ -152,7 +157,7 @@ def build(
 
         progress(f"wrapping the stock {config.model_type} model")
         try:
-            graph = stock.build(loaded.model, loaded.pooling, loaded.normalize, loaded.max_length)
+            graph = stock.build(loaded.model, loaded.pooling, loaded.normalize, loaded.max_length, loaded.dimension)
         except Exception as error:  # torch raises anything over a model that it cannot trace
             sentence = f"family {config.model_type}: torch cannot trace it: {error}"
             raise source.UnsupportedEncoderError(sentence) from error

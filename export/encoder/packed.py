@@ -51,6 +51,7 @@ def build(
     progress: Callable[[str], None] = lambda _: None,
     precision: str = "fp32",
     data: BinaryIO | None = None,
+    dimension: int | None = None,
 ) -> onnx.ModelProto:
     """The packed graph of a Hugging Face encoder.
 
@@ -61,11 +62,13 @@ def build(
         progress: told which part is being built.
         precision: fp32, fp16 or int8; see `export.encoder.precision`.
         data: takes the weights, which the model then finds in `DATA_FILE` beside it; without it they are in the model.
+        dimension: how many numbers of an embedding are kept, from the first; all by default.
 
     Returns:
-        An ONNX model: input_ids int64 [T], lengths int32 [B, 1] → embedding float32 [B, hidden_size].
+        An ONNX model: input_ids int64 [T], lengths int32 [B, 1] → embedding float32 [B, dimension].
     """
     config = model.config
+    dimension = dimension or config.hidden_size
     weights: dict[str, Array] = {k: v.detach().float().numpy() for k, v in model.state_dict().items()}
     g = Graph(data=data)
     offset = first_position(config)
@@ -80,9 +83,9 @@ def build(
             progress(f"layer {i + 1} of {config.num_hidden_layers}")
             states = builder.layer(states, f"encoder.layer.{i}")
         grid = body.op("Gather", numbers.wide(states), layout.cells)  # [B, L, H]
-        return pool(body, grid, layout, pooling, normalize)
+        return pool(body, grid, layout, pooling, normalize, dimension)
 
-    return g.model(in_groups(g, items, config.hidden_size, PRECISIONS[precision].cells, embed_group))
+    return g.model(in_groups(g, items, dimension, PRECISIONS[precision].cells, embed_group))
 
 
 class _Builder:
