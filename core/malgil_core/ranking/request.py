@@ -101,8 +101,8 @@ def check_embeddings(embeddings: Any, dimension: int) -> None:
     values = embeddings if isinstance(embeddings, np.ndarray) else embeddings.cpu().numpy()
     if np.isnan(values).any():
         raise ValueError(
-            "embedding holds NaN, which an encoder gives to a whole batch if one input_ids in it is empty: "
-            "search again, and send no empty input_ids"
+            "embedding holds NaN, which an encoder gives to a whole batch if one input_ids in it is empty, and to ids "
+            "outside its vocabulary or its window: search again, and send no empty input_ids"
         )
     if not np.isfinite(values).all():
         raise ValueError("embedding holds an infinite number: all must be finite")
