@@ -19,7 +19,7 @@ from malgil_core.catalog.reading import read as read_catalog
 from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import writer as generations
 
-from export import ROOT
+from benchmarks import ROOT
 from export.catalog import embedding
 
 BENCH = ROOT / "models" / "bench"
