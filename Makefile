@@ -4,7 +4,7 @@ CATALOG := catalogs/finance.jsonl
 
 .PHONY: demo serve test quick check setup lock export bench soak clean
 
-demo: export  ## Set up, export the bundled encoder, publish the sample catalogue, serve, and ask a dozen queries
+demo: export  ## Set up, export the bundled encoder, publish the sample catalog, serve, and ask a dozen queries
 	$(PYTHON) -m server.demo
 
 serve: export  ## The same, and stay up

@@ -29,6 +29,7 @@ from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader
 from malgil_core.index.generation import GenerationError, phrases_of
 from malgil_core.lexical import arrays
+from malgil_core.text.layout import latin_words
 
 Vectors = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Vectors]
@@ -43,12 +44,14 @@ def publish(
 ) -> int:
     """Write a generation and make it the one that serves.
 
+    Waits for other publishers. Old generations stay: `history.collect` removes them.
+
     Args:
         services: a validated catalog.
         index: the index folder; made if there is none.
         encoder: metadata of the encoder that embeds.
         embed: texts → float32 [texts, D]; called with the texts that the current generation has no vectors for.
-        default_threshold: for services without a threshold of their own.
+        default_threshold: for services without a threshold.
 
     Returns:
         The new generation's number.
@@ -81,6 +84,7 @@ def publish(
             "open_services": sum(service.open for service in ordered),
             "phrases": len(texts),
             "default_threshold": default_threshold,
+            "latin_words": latin_words(opened),
             "files": {name: sha256(temporary / name) for name in reader.FILES[reader.FORMAT]},
         }
         write_manifest(temporary, manifest)
@@ -90,12 +94,12 @@ def publish(
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write a generation's manifest."""
+    """Write manifest.json; `seal` syncs it."""
     (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 def seal(index: Path, temporary: Path, number: int) -> None:
-    """Make a finished folder a generation: its files are on disk before it gets its number."""
+    """Sync a finished folder to disk, then rename it to its number."""
     for path in (*temporary.iterdir(), temporary):
         _sync(path)
     temporary.rename(reader.folder_of(index, number))
@@ -103,7 +107,7 @@ def seal(index: Path, temporary: Path, number: int) -> None:
 
 
 def point_at(index: Path, number: int) -> None:
-    """Make a generation the one that serves."""
+    """Make a generation the one that serves, by replacing CURRENT atomically."""
     temporary = index / ".CURRENT.tmp"  # one name, so that the next publish takes it over from one that was killed
     temporary.write_text(f"{number:06d}\n", encoding="ascii")
     _sync(temporary)
@@ -112,16 +116,21 @@ def point_at(index: Path, number: int) -> None:
 
 
 def _known(index: Path, fingerprint: str) -> dict[str, Vectors]:
-    """Text → vector of the current generation, of any format; empty if it is damaged or of another encoder."""
+    """Text → vector of the current generation, of any format; empty if it is damaged or of another encoder.
+
+    Before manifests had latin_words, phrases were embedded as queries are: Latin words may have been taken for Korean.
+    """
     try:
         number = reader.current(index)
         if number is None:
             return {}
         folder = reader.folder_of(index, number)
-        if reader.read_manifest(folder, tuple(reader.FILES))["encoder"]["fingerprint"] != fingerprint:
+        manifest = reader.read_manifest(folder, tuple(reader.FILES))
+        if manifest["encoder"]["fingerprint"] != fingerprint:
             return {}
         services = [json.loads(line) for line in (folder / "services.jsonl").read_bytes().splitlines()]
-        return dict(zip(phrases_of(services), load_file(folder / "vectors.safetensors")["vectors"], strict=True))
+        known = zip(phrases_of(services), load_file(folder / "vectors.safetensors")["vectors"], strict=True)
+        return {text: vector for text, vector in known if "latin_words" in manifest or not latin_words([text])}
     except (KeyError, TypeError, AttributeError, ValueError, OSError, SafetensorError):  # GenerationError among them
         return {}
 
@@ -141,7 +150,7 @@ def _embedded(texts: Sequence[str], known: Mapping[str, Vectors], embed: Embed) 
 
 
 def next_number(index: Path) -> int:
-    """The number of the next generation: higher than any before, also of one deleted while it served."""
+    """The number of the next generation: above every folder, and above CURRENT, whose folder may have been deleted."""
     numbers = [int(p.name) for p in (index / "generations").glob("[0-9]*") if p.name.isdigit()]
     with contextlib.suppress(GenerationError):
         numbers.append(reader.current(index) or 0)
@@ -150,7 +159,10 @@ def next_number(index: Path) -> int:
 
 @contextlib.contextmanager
 def locked(index: Path) -> Iterator[None]:
-    """Hold the index's lock: one publisher at a time. It goes with the process that holds it."""
+    """Hold the index's lock, after waiting for it; makes the index folder if there is none.
+
+    The lock is released at the end of the block, or when the process dies.
+    """
     new = [folder for folder in (index / "generations", *(index / "generations").parents) if not folder.exists()]
     (index / "generations").mkdir(parents=True, exist_ok=True)
     for folder in new:  # or a power cut after the first publish could take the index folder with it
@@ -161,6 +173,7 @@ def locked(index: Path) -> Iterator[None]:
 
 
 def _sync(path: Path) -> None:
+    """Sync a file or a folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -3,7 +3,8 @@
 Queries and phrases are compared as keystrokes. A phrase can match in four ways:
 
 - prefix: the query begins the phrase, or one of its words.
-- initials: the same for a query of consonants alone, with the initial consonants of the phrase.
+- initials: the same for a query of consonants alone, with the initial consonants of the phrase; or for one that mixes
+  consonants with syllables or Latin letters, each lone consonant with the initial of a syllable.
 - fuzzy: the query is few slips away from the phrase or its beginning.
 - words: the query shares n-grams with the phrase, the rarer the better.
 
@@ -12,6 +13,7 @@ The best of the first three and the last are taken as independent: score = 1 - (
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,9 +25,18 @@ from malgil_core.lexical.fuzzy import fuzzy_scores
 from malgil_core.lexical.numbers import Doubles, Ints
 from malgil_core.lexical.postings import Postings
 from malgil_core.lexical.prefixes import Prefixes
-from malgil_core.text.keystrokes import initial_grams, initials, key_grams, keys, only_consonants, words
+from malgil_core.text.keystrokes import (
+    initial_grams,
+    initials,
+    initials_pattern,
+    key_grams,
+    keys,
+    only_consonants,
+    words,
+)  # fmt: skip
 
 CANDIDATES = 64  # phrases scored for each way of matching
+MIXED_CANDIDATES = 512  # phrases with the same initials, of which those are scored that have the same letters too
 LONGEST_QUERY = 120  # keys; a longer query is a sentence that no catalog contains
 
 
@@ -73,7 +84,7 @@ class LexicalIndex:
         self._initials = Prefixes(arrays.initials.prefixes, is_name)
         self._words = Postings(arrays.keystrokes.postings, len(is_name))
         self._initial_words = Postings(arrays.initials.postings, len(is_name))
-        self._keys = self._prefixes.texts()
+        self._keys = self._prefixes.texts()  # with spaces between words
 
     @classmethod
     def of(cls, phrases: Sequence[str], is_name: npt.NDArray[np.bool_], weights: Weights = Weights()) -> LexicalIndex:
@@ -96,17 +107,29 @@ class LexicalIndex:
                 initial_grams([initials(word) for word in query_words]), CANDIDATES
             )
             best.append((found, w.initials_words * scores * self._name_factor(found)))
+        elif pattern := initials_pattern(query_words):
+            best.append(self._mixed_scores(pattern, "".join(map(initials, query_words))))
         return _combined(best, rows, w.words * shared)
 
-    def _prefix_scores(self, prefixes: Prefixes, text: str) -> tuple[Ints, Doubles]:
-        rows, is_first = prefixes.find(text, CANDIDATES)
+    def _prefix_scores(self, prefixes: Prefixes, text: str, limit: int = CANDIDATES) -> tuple[Ints, Doubles]:
+        rows, is_first = prefixes.find(text, limit)
         lowest = np.where(is_first, self.weights.first_prefix, self.weights.word_prefix)
         typed = np.minimum(len(text) / np.maximum(prefixes.lengths[rows], 1), 1.0)
         return rows, (lowest + (1 - lowest) * typed) * self._name_factor(rows)
 
+    def _mixed_scores(self, pattern: str, text: str) -> tuple[Ints, Doubles]:
+        """Scores of phrases whose initials begin with those of the query, and whose keys fit its pattern."""
+        rows, scores = self._prefix_scores(self._initials, text, MIXED_CANDIDATES)
+        fits = re.compile(pattern)
+        kept = [at for at, row in enumerate(rows.tolist()) if fits.search(self._keys[row])]
+        kept = sorted(kept, key=lambda at: -scores[at])[:CANDIDATES]
+        return rows[kept], self.weights.initials * scores[kept]
+
     def _fuzzy_scores(self, text: str, rows: Ints) -> tuple[Ints, Doubles]:
         w = self.weights
-        scores = fuzzy_scores(text, [self._keys[row] for row in rows], w.fuzzy_threshold, w.first_prefix)
+        scores = fuzzy_scores(
+            text, [self._keys[row].replace(" ", "") for row in rows], w.fuzzy_threshold, w.first_prefix
+        )
         return rows, w.fuzzy * scores * self._name_factor(rows)
 
     def _name_factor(self, rows: Ints) -> Doubles:
