@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from malgil_core.text.validation import KINDS
+from malgil_core.text.validation import PROMPT_OF
 
 FILE = "encoder.json"
 # Of the exported graph. 2: hides its output's width, embeds in groups, and answers an empty text with NaN.
@@ -117,8 +117,8 @@ def _checked(content: Any) -> dict[str, Any]:
     if not isinstance(fields["normalize"], bool):
         raise ValueError("normalize must be true or false")
     prompts = fields["prompts"]
-    if not _holds_texts(prompts) or not all(kind in prompts for kind in KINDS):
-        raise ValueError(f"prompts must have a text for each of {', '.join(KINDS)}")
+    if not _holds_texts(prompts) or not all(kind in prompts for kind in PROMPT_OF.values()):
+        raise ValueError(f"prompts must have a text for each of {', '.join(dict.fromkeys(PROMPT_OF.values()))}")
     if not _holds_texts(fields["files"]):
         raise ValueError("files must have a checksum for each file")
     return fields

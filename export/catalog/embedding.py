@@ -15,8 +15,8 @@ from export.encoder import runner
 from export.errors import ExportError
 from export.progress import Advance
 
-# A query is compared with phrases, so phrases take the query prompt, too; passage prompts are for documents.
-KIND: Final = "query"
+# A query is compared with phrases, so they take its prompt, too; but Latin words in them are meant as they are written.
+KIND: Final = "phrase"
 BATCH = 64  # the encoder's max_batch_size
 # Between one encoder's vectors on two machines, of any precision; those of two encoders are farther apart.
 TOLERANCE = 1e-2

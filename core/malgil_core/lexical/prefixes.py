@@ -70,14 +70,16 @@ class Prefixes:
         require(bool((self._words[:-1] <= self._words[1:]).all()), "starts is not in order")
         self._rows: Ints = np.searchsorted(ends, starts, side="right")
         self._is_first = starts == begins[self._rows]
+        self._later_starts = np.sort(starts[~self._is_first])
         # Names before phrases, first words before later ones, short phrases before long ones.
         priority = 2.0 * is_name[self._rows] + self._is_first - np.minimum(self.lengths[self._rows], 900) / 1000
         self._priority = priority.astype(np.float32)  # the highest are kept where too many words begin alike
 
     def texts(self) -> list[str]:
-        """The letters of each phrase."""
-        text = self._text.tobytes().decode("ascii")
-        return [text[start:end] for start, end in pairwise([0, *self._ends.tolist()])]
+        """The letters of each phrase, with a space between its words."""
+        text = np.insert(self._text, self._later_starts, ord(" ")).tobytes().decode("ascii")
+        ends = self._ends + np.searchsorted(self._later_starts, self._ends)
+        return [text[start:end] for start, end in pairwise([0, *ends.tolist()])]
 
     def find(self, prefix: str, limit: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
         """`find_all` for one prefix: the rows, and whether each word is its phrase's first."""
