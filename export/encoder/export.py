@@ -16,7 +16,7 @@ from malgil_core.text.tokenization import Tokenization
 from tokenizers import Tokenizer
 
 from export import ROOT
-from export.encoder import bundled, packed, parity, runner, source, vocabulary
+from export.encoder import bundled, choice, packed, parity, runner, source, vocabulary
 
 BUNDLED_NAME = "multilingual-e5-small dequantised from 4 bits (MIT)"
 PROTOBUF_LIMIT = 2**31  # bytes; a larger model needs external data, which is not written
@@ -28,10 +28,11 @@ class ParityError(Exception):
 
 @dataclass(frozen=True)
 class Exported:
-    """The result of an export: the metadata that was written, and the parity that was measured."""
+    """The result of an export: the metadata that was written, the parity that was measured, and what was chosen."""
 
     metadata: EncoderMetadata
     rows: list[parity.Row]
+    choices: list[choice.Choice]
 
 
 def export(
@@ -49,18 +50,26 @@ def export(
         repository: the model repository.
         progress: called with a sentence as each step begins.
         report: given each parity row as it is measured.
-        precision: fp32, fp16 or int8; see `export.encoder.precision`.
-        pieces: all, or ko for those of Korean and Latin text alone; see `export.encoder.vocabulary`.
+        precision: fp32, fp16, int8 (see `export.encoder.precision`), or auto (see `export.encoder.choice`).
+        pieces: all, ko for those of Korean and Latin text alone (see `export.encoder.vocabulary`), or auto.
 
     Raises:
         UnsupportedEncoderError: the source needs something that the graph cannot do.
         ParityError: the graph differs from the source; the old files are still in place.
     """
-    name = None
-    if location == "bundled":
+    asked, name = location, None
+    if location == choice.BUNDLED:
         location, name = str(bundled.unpack(ROOT / bundled.DEFAULT_TARGET, progress)), BUNDLED_NAME
     progress(f"loading {name or location}")
     loaded = source.load(location, name)
+    choices = []
+    is_packed = packed.fits(loaded.model.config)
+    if precision == choice.AUTO:
+        choices.append(choice.precision(is_packed))
+        precision = choices[-1].name
+    if pieces == choice.AUTO:
+        choices.append(choice.vocabulary(asked))
+        pieces = choices[-1].name
     if pieces != "all":
         progress(f"keeping the word pieces of {pieces}")
         loaded = vocabulary.restrict(loaded, pieces)
@@ -80,7 +89,7 @@ def export(
         metadata = EncoderMetadata(
             name=loaded.name,
             family=loaded.model.config.model_type,
-            graph="packed" if packed.fits(loaded.model.config) else "stock",
+            graph="packed" if is_packed else "stock",
             precision=precision,
             vocabulary=pieces,
             dimension=loaded.model.config.hidden_size,
@@ -90,6 +99,7 @@ def export(
             prompts=loaded.prompts,
             files=files,
             fingerprint=fingerprint(files, loaded.prompts, loaded.max_length),
+            source=asked,
         )
         # Last: what does not belong together is seen by its checksums.
         metadata.write(replace(tokenizer / "encoder.json"))
@@ -100,12 +110,13 @@ def export(
         failed = [row.batching for row in rows if not row.passed]
         if failed:
             bounds = parity.BOUNDS[precision]
+            way_out = "" if precision == "fp32" else " Export it with --precision fp32."
             raise ParityError(
                 f"the exported graph differs from {loaded.name} ({'; '.join(failed)}): the bounds of {precision} are "
                 f"a largest difference of {bounds.difference}, a cosine of {bounds.cosine}, and {bounds.alone} between "
-                "a text alone and in a batch. Nothing was replaced."
+                f"a text alone and in a batch. Nothing was replaced.{way_out}"
             )
-    return Exported(metadata, rows)
+    return Exported(metadata, rows, choices)
 
 
 def build(
