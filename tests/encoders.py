@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 import transformers
 from sentence_transformers import SentenceTransformer
@@ -88,6 +89,15 @@ def model(family: str, **settings: Any) -> Any:
         size = 0.1 if weight.dim() == 1 else 0.3 if width < 128 else 1.7 / width**0.5
         weight.data += size * torch.randn(weight.shape)
     return made
+
+
+def every_node(made: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """The nodes of a graph and of the loops in it."""
+    found, graphs = [], [made.graph]
+    for graph in graphs:
+        found += graph.node
+        graphs += [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+    return found
 
 
 def save_plain(folder: Path, family: str, **settings: Any) -> Path:

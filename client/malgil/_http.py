@@ -1,8 +1,8 @@
 """Inference requests over HTTP, sent by httpx: the KServe v2 protocol with Triton's binary tensor data extension.
 
 The body is a JSON header and then the tensors as bytes, little-endian, end to end; the header
-`Inference-Header-Content-Length` gives the length of the JSON. Plain JSON would not do: padding scores are
--Infinity, which JSON cannot hold, and FP32 would be converted to decimal text and back.
+`Inference-Header-Content-Length` gives the length of the JSON. In plain JSON, FP32 would be converted to decimal text
+and back.
 """
 
 from __future__ import annotations

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from malgil_core.text.validation import KINDS
+from malgil_core.text.validation import PROMPT_OF
 
 FILE = "encoder.json"
-_MOST = 2**31 - 1  # of dimension and max_length
+# Of the exported graph. 2: hides its output's width, embeds in groups, and answers an empty text with NaN.
+FORMAT = 2
+_MOST = 2**31 - 1  # of dimension, max_length and format
 
 
 class EncoderMetadataError(ValueError):
@@ -37,6 +39,7 @@ class EncoderMetadata:
         prompts: kind of text → text put in front of it.
         files: exported file → its sha256.
         fingerprint: equal for encoders that give the same vectors; see `fingerprint`.
+        format: of the exported graph; one of another format is refused.
         source: what was exported: `bundled`, a directory or a hub id. Empty if an older version did not record it.
     """
 
@@ -52,6 +55,7 @@ class EncoderMetadata:
     prompts: Mapping[str, str]
     files: Mapping[str, str]
     fingerprint: str
+    format: int = FORMAT
     source: str = ""
 
     @classmethod
@@ -64,7 +68,7 @@ class EncoderMetadata:
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**_checked(content))
+            metadata = cls(**_checked(content))
         except FileNotFoundError:
             raise FileNotFoundError(f"{path} is missing: run `python -m export encoder` first") from None
         except OSError as error:
@@ -73,6 +77,12 @@ class EncoderMetadata:
         except (ValueError, RecursionError) as error:
             sentence = f"{path} is damaged: {error}; run `python -m export encoder` again"
             raise EncoderMetadataError(sentence) from None
+        if metadata.format != FORMAT:
+            raise EncoderMetadataError(
+                f"{path} is of an encoder exported by another version (format {metadata.format}, not {FORMAT}): "
+                "run `python -m export encoder` again"
+            )
+        return metadata
 
     @classmethod
     def of(cls, repository: Path) -> EncoderMetadata:
@@ -94,7 +104,7 @@ def _checked(content: Any) -> dict[str, Any]:
     """The fields of the metadata, each of its type and within its bounds."""
     if not isinstance(content, dict):
         raise ValueError("it must hold an object")
-    content = {"source": "", **content}
+    content = {"format": 1, "source": "", **content}  # format 1 said neither
     names = [field.name for field in dataclasses.fields(EncoderMetadata)]
     if missing := [name for name in names if name not in content]:
         raise ValueError(f"{missing[0]} is missing")
@@ -102,15 +112,15 @@ def _checked(content: Any) -> dict[str, Any]:
     for name in ("name", "family", "graph", "precision", "vocabulary", "pooling", "fingerprint", "source"):
         if not _is_text(fields[name]):
             raise ValueError(f"{name} must be a text")
-    for name in ("dimension", "max_length"):
+    for name in ("dimension", "max_length", "format"):
         value = fields[name]
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST:
             raise ValueError(f"{name} is {str(value)[:40]}: it must be a whole number from 1 to {_MOST}")
     if not isinstance(fields["normalize"], bool):
         raise ValueError("normalize must be true or false")
     prompts = fields["prompts"]
-    if not _holds_texts(prompts) or not all(kind in prompts for kind in KINDS):
-        raise ValueError(f"prompts must have a text for each of {', '.join(KINDS)}")
+    if not _holds_texts(prompts) or not all(kind in prompts for kind in PROMPT_OF.values()):
+        raise ValueError(f"prompts must have a text for each of {', '.join(dict.fromkeys(PROMPT_OF.values()))}")
     if not _holds_texts(fields["files"]):
         raise ValueError("files must have a checksum for each file")
     return fields

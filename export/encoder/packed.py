@@ -1,8 +1,15 @@
 """The packed graph of BERT, RoBERTa / XLM-R and ELECTRA encoders, from their PyTorch weights.
 
-Linear layers, layer norms and feed-forward run on the packed tokens [T, H]; only attention gathers queries, keys and
-values into the grid [B, L, ·] with a mask and scatters back. Standard ONNX operators alone.
-Attention(Q, K, V) = softmax(Q·Kᵀ / √d)·V after Vaswani et al. 2017; the layers are those of Devlin et al. 2019.
+Within a group of texts (see `export.encoder.groups`), linear layers, layer norms and feed-forward run on the packed
+tokens [T, H]; only attention gathers queries, keys and values into the grid [B, L, ·] with a mask and scatters back:
+
+    texts "송금" = 0 7 2 and "이체 한도" = 0 8 9 5 2: packed 0 7 2 0 8 9 5 2, T = 8 rows, no padding
+    grid [2, 5] of packed rows for attention   0 1 2 · · / 3 4 5 6 7, · masked
+    cells of the flattened grid, to scatter back   0 1 2 5 6 7 8 9
+    positions = cells modulo 5   0 1 2 0 1 2 3 4
+
+Standard ONNX operators alone. Attention(Q, K, V) = softmax(Q·Kᵀ / √d)·V after Vaswani et al. 2017; the layers are those
+of Devlin et al. 2019.
 """
 
 from __future__ import annotations
@@ -13,7 +20,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from export.encoder.graph import Array, Graph, Layout, lay_out, pool
+from export.encoder.graph import Array, Graph
+from export.encoder.groups import Layout, in_groups, pool, read
 from export.encoder.precision import PRECISIONS, Float32
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
@@ -59,15 +67,20 @@ def build(
     weights: dict[str, Array] = {k: v.detach().float().numpy() for k, v in model.state_dict().items()}
     g = Graph()
     offset = first_position(config)
-    layout = lay_out(g, config.vocab_size, config.max_position_embeddings - offset)
-    builder = _Builder(g, weights, config, layout, PRECISIONS[precision](g, layout.rows))
-    progress("embeddings")
-    states = builder.embeddings(offset)
-    for i in range(config.num_hidden_layers):
-        progress(f"layer {i + 1} of {config.num_hidden_layers}")
-        states = builder.layer(states, f"encoder.layer.{i}")
-    grid = g.op("Gather", builder.numbers.wide(states), layout.cells)  # [B, L, H]
-    return g.model(pool(g, grid, layout, pooling, normalize), config.hidden_size)
+    items = read(g, config.vocab_size, config.max_position_embeddings - offset)
+
+    def embed_group(body: Graph, layout: Layout) -> str:
+        numbers = PRECISIONS[precision](body, layout.rows)
+        builder = _Builder(body, weights, config, layout, numbers)
+        progress("embeddings")
+        states = builder.embeddings(offset)
+        for i in range(config.num_hidden_layers):
+            progress(f"layer {i + 1} of {config.num_hidden_layers}")
+            states = builder.layer(states, f"encoder.layer.{i}")
+        grid = body.op("Gather", numbers.wide(states), layout.cells)  # [B, L, H]
+        return pool(body, grid, layout, pooling, normalize)
+
+    return g.model(in_groups(g, items, config.hidden_size, PRECISIONS[precision].cells, embed_group))
 
 
 class _Builder:

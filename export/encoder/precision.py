@@ -21,6 +21,7 @@ import numpy as np
 from onnx import TensorProto
 
 from export.encoder.graph import Array, Graph
+from export.encoder.groups import CELLS, GPU_CELLS
 
 # Unsigned activations and signed weights are the pair that processors multiply by four (VNNI); onnxruntime is 20 times
 # slower on signed ones, where it knows them at all.
@@ -38,9 +39,11 @@ class Float32:
 
     Attributes:
         dtype: of the states between softmax and pooling, which are float32 always; see `wide` and `narrow`.
+        cells: how many cells a group of texts may have; see `export.encoder.groups`.
     """
 
     dtype: type[np.generic] = np.float32
+    cells = CELLS
 
     def __init__(self, g: Graph, tokens: str) -> None:
         """For one graph; `tokens` is any value of shape [T]."""
@@ -69,6 +72,7 @@ class Float16(Float32):
     """Half the size, and the tensor cores of a GPU. Layer norms compute in float32 inside (stash_type 1)."""
 
     dtype = np.float16
+    cells = GPU_CELLS
 
     def wide(self, x: str) -> str:
         """A float16 state as float32."""

@@ -10,7 +10,8 @@ import onnx
 import torch
 from onnx import TensorProto, compose
 
-from export.encoder.graph import OPSET, Graph, lay_out, pool
+from export.encoder.graph import OPSET, Graph
+from export.encoder.groups import CELLS, Layout, in_groups, pool, read
 
 
 class _LastHiddenState(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked here
@@ -24,7 +25,7 @@ class _LastHiddenState(torch.nn.Module):  # type: ignore[misc]  # torch is not t
 
 
 def build(model: Any, pooling: str, normalize: bool, max_length: int) -> onnx.ModelProto:
-    """The graph of a Hugging Face encoder without a packed form; see `export.graph` for inputs and output.
+    """The graph of a Hugging Face encoder without a packed form; see `export.encoder.groups` for inputs and output.
 
     Args:
         model: a `transformers` model that takes input_ids and attention_mask and returns last_hidden_state.
@@ -33,21 +34,24 @@ def build(model: Any, pooling: str, normalize: bool, max_length: int) -> onnx.Mo
         max_length: the most tokens that the model takes.
     """
     inner = compose.add_prefix(_stock(model), "stock/")
-    hidden = model.config.hidden_size
     g = Graph()
-    layout = lay_out(g, model.config.vocab_size, max_length)
-    mask = g.op("Cast", layout.real, to=TensorProto.INT64)
-    # An item without a token (a client's doing) attends to its first cell, so that nothing divides by zero.
-    position = g.op("Range", g.constant(0), layout.length, g.constant(1))
-    mask = g.op("Where", g.op("Equal", position, g.constant(0)), g.constant(1), mask)
-    ids, attention, states = (value.name for value in (*inner.graph.input, *inner.graph.output))
-    g.nodes += [
-        onnx.helper.make_node("Identity", [layout.grid], [ids]),
-        onnx.helper.make_node("Identity", [mask], [attention]),
-        *inner.graph.node,
-    ]
     g.weights += inner.graph.initializer
-    return g.model(pool(g, states, layout, pooling, normalize), hidden)
+
+    def embed_group(body: Graph, layout: Layout) -> str:
+        mask = body.op("Cast", layout.real, to=TensorProto.INT64)
+        # An item without a token (a client's doing) attends to its first cell, so that nothing divides by zero.
+        position = body.op("Range", body.constant(0), layout.length, body.constant(1))
+        mask = body.op("Where", body.op("Equal", position, body.constant(0)), body.constant(1), mask)
+        ids, attention, states = (value.name for value in (*inner.graph.input, *inner.graph.output))
+        body.nodes += [
+            onnx.helper.make_node("Identity", [layout.grid], [ids]),
+            onnx.helper.make_node("Identity", [mask], [attention]),
+            *inner.graph.node,
+        ]
+        return pool(body, states, layout, pooling, normalize)
+
+    items = read(g, model.config.vocab_size, max_length)
+    return g.model(in_groups(g, items, model.config.hidden_size, CELLS, embed_group))
 
 
 def _stock(model: Any) -> onnx.ModelProto:

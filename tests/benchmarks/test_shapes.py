@@ -13,6 +13,8 @@ from benchmarks import shapes
 from export.encoder import export as encoder
 from server.launcher import check_exported
 
+pytestmark = pytest.mark.slow
+
 TINY = {
     "electra": shapes.Shape("electra", 2_000, 16, 32, 2, 2, 64),
     "bert": shapes.Shape("bert", 3_000, 32, 32, 2, 2, 64),

@@ -108,6 +108,7 @@ def test_the_page_states_the_constants_that_the_code_has() -> None:
     ) in PAGE
 
 
+@pytest.mark.live
 def test_a_server_is_measured_at_rest_and_while_a_publish_takes_over(tmp_path: Path, index: Path) -> None:
     (point,) = sizing.measure(shapes.BUNDLED, [700], tmp_path)
     assert point.phrases == 700

@@ -80,6 +80,7 @@ def test_the_newest_figure_of_a_cell_counts_and_machines_are_not_mixed(recorded:
     assert "koelectra" not in shown
 
 
+@pytest.mark.slow
 def test_the_report_command_draws_every_plot_and_its_page_shows_them(tmp_path: Path) -> None:
     source = tmp_path / "sweep.jsonl"
     shutil.copy2(RECORDED, source)
@@ -95,6 +96,7 @@ def test_the_report_command_draws_every_plot_and_its_page_shows_them(tmp_path: P
     assert {name: path.read_bytes() for name, path in pictures.items()} == before
 
 
+@pytest.mark.slow
 def test_one_figure_is_enough_for_a_page(tmp_path: Path, recorded: list[Line]) -> None:
     source = tmp_path / "one.jsonl"
     source.write_text(json.dumps(recorded[-1]) + "\n")

@@ -13,6 +13,8 @@ from benchmarks.sweep.plan import LENGTHS
 from export import ROOT
 from tests.index import ENCODER
 
+pytestmark = pytest.mark.slow
+
 BUNDLED = ROOT / "model_repository" / "tokenizer" / "1"
 WORDS = [word for text in shapes.texts() for word in text.split()]
 

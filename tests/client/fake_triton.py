@@ -93,11 +93,11 @@ def two_hits(query: str) -> Tensors:
         "id": np.array([[11, 7, -1]], np.int64),
         "name": column(query.encode(), b"\xff"),
         "path": column("홈 > 송금".encode(), b""),
-        "score": np.array([[0.9, 0.5, -np.inf]], np.float32),
+        "score": np.array([[0.9, 0.5, -1]], np.float32),
         "phrase": column("돈 보내기".encode(), "이체".encode()),
         "generation": np.array([[42]], np.int64),
-        "dense": np.array([[0.8, 0.5, -np.inf]], np.float32),
-        "lexical": np.array([[0.5, 0.0, -np.inf]], np.float32),
+        "dense": np.array([[0.8, 0.5, -1]], np.float32),
+        "lexical": np.array([[0.5, 0.0, 0.0]], np.float32),
     }
 
 

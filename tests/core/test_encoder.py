@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from malgil_core.encoder import EncoderMetadata, EncoderMetadataError, fingerprint
+from malgil_core.encoder import FORMAT, EncoderMetadata, EncoderMetadataError, fingerprint
 
 from tests.index import ENCODER
 from tests.malformed import BOUNDED, error_of, odd_json
@@ -65,7 +65,15 @@ def test_a_field_that_is_wrong_is_named_with_its_bound(file: Path, field: str, v
     )
 
 
-@pytest.mark.parametrize("field", sorted(CONTENT.keys() - {"source"}))
+@pytest.mark.parametrize("old", [{}, {"format": 3}])
+def test_an_encoder_of_another_version_is_to_be_exported_again(file: Path, old: dict[str, Any]) -> None:
+    content = {name: value for name, value in CONTENT.items() if name != "format"}
+    sentence = refusal(file, {**content, **old})
+    assert f"exported by another version (format {old.get('format', 1)}, not {FORMAT})" in sentence
+    assert sentence.endswith("run `python -m export encoder` again")
+
+
+@pytest.mark.parametrize("field", sorted(CONTENT.keys() - {"format", "source"}))
 def test_a_field_that_is_missing_is_named(file: Path, field: str) -> None:
     content = {name: value for name, value in CONTENT.items() if name != field}
     assert f"damaged: {field} is missing; run" in refusal(file, content)

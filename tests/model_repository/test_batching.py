@@ -115,12 +115,25 @@ def test_ids_that_no_vocabulary_has_harm_only_their_own_request(server: Server) 
             np.testing.assert_allclose(embedding, alone, atol=1e-5)
 
 
-def test_a_batch_without_a_single_token_is_answered_with_no_number(server: Server) -> None:
+def test_a_text_without_a_single_token_is_answered_with_no_number(server: Server) -> None:
     with grpc.InferenceServerClient(server.grpc_url) as client:
-        for ids in (np.empty((2, 0), np.int64), np.full((1, 3), -1)):
-            embedding = infer(client, "encoder", input_ids=ids)["embedding"]
-            assert embedding.shape[0] == len(ids)
-            assert np.isnan(embedding).all()
+        embedding = infer(client, "encoder", input_ids=np.full((2, 3), -1))["embedding"]
+        assert embedding.shape[0] == 2
+        assert np.isnan(embedding).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 0), (2, 0), (64, 513)])
+def test_a_request_without_ids_or_with_too_many_is_refused_alone(server: Server, shape: tuple[int, int]) -> None:
+    good = {"input_ids": np.array([[0, 41, 1294, 12, 2]])}
+    with grpc.InferenceServerClient(server.grpc_url) as client:
+        alone = infer(client, "encoder", **good)["embedding"]
+        answers = all_at_once(client, "encoder", [good, {"input_ids": np.ones(shape, np.int64)}] * 16)
+    for answer in answers[1::2]:
+        assert isinstance(answer, InferenceServerException)
+        assert answer.status() == "StatusCode.INVALID_ARGUMENT"
+        assert "input_ids h" in str(answer)
+    for answer in answers[::2]:
+        np.testing.assert_allclose(answer.as_numpy("embedding"), alone, atol=1e-5)
 
 
 # What the client library would not send: Triton checks less than it seems to, and hands these on to the models.
@@ -147,6 +160,19 @@ def test_what_triton_lets_through_is_refused_alone(server: Server, what: str) ->
         codes = [future.code() for future in futures]
     assert codes[::2] == [rpc.StatusCode.OK] * 16
     assert codes[1::2] == [rpc.StatusCode.INVALID_ARGUMENT] * 16
+
+
+def test_every_request_is_tokenized_alone_so_that_a_bad_string_refuses_no_other(server: Server) -> None:
+    requests = [{"text": texts(["송금"] * (1 + i % 3))} for i in range(60)]
+    with grpc.InferenceServerClient(server.grpc_url) as client:
+        before = executions(client, "tokenizer")
+        keep_busy(client)
+        answers = all_at_once(client, "tokenizer", requests)
+        assert executions(client, "tokenizer") - before == len(requests)
+        config = client.get_model_config("tokenizer").config
+    assert [len(answer.as_numpy("input_ids")) for answer in answers] == [1 + i % 3 for i in range(60)]
+    # By a batcher: without one, more than 1,000 texts that wait damage Triton's heap.
+    assert config.dynamic_batching.preferred_batch_size == [1]
 
 
 def test_an_embedding_that_is_not_finite_is_refused_alone(server: Server) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 from google.protobuf import json_format, text_format  # type: ignore[import-untyped]
 from hypothesis import given
@@ -15,6 +19,8 @@ from hypothesis import strategies as st
 from tritonclient.grpc import model_config_pb2
 
 from export import ROOT
+from export.encoder import packed, stock
+from tests.encoders import WINDOW, model
 from tests.malformed import BOUNDED, error_of, odd_json
 
 
@@ -31,6 +37,7 @@ def _load() -> Any:
 
 
 settings = _load()
+CONFIG = ROOT / "model_repository" / "encoder" / "config.pbtxt"
 SMALL = """
 max_batch_size: 8
 input [ { name: "ids" data_type: TYPE_INT64 dims: [ -1 ] allow_ragged_batch: true } ]
@@ -54,13 +61,26 @@ def plan(text: str, kind: str = "KIND_CPU") -> Any:
 
 
 def test_the_repository_s_own_encoder_loads() -> None:
-    made = plan((ROOT / "model_repository" / "encoder" / "config.pbtxt").read_text(encoding="utf-8"))
-    assert (made.inputs, made.outputs, made.ragged) == (("input_ids",), ("embedding",), {"input_ids"})
-    assert made.shapes == {"lengths": ("input_ids", np.int32)}
+    made = plan(CONFIG.read_text(encoding="utf-8"))
+    assert (list(made.inputs), list(made.outputs), made.ragged) == (["input_ids"], ["embedding"], {"input_ids"})
+    assert made.shapes == {"lengths": ("input_ids", "TYPE_INT32")}
     assert made.optimization == "ORT_ENABLE_ALL"
     assert (made.intra_op_threads, made.inter_op_threads, made.execution_mode) == (0, 0, 0)
     assert (made.memory_arena, made.memory_pattern) == (True, True)
-    settings.check_graph(made, ["lengths", "input_ids"], ["embedding"])
+    assert (made.shrink_arena, made.max_ragged_elements) == (True, 64 * 512)
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert"])
+def test_the_repository_s_config_fits_an_export_of_either_graph(tmp_path: Path, family: str) -> None:
+    encoder, file = model(family, vocab_size=60), tmp_path / "model.onnx"
+    packs = packed.fits(encoder.config)
+    onnx.save(packed.build(encoder, "mean", True) if packs else stock.build(encoder, "mean", True, WINDOW), file)
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    inputs, outputs = (
+        {value.name: settings.Value.of(value.type, value.shape) for value in values}
+        for values in (session.get_inputs(), session.get_outputs())
+    )
+    settings.check_graph(plan(CONFIG.read_text(encoding="utf-8")), inputs, outputs)
 
 
 def test_what_a_config_sets_is_what_runs() -> None:
@@ -70,10 +90,13 @@ def test_what_a_config_sets_is_what_runs() -> None:
         "execution_mode": "1",
         "enable_mem_arena": "0",
         "enable_mem_pattern": "false",
+        "max_ragged_elements": "512",
     }
     made = plan(SMALL + "\n".join(PARAMETER.format(*pair) for pair in values.items()))
     assert (made.intra_op_threads, made.inter_op_threads, made.execution_mode) == (2, 1, 1)
     assert (made.memory_arena, made.memory_pattern) == (False, False)
+    assert (made.shrink_arena, made.max_ragged_elements) == (False, 512)
+    assert plan(SMALL + PARAMETER.format("memory.enable_memory_arena_shrinkage", "cpu:0")).shrink_arena
 
 
 @pytest.mark.parametrize(
@@ -93,7 +116,7 @@ def test_what_triton_itself_honours_is_not_refused(harmless: str) -> None:
 
 @pytest.mark.parametrize("kind", ["CPU", "KIND_CPU", "AUTO", "KIND_AUTO"])
 def test_an_instance_on_the_cpu_loads(kind: str) -> None:
-    assert plan(SMALL, kind).inputs == ("ids",)
+    assert list(plan(SMALL, kind).inputs) == ["ids"]
 
 
 @pytest.mark.parametrize("kind", ["GPU", "KIND_GPU", "MODEL"])
@@ -121,6 +144,12 @@ def test_an_instance_anywhere_else_is_refused(kind: str) -> None:
         (PARAMETER.format("inter_op_thread_count", "²"), "inter_op_thread_count is '²'"),
         (PARAMETER.format("intra_op_thread_count", "-1"), "a whole number from 0$"),
         (PARAMETER.format("execution_mode", "2"), "a whole number from 0 to 1$"),
+        (PARAMETER.format("memory.enable_memory_arena_shrinkage", "gpu:0"), "is 'gpu:0': it must be cpu:0$"),
+        (
+            PARAMETER.format("memory.enable_memory_arena_shrinkage", "cpu:0")
+            + PARAMETER.format("enable_mem_arena", "0"),
+            "without enable_mem_arena there is no arena",
+        ),
         (
             'optimization { execution_accelerators { cpu_execution_accelerator { name: "openvino" } } }',
             "execution_accelerators",
@@ -144,15 +173,78 @@ def test_a_model_that_does_not_batch_is_refused() -> None:
         plan(SMALL.replace("8", "0"))
 
 
-def test_a_graph_that_is_not_the_config_s_is_refused_with_the_names_of_both() -> None:
-    made = plan(SMALL + f"batch_input {{ {LENGTHS} }}")
-    with pytest.raises(ValueError, match=r"inputs are \['ids', 'lengths'\], the graph's \['ids'\]"):
-        settings.check_graph(made, ["ids"], ["out"])
-    with pytest.raises(ValueError, match=r"inputs are \['ids', 'lengths'\], the graph's \['ids', 'lengths', 'mask'\]"):
-        settings.check_graph(made, ["ids", "lengths", "mask"], ["out"])
-    with pytest.raises(ValueError, match=r"^output out: the graph has \['other'\]"):
-        settings.check_graph(made, ["ids", "lengths"], ["other"])
-    settings.check_graph(made, ["ids", "lengths"], ["out", "not asked for"])
+INT, FLOAT = "tensor(int64)", "tensor(float)"
+GRAPH = {"ids": (INT, ["n"]), "lengths": ("tensor(int32)", ["b", 1]), "dense": (FLOAT, ["b", 2])}
+
+
+def check(
+    changed: dict[str, Any], out: tuple[str, list[Any]] = (FLOAT, ["b", "d"]), more: str = "", name: str = "out"
+) -> None:
+    """Check a graph that fits BOTH but for what is changed; None leaves an input out."""
+    made = plan(BOTH + f"batch_input {{ {LENGTHS} }}" + more)
+    inputs = {k: settings.Value.of(*value) for k, value in {**GRAPH, **changed}.items() if value}
+    settings.check_graph(made, inputs, {name: settings.Value.of(*out), "not asked for": settings.Value.of(INT, [])})
+
+
+def test_a_graph_that_the_c_backend_takes_is_taken() -> None:
+    check({})
+    check({"ids": (INT, [None]), "dense": (FLOAT, [None, None])}, (FLOAT, [None, None]))
+
+
+@pytest.mark.parametrize(
+    ("changed", "out", "sentence"),
+    [
+        (
+            {},
+            (FLOAT, ["batch", 384]),
+            "model 'm', tensor 'out': the model expects 2 dimensions (shape [-1,384]) but the model configuration "
+            "specifies 2 dimensions (an initial batch dimension because max_batch_size > 0 followed by the explicit "
+            "tensor shape, making complete shape [-1,-1]). An encoder of an earlier version must be exported again: "
+            "`python -m export encoder`.",
+        ),
+        ({}, (FLOAT, ["b"]), "tensor 'out': the model expects 1 dimensions (shape [-1])"),
+        ({}, (FLOAT, [64, "d"]), "the first dimension must be -1; but shape expected by the model is [64,-1]"),
+        ({}, (FLOAT, []), "at least 1 dimension and the first dimension must be -1; but shape expected by the model"),
+        ({"dense": (FLOAT, ["b", 3])}, None, "tensor 'dense': the model expects 2 dimensions (shape [-1,3])"),
+        ({"dense": (FLOAT, ["b"])}, None, "making complete shape [-1,2])"),
+        (
+            {"ids": (INT, ["b", "n"])},
+            None,
+            "unable to load model 'm', configuration expects model provides input with shape [-1]  for ragged input "
+            "'ids', model provides [-1,-1]",
+        ),
+        ({"ids": (INT, [512])}, None, "for ragged input 'ids', model provides [512]"),
+        (
+            {"lengths": None},
+            None,
+            "unable to load model 'm', configuration expects 3 inputs, model provides 2",
+        ),
+        ({"mask": (INT, ["n"])}, None, "configuration expects 3 inputs, model provides 4"),
+        (
+            {"ids": None, "idz": (INT, ["n"])},
+            None,
+            "unexpected inference input 'ids', allowed inputs are: dense, idz, lengths",
+        ),
+        (
+            {"ids": ("tensor(int32)", ["n"])},
+            None,
+            "configuration expects datatype TYPE_INT64 for input 'ids', model provides TYPE_INT32",
+        ),
+        ({}, ("tensor(float16)", ["b", "d"]), "datatype TYPE_FP32 for output 'out', model provides TYPE_FP16"),
+        ({"lengths": None, "length": ("tensor(int32)", ["b", 1])}, None, "batch_input target_name lengths: the graph"),
+        ({"lengths": (INT, ["b", 1])}, None, "batch_input lengths is TYPE_INT32: the graph takes TYPE_INT64"),
+    ],
+)
+def test_what_the_c_backend_refuses_to_load_is_refused_here_in_its_words(
+    changed: dict[str, Any], out: Any, sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        check(changed, out or (FLOAT, ["b", "d"]), 'name: "m"')
+
+
+def test_an_output_that_the_graph_has_not_is_refused_with_those_it_has() -> None:
+    with pytest.raises(ValueError, match=r"^unexpected inference output 'out', allowed outputs are: not asked for, o$"):
+        check({}, name="o")
 
 
 BOTH = """
@@ -212,26 +304,6 @@ def test_a_single_request_is_passed_on_without_a_copy() -> None:
     assert feed["dense"].shape == (2, 2)
 
 
-def test_long_texts_run_apart_from_short_ones_and_every_request_runs_once() -> None:
-    made = plan(SMALL)
-    lengths = [3, 900, 5, 512, 4, 512, 2000, 3]
-    runs = settings.split(made, [request([[1] * length]) for length in lengths])
-    assert sorted(i for run in runs for i in run) == list(range(len(lengths)))
-    totals = [[lengths[i] for i in run] for run in runs]
-    assert all(sum(total) <= settings.RUN_ELEMENTS or len(total) == 1 for total in totals)
-    assert [length for total in totals for length in total] == sorted(lengths)  # like lengths together
-
-
-def test_a_long_text_does_not_make_short_ones_pay_for_its_length() -> None:
-    lengths = [8] * 30 + [512]
-    assert sum(lengths) <= settings.RUN_ELEMENTS
-    assert settings.split(plan(SMALL), [request([[1] * length]) for length in lengths]) == [list(range(30)), [30]]
-
-
-def test_short_texts_share_one_run() -> None:
-    assert len(settings.split(plan(SMALL), [request([[1] * 10]) for _ in range(64)])) == 1
-
-
 @pytest.mark.parametrize("shape", [(2,), (1, 2, 1), ()])
 def test_a_request_that_cannot_lie_beside_others_is_refused_in_a_sentence(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"^ids has shape \[.*\]: it must have 2 dimensions, the batch first$"):
@@ -239,16 +311,20 @@ def test_a_request_that_cannot_lie_beside_others_is_refused_in_a_sentence(shape:
     settings.check_request(plan(SMALL), {"ids": np.zeros((1, 2), np.int64)})
 
 
-def test_when_every_request_is_refused_nothing_runs() -> None:
-    assert settings.split(plan(SMALL), []) == []
-    assert settings.split(plan(SMALL.replace("allow_ragged_batch: true", "")), []) == []
+def test_a_request_without_ids_is_refused_alone_before_it_ends_the_batch() -> None:
+    made = plan(SMALL)
+    for shape in ((1, 0), (0, 3)):
+        with pytest.raises(ValueError, match=r"^ids has shape \[.*\]: each item must hold at least one element$"):
+            settings.check_request(made, {"ids": np.zeros(shape, np.int64)})
+    settings.check_request(plan(SMALL.replace("allow_ragged_batch: true", "")), {"ids": np.zeros((1, 0), np.int64)})
 
 
-def test_a_model_without_ragged_inputs_is_never_split() -> None:
-    made = plan(SMALL.replace("allow_ragged_batch: true", ""))
-    (name,) = made.inputs
-    tensors = [{name: np.zeros((1, 2000), np.float32)} for _ in range(3)]
-    assert settings.split(made, tensors) == [[0, 1, 2]]
+def test_a_request_with_more_ids_than_the_config_allows_is_refused_by_name() -> None:
+    made = plan(SMALL + PARAMETER.format("max_ragged_elements", "12"))
+    settings.check_request(made, {"ids": np.zeros((3, 4), np.int64)})
+    with pytest.raises(ValueError, match=r"^ids holds 15 elements: a request holds at most 12, padding included$"):
+        settings.check_request(made, {"ids": np.zeros((3, 5), np.int64)})
+    settings.check_request(plan(SMALL), {"ids": np.zeros((64, 8192), np.int64)})
 
 
 @BOUNDED
@@ -268,7 +344,6 @@ def test_no_config_stops_the_backend_without_a_word(data: st.DataObject) -> None
 def runs(made: Any) -> None:
     """What a batch takes from a plan."""
     tensors = [{name: np.zeros((1, 3), np.int64) for name in made.inputs}] * 2
-    for run in settings.split(made, tensors):
-        settings.join(made, [tensors[i] for i in run])
+    settings.join(made, tensors)
     assert isinstance(made.optimization, str)
     assert all(isinstance(name, str) for name in (*made.inputs, *made.outputs))

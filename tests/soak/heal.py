@@ -123,7 +123,7 @@ def _supervised(repository: Path, log: Path) -> Iterator[tuple[subprocess.Popen[
     finally:
         launcher.terminate()
         try:
-            launcher.wait(30)
+            launcher.communicate(timeout=30)
         except subprocess.TimeoutExpired:
             launcher.kill()
-            launcher.wait()
+            launcher.communicate()

@@ -62,6 +62,7 @@ def test_a_failure_names_the_one_request_that_shows_it(server: Server) -> None:
         assert "instead of 400 or INVALID_ARGUMENT" in str(failure)
 
 
+@pytest.mark.slow
 def test_the_same_seed_sends_the_same_requests_and_another_does_not() -> None:
     def sent(seed: int) -> list[Burst]:
         found: list[Burst] = []
@@ -78,11 +79,12 @@ def test_the_same_seed_sends_the_same_requests_and_another_does_not() -> None:
     assert sent(3) == sent(3) != sent(4)
 
 
+@pytest.mark.slow
 def test_every_kind_of_request_is_sent_in_bodies_of_moderate_size() -> None:
     some: list[Request] = []
 
     @hypothesis.seed(5)
-    @settings(max_examples=400, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=250, database=None, deadline=None, suppress_health_check=list(HealthCheck))
     @given(bursts(WIDTH))
     def collect(burst: Burst) -> None:
         assert sum(one.good is not None for one in burst) == GOOD

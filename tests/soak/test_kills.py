@@ -79,6 +79,7 @@ def test_what_is_torn_or_lost_is_seen(index: Path, harm: Callable[[Path], object
     assert sentence in found[what]
 
 
+@pytest.mark.slow
 def test_a_lock_that_outlives_its_publisher_and_what_it_left_are_seen(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +107,7 @@ def test_a_publisher_that_cannot_begin_says_why() -> None:
         publisher.get_ready()
 
 
+@pytest.mark.slow
 def test_a_publisher_whose_parent_is_gone_publishes_nothing(repository: Path, tmp_path: Path) -> None:
     with publishers.PublishedIndex(tmp_path, repository, CATALOG) as index:
         publisher = index._next()
@@ -113,6 +115,7 @@ def test_a_publisher_whose_parent_is_gone_publishes_nothing(repository: Path, tm
         assert (publisher.number, list(index.folder.iterdir())) == (None, [])
 
 
+@pytest.mark.slow
 def test_killed_publishers_tear_and_lose_nothing(repository: Path, tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
     found = kills.run(tmp_path, repository, 12, 1, lambda *step: steps.append(step), CATALOG)

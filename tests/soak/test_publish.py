@@ -145,6 +145,7 @@ def test_a_generation_that_never_answers_is_not_waited_for_beyond_its_deadline()
     assert ledger.first_answer(1, deadline) == deadline
 
 
+@pytest.mark.live
 def test_publishes_under_load_fail_no_search_and_tear_no_answer(repository: Path, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(repository, tmp_path / "model_repository", copy_function=os.link))
     steps: list[tuple[int, int]] = []

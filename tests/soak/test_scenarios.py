@@ -48,6 +48,7 @@ def test_a_scenario_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[s
     assert len(refused.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_command_measures_and_writes_what_it_measured(
     repository: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,6 +75,7 @@ def test_many_times_the_load_is_answered_or_refused_and_no_client_waits_for_ever
     assert found.refused_p99_ms < found.answered_p99_ms
 
 
+@pytest.mark.live
 def test_a_killed_model_is_noticed_and_made_up_for(repository: Path, index: Path, tmp_path: Path) -> None:
     found = heal.run(repository, tmp_path / "log", each=1, victims=("scorer",))
     assert found.count == 1
@@ -81,6 +83,7 @@ def test_a_killed_model_is_noticed_and_made_up_for(repository: Path, index: Path
     assert 0 < found.worst_detect_s < found.worst_serve_s
 
 
+@pytest.mark.live
 def test_a_burst_of_clients_is_answered_rightly_or_refused_and_a_process_that_died_in_it_is_counted(
     repository: Path, index: Path, tmp_path: Path
 ) -> None:

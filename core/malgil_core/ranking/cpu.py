@@ -9,20 +9,23 @@ the order. Ties go to the smaller id. Lexical matches are fused with it: see fus
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from malgil_core.lexical.index import NO_MATCHES, LexicalMatches
-from malgil_core.ranking.fusion import matched_services, merge, rows_of
-from malgil_core.ranking.topk import ROUNDING, candidates, row_starts, select, unit
-from malgil_core.ranking.types import Floats, Index, QueryOptions, Ranked, ScoreThresholds
+from malgil_core.ranking.fusion import ServiceMatches, merge, rows_of
+from malgil_core.ranking.topk import ROUNDING, BatchHits, Pairs, candidates, nearest, row_starts, select, unit
+from malgil_core.ranking.types import BatchThresholds, Floats, Index, Ints, QueryOptions, Ranked, ScoreThresholds
 
 # Numbers in a matrix up to which a product takes one thread: idle threads would spin, and take the encoder's time. One
 # thread needs 6 ms for 64 queries at this size, the bundled encoder 100 for them on two.
 ONE_THREAD_SIZE = 2**22
 BLOCK_ROWS = 512  # rows whose maximum is taken together; measured by `python -m benchmarks scoring`
+PART_ROWS = 2**20  # candidate rows of queries that are ranked together: a bound on memory, some 100 bytes each
 
 
 def product_threads(index: Index) -> int:
@@ -36,10 +39,10 @@ class CpuScorer:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._thresholds = ScoreThresholds(index)
-        self._no_thresholds = np.full(len(index.thresholds), -np.inf, dtype=np.float32)
         self._row_starts = row_starts(index)
-        self._block_starts = np.arange(0, max(len(index.matrix), 1), BLOCK_ROWS)
-        self._product: Floats = np.empty((0, len(index.matrix)), dtype=np.float32)
+        self._largest = int(np.diff(self._row_starts).max(initial=0))  # rows of a service
+        self._blocks = -(-len(index.matrix) // BLOCK_ROWS)
+        self._product = self._empty(0)
 
     def join(self, embeddings: Sequence[Any]) -> Floats:
         """The embeddings [b, D] of several requests as one batch [B, D] of unit rows."""
@@ -49,35 +52,71 @@ class CpuScorer:
         self, embeddings: Floats, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches] = ()
     ) -> list[Ranked]:
         """Rank for each row of `embeddings`, float32 [B, D], unit length, with the lexical matches of each query."""
-        if not len(self._index.matrix):
+        rows = len(self._index.matrix)
+        if not rows:
             return [Ranked.empty() for _ in options]
         if len(self._product) < len(embeddings):  # kept between batches: fresh pages cost more than the top-k
-            self._product = np.empty((len(embeddings), len(self._index.matrix)), dtype=np.float32)
-        scores = np.matmul(embeddings, self._index.matrix.T, out=self._product[: len(embeddings)])
-        maxima = np.maximum.reduceat(scores, self._block_starts, axis=1)  # [B, blocks]
+            self._product = self._empty(len(embeddings))
+        product = self._product[: len(embeddings)]
+        np.matmul(embeddings, self._index.matrix.T, out=product[:, :rows])
         matches = matches or [NO_MATCHES] * len(options)
-        return [self._rank_one(*query) for query in zip(embeddings, scores, maxima, options, matches, strict=True)]
+        ranked: list[Ranked] = []
+        for part in self._parts(options, matches):
+            ranked += self._rank_part(embeddings[part], product[part], options[part], matches[part])
+        return ranked
 
-    def _rank_one(
-        self, query: Floats, scores: Floats, maxima: Floats, options: QueryOptions, matches: LexicalMatches
-    ) -> Ranked:
+    def _empty(self, batch: int) -> Floats:
+        """Room for the scores of a batch, each query's padded to whole blocks with -inf."""
+        product = np.empty((batch, self._blocks * BLOCK_ROWS), dtype=np.float32)
+        product[:, len(self._index.matrix) :] = -np.inf
+        return product
+
+    def _parts(self, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]) -> Iterator[slice]:
+        """Parts of a batch with at most PART_ROWS candidate rows, or one query: they bound the memory."""
+        start, rows = 0, 0
+        for end, (query, found) in enumerate(zip(options, matches, strict=True)):
+            more = min(query.top_k, self._blocks) * BLOCK_ROWS + len(found.rows) * self._largest
+            if rows and rows + more > PART_ROWS:
+                yield slice(start, end)
+                start, rows = end, 0
+            rows += more
+        yield slice(start, len(options))
+
+    def _rank_part(
+        self, embeddings: Floats, product: Floats, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]
+    ) -> list[Ranked]:
         thresholds = self._thresholds.of(options)
-        dense = self._rank_dense(query, scores, maxima, thresholds, options.top_k)
-        if not len(matches.rows):
-            return dense
-        services = matched_services(matches, self._index)[0]
-        rows = rows_of(services, self._row_starts)
-        matched = select(rows, scores[rows], query, self._index, self._no_thresholds, len(services))
-        return merge(dense, matched, matches, self._index, thresholds, options.top_k)
+        top_k = np.array([query.top_k for query in options], dtype=np.int64)
+        hits = self._rank_dense(embeddings, product, thresholds, top_k)
+        by_service = ServiceMatches.of(matches, self._index)
+        if len(by_service.services):
+            queries, rows = rows_of(by_service, self._row_starts)
+            matched = nearest(Pairs(queries, rows, product[queries, rows]), embeddings, self._index)
+            hits = merge(hits, matched, by_service, self._index, thresholds, top_k)
+        return hits.split(len(options))
 
-    def _rank_dense(self, query: Floats, scores: Floats, maxima: Floats, thresholds: Floats, top_k: int) -> Ranked:
+    def _rank_dense(self, embeddings: Floats, product: Floats, thresholds: BatchThresholds, top_k: Ints) -> BatchHits:
         """Look into the blocks with the highest maxima, and into more of them until nothing outside can be a hit."""
-        count = min(top_k, len(maxima))
-        while True:
-            rows, bound = candidates(scores, maxima, BLOCK_ROWS, count)
-            ranked = select(rows, scores[rows], query, self._index, thresholds, top_k)
+        scores = product.reshape(len(product), self._blocks, BLOCK_ROWS)
+        maxima = scores.max(axis=2)
+        queries, counts = np.arange(len(product)), np.minimum(top_k, self._blocks)
+        found: list[BatchHits] = []
+        while len(queries):
+            pairs, bounds = candidates(scores, maxima, queries, counts)
+            hits = select(pairs, embeddings, self._index, thresholds, top_k)
             # Services share blocks, or do not reach their thresholds: then look further down.
-            full = len(ranked.scores) == top_k and ranked.scores[-1] >= bound + 2 * ROUNDING
-            if full or count == len(maxima):
-                return ranked
-            count = min(4 * count, len(maxima))
+            done = self._is_full(hits, queries, bounds, top_k) | (counts == self._blocks)
+            if done.all() and not found:
+                return hits
+            found.append(hits.take(np.isin(hits.queries, queries[done])))
+            queries, counts = queries[~done], np.minimum(4 * counts[~done], self._blocks)
+        joined = reduce(BatchHits.join, found)
+        return joined.take(np.argsort(joined.queries, kind="stable"))
+
+    def _is_full(self, hits: BatchHits, queries: Ints, bounds: Floats, top_k: Ints) -> npt.NDArray[np.bool_]:
+        """Whether each of these queries has all its hits, and no row below its bound could take a place among them."""
+        ends = np.searchsorted(hits.queries, queries, side="right")
+        sizes = ends - np.searchsorted(hits.queries, queries)
+        is_full: npt.NDArray[np.bool_] = sizes == top_k[queries]
+        is_full[is_full] = hits.scores[ends[is_full] - 1] >= bounds[is_full] + np.float32(2 * ROUNDING)
+        return is_full

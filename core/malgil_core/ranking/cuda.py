@@ -7,16 +7,15 @@ and go through the same selection as on the CPU, so that both give the same answ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 
-from malgil_core.lexical.index import LexicalMatches
-from malgil_core.ranking.fusion import matched_services, merge, rows_of
-from malgil_core.ranking.topk import row_starts, select
-from malgil_core.ranking.types import Index, QueryOptions, Ranked, ScoreThresholds
+from malgil_core.lexical.index import NO_MATCHES, LexicalMatches
+from malgil_core.ranking.fusion import ServiceMatches, merge, rows_of
+from malgil_core.ranking.topk import Pairs, nearest, row_starts, select
+from malgil_core.ranking.types import BatchThresholds, Index, Ints, QueryOptions, Ranked, ScoreThresholds
 
 # |error| of a float16 product of unit vectors: 2⁻¹¹ for each factor and 2⁻¹¹ for the result, with room.
 HALF_ROUNDING = 2e-3
@@ -28,7 +27,6 @@ class CudaScorer:
     def __init__(self, index: Index, device: str = "cuda") -> None:
         self._index = index
         self._thresholds = ScoreThresholds(index)
-        self._no_thresholds = np.full(len(index.thresholds), -np.inf, dtype=np.float32)
         self._row_starts = row_starts(index)
         self._device = torch.device(device)
         self._matrix = torch.from_numpy(index.matrix).to(self._device)
@@ -48,46 +46,41 @@ class CudaScorer:
 
         The embeddings are a tensor on the device or an array.
         """
-        queries = torch.as_tensor(embeddings, device=self._device)
-        thresholds = [self._thresholds.of(query) for query in options]
         services = len(self._index.thresholds)
         if services == 0:
             return [Ranked.empty()] * len(options)
+        queries = torch.as_tensor(embeddings, device=self._device)
+        host = queries.cpu().numpy()
+        thresholds = self._thresholds.of(options)
+        top_k = np.array([query.top_k for query in options], dtype=np.int64)
         scores = (queries.half() @ self._half.T).float()  # [B, P]
-        threshold = torch.from_numpy(np.stack(thresholds)).to(self._device)[:, self._service_of_row]
+        hits = select(self._candidates(queries, scores, thresholds, top_k), host, self._index, thresholds, top_k)
+        by_service = ServiceMatches.of(matches or [NO_MATCHES] * len(options), self._index)
+        if len(by_service.services):
+            of_matches = [torch.from_numpy(part).to(self._device) for part in rows_of(by_service, self._row_starts)]
+            matched = nearest(self._pairs(queries, *of_matches), host, self._index)
+            hits = merge(hits, matched, by_service, self._index, thresholds, top_k)
+        return hits.split(len(options))
+
+    def _candidates(self, queries: Any, scores: Any, thresholds: BatchThresholds, top_k: Ints) -> Pairs:
+        """Rows that can be among the best of their query, with the room that float16 needs."""
+        services = len(self._index.thresholds)
+        kth = torch.from_numpy(np.minimum(top_k, services)[:, np.newaxis] - 1).to(self._device)
+        threshold = torch.from_numpy(thresholds.table()).to(self._device)[:, self._service_of_row]
         # The k-th best of the services that reach their thresholds for certain bounds the candidates from below.
         certain = scores.masked_fill(scores < threshold + HALF_ROUNDING, -torch.inf)
-        top = self._best(certain).topk(max(min(query.top_k, services) for query in options), dim=1).values
-        kth = torch.tensor([[min(query.top_k, services) - 1] for query in options], device=self._device)
+        top = self._best(certain).topk(int(kth.max()) + 1, dim=1).values
         bound = torch.maximum(top.gather(1, kth) - 2 * HALF_ROUNDING, threshold - HALF_ROUNDING)
         # So does the best phrase of the same service: without it, a catalog of few services with many phrases would
         # send every row.
         best = self._best(scores)[:, self._service_of_row]
         bound = torch.maximum(bound, best - 2 * HALF_ROUNDING)
-        query, row = torch.nonzero(scores >= bound, as_tuple=True)
-        dense = self._select(queries, query, row, thresholds, [query.top_k for query in options])
-        if not any(len(found.rows) for found in matches):
-            return dense
-        named = [matched_services(found, self._index)[0] for found in matches]
-        rows = [rows_of(services, self._row_starts) for services in named]
-        query_of_row = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
-        query, row = (torch.from_numpy(part).to(self._device) for part in (query_of_row, np.concatenate(rows)))
-        no_thresholds = [self._no_thresholds] * len(options)
-        matched = self._select(queries, query, row, no_thresholds, [len(services) for services in named])
-        return [
-            merge(by_cosine, with_match, found, self._index, lowest, query.top_k)
-            for by_cosine, with_match, found, lowest, query in zip(
-                dense, matched, matches, thresholds, options, strict=True
-            )
-        ]
+        return self._pairs(queries, *torch.nonzero(scores >= bound, as_tuple=True))
 
-    def _select(self, queries: Any, query: Any, row: Any, thresholds: list[Any], top_ks: list[int]) -> list[Ranked]:
-        """The best of candidate rows [n] of the queries [n], ascending, scored again in float32 on the device."""
+    def _pairs(self, queries: Any, query: Any, row: Any) -> Pairs:
+        """Pairs of a query [n] and a row [n], scored in float32 on the device."""
         exact = (queries[query] * self._matrix[row]).sum(1)
-        where, rows, values = (t.cpu().numpy() for t in (query, row, exact))
-        ends = np.searchsorted(where, np.arange(len(queries) + 1))
-        spans = zip(pairwise(ends), queries.cpu().numpy(), thresholds, top_ks, strict=True)
-        return [select(rows[a:b], values[a:b], vector, self._index, lowest, k) for (a, b), vector, lowest, k in spans]
+        return Pairs(*(part.cpu().numpy() for part in (query, row, exact)))
 
     def _best(self, scores: Any) -> Any:
         """[B, S], the best row of each service, from [B, P]."""

@@ -10,10 +10,16 @@ al. 2020) has no such bound: BM25 grows with the length of the query, and one we
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 
 from malgil_core.lexical.index import LexicalMatches
-from malgil_core.ranking.types import DECIMALS, Floats, Index, Ints, Ranked
+from malgil_core.lexical.numbers import ranges
+from malgil_core.ranking.topk import BatchHits, best_first, first_maxima
+from malgil_core.ranking.types import DECIMALS, BatchThresholds, Floats, Index, Ints
 
 SHOWN_FROM = 0.5  # lexical score from which a hit shows the phrase that matched, not the one of the highest cosine
 
@@ -33,47 +39,62 @@ def fused(dense: Floats, lexical: Floats) -> Floats:
     return rounded
 
 
-def matched_services(matches: LexicalMatches, index: Index) -> tuple[Ints, Ints, Floats]:
-    """The services with a lexical match, ascending; for each its best match, and the score of that."""
-    services = index.service_of_row[matches.rows].astype(np.int64)
-    order = np.lexsort((matches.rows, -matches.scores, services))
-    first = order[np.flatnonzero(np.diff(services[order], prepend=-1))]
-    return services[first], matches.rows[first], matches.scores[first].astype(np.float32)
+@dataclass(frozen=True)
+class ServiceMatches:
+    """The best lexical match of each service that has one, ordered by query, then service."""
+
+    queries: Ints  # [m]
+    services: Ints  # [m]
+    rows: Ints  # [m]: the phrase that matched
+    scores: Floats  # [m], 0 to 1
+
+    @classmethod
+    def of(cls, matches: Sequence[LexicalMatches], index: Index) -> ServiceMatches:
+        """The matches of each query of a batch, by service."""
+        queries = np.repeat(np.arange(len(matches)), [len(found.rows) for found in matches])
+        rows = np.concatenate([found.rows for found in matches])
+        scores = np.concatenate([found.scores for found in matches])
+        services = index.service_of_row[rows].astype(np.int64)
+        best = first_maxima(scores, queries * len(index.thresholds) + services)
+        return cls(queries[best], services[best], rows[best], scores[best].astype(np.float32))
 
 
-def rows_of(services: Ints, starts: Ints) -> Ints:
-    """All rows of these services, ascending; `starts` [S + 1] from `row_starts`."""
-    sizes = starts[services + 1] - starts[services]
-    offsets = np.cumsum(sizes) - sizes
-    rows: Ints = np.arange(sizes.sum(), dtype=np.int64) + np.repeat(starts[services] - offsets, sizes)
-    return rows
+def rows_of(matches: ServiceMatches, starts: Ints) -> tuple[Ints, Ints]:
+    """All rows of the services that match, each with its query; `starts` [S + 1] from `row_starts`."""
+    begins = starts[matches.services]
+    sizes = starts[matches.services + 1] - begins
+    return np.repeat(matches.queries, sizes), ranges(begins, sizes)
 
 
 def merge(
-    dense: Ranked, matched: Ranked, matches: LexicalMatches, index: Index, thresholds: Floats, top_k: int
-) -> Ranked:
-    """The best services by the fused score.
+    dense: BatchHits,
+    matched: BatchHits,
+    matches: ServiceMatches,
+    index: Index,
+    thresholds: BatchThresholds,
+    top_k: Ints,
+) -> BatchHits:
+    """The best services of each query by the fused score.
 
     Args:
         dense: the best by cosine alone: a service without a lexical match is among the best only if it is among these.
-        matched: each service with a lexical match, by its phrase of the highest cosine.
-        matches: of the query.
+        matched: each service with a lexical match, by its phrase of the highest cosine, in the order of `matches`.
+        matches: of the batch.
         index: the generation.
-        thresholds: [S], the lowest score with which each service is shown.
-        top_k: hits at most.
+        thresholds: the lowest score with which each service is shown to each query.
+        top_k: [B], hits at most.
     """
-    services, rows, lexical = matched_services(matches, index)
-    matched = matched.take(np.argsort(matched.services))
-    shown = np.where(lexical >= SHOWN_FROM, rows, matched.rows)
-    unmatched = dense.take(np.flatnonzero(~np.isin(dense.services, services)))
-    scores = np.concatenate([unmatched.scores, fused(matched.dense, lexical)])
-    both = Ranked(
-        np.concatenate([unmatched.services, services]),
-        np.concatenate([unmatched.rows, shown]),
-        scores,
-        np.concatenate([unmatched.dense, matched.dense]),
-        np.concatenate([unmatched.lexical, lexical]),
-    )
-    above = np.flatnonzero(scores >= thresholds[both.services])
-    best = np.lexsort((index.ids_padded[both.services[above]], -scores[above]))[:top_k]
-    return both.take(above[best])
+    unmatched = ~_is_matched(dense, matches, len(index.thresholds))
+    rows = np.where(matches.scores >= SHOWN_FROM, matches.rows, matched.rows)
+    scores = fused(matched.dense, matches.scores)
+    with_match = BatchHits(matches.queries, matches.services, rows, scores, matched.dense, matches.scores)
+    hits = dense.take(unmatched).join(with_match)
+    return best_first(hits, hits.scores >= thresholds.of(hits.queries, hits.services), index, top_k)
+
+
+def _is_matched(hits: BatchHits, matches: ServiceMatches, services: int) -> npt.NDArray[np.bool_]:
+    """Whether the service of each hit has a lexical match with its query."""
+    keys = matches.queries * services + matches.services  # ascending
+    sought = hits.queries * services + hits.services
+    is_matched: npt.NDArray[np.bool_] = keys[np.minimum(np.searchsorted(keys, sought), len(keys) - 1)] == sought
+    return is_matched

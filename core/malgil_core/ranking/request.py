@@ -99,8 +99,13 @@ def check_embeddings(embeddings: Any, dimension: int) -> None:
     if embeddings.shape[1] != dimension:
         raise ValueError(f"embedding has {embeddings.shape[1]} numbers: this index takes {dimension}")
     values = embeddings if isinstance(embeddings, np.ndarray) else embeddings.cpu().numpy()
+    if np.isnan(values).any():
+        raise ValueError(
+            "embedding holds NaN, which an encoder gives to a whole batch if one input_ids in it is empty, and to ids "
+            "outside its vocabulary or its window: search again, and send no empty input_ids"
+        )
     if not np.isfinite(values).all():
-        raise ValueError("embedding holds a number that is not finite")
+        raise ValueError("embedding holds an infinite number: all must be finite")
 
 
 def parse_options(
@@ -122,11 +127,16 @@ def parse_options(
 
 
 def lay_out(generation: Generation, ranked: Sequence[Ranked], options: Sequence[QueryOptions]) -> dict[str, Any]:
-    """The output tensors of one request: K columns, K the largest top_k, padded with -1, "" and -inf."""
+    """The output tensors of one request: K columns, K the largest top_k.
+
+    Columns without a hit have id -1, empty texts, score and dense -1, and lexical 0: the lowest values of each, which
+    JSON can hold.
+    """
     columns = max(query.top_k for query in options)
     services = np.full((len(ranked), columns), -1, dtype=np.int64)
     rows = np.full((len(ranked), columns), -1, dtype=np.int64)
-    scores, dense, lexical = (np.full((len(ranked), columns), -np.inf, dtype=np.float32) for _ in range(3))
+    scores, dense = (np.full((len(ranked), columns), -1, dtype=np.float32) for _ in range(2))
+    lexical = np.zeros((len(ranked), columns), dtype=np.float32)
     for i, hits in enumerate(ranked):
         n = len(hits.services)
         services[i, :n], rows[i, :n] = hits.services, hits.rows

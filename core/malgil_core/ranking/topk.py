@@ -1,13 +1,59 @@
-"""Pruned top-k: the best services among candidate rows of the matrix, most of which are never looked at closely."""
+"""Pruned top-k for a batch: the best services of each query, most rows of the matrix never looked at closely."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from malgil_core.ranking.types import DECIMALS, Floats, Index, Ints, Ranked
+from malgil_core.ranking.types import DECIMALS, BatchThresholds, Floats, Index, Ints, Ranked
 
 ROUNDING = 1e-5  # more than a float32 product of unit vectors and DECIMALS move a score
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of a query of the batch and a row of the matrix, ordered by query, then row."""
+
+    queries: Ints  # [n]
+    rows: Ints  # [n]
+    scores: Floats  # [n]: cosine, as a float32 product gives it
+
+    def take(self, places: npt.NDArray[np.bool_]) -> Pairs:
+        """The pairs at these places."""
+        return Pairs(self.queries[places], self.rows[places], self.scores[places])
+
+
+@dataclass(frozen=True)
+class BatchHits:
+    """Hits of all queries of a batch, ordered by query."""
+
+    queries: Ints  # [n]
+    services: Ints  # [n]
+    rows: Ints  # [n]: the phrase that matched
+    scores: Floats  # [n]
+    dense: Floats  # [n]: cosine of the service's nearest phrase
+    lexical: Floats  # [n]
+
+    def take(self, places: Ints | npt.NDArray[np.bool_]) -> BatchHits:
+        """The hits at these places, in their order."""
+        return BatchHits(*(part[places] for part in self._parts))
+
+    def join(self, other: BatchHits) -> BatchHits:
+        """The hits of both, in no order."""
+        return BatchHits(*(np.concatenate(parts) for parts in zip(self._parts, other._parts, strict=True)))
+
+    def split(self, batch: int) -> list[Ranked]:
+        """The hits of each of the `batch` queries."""
+        ends = np.searchsorted(self.queries, np.arange(batch + 1)).tolist()
+        return [Ranked(*(part[start:end] for part in self._parts[1:])) for start, end in pairwise(ends)]
+
+    @property
+    def _parts(self) -> tuple[npt.NDArray[Any], ...]:
+        return (self.queries, self.services, self.rows, self.scores, self.dense, self.lexical)
 
 
 def unit(embeddings: Floats) -> Floats:
@@ -22,66 +68,128 @@ def row_starts(index: Index) -> Ints:
     return np.searchsorted(index.service_of_row, np.arange(len(index.thresholds) + 1))
 
 
-def candidates(scores: Floats, maxima: Floats, block_rows: int, count: int) -> tuple[Ints, float]:
-    """Rows that can be among the best `count`, ascending, and the score that they reach.
+def candidates(scores: Floats, maxima: Floats, queries: Ints, counts: Ints) -> tuple[Pairs, Floats]:
+    """Rows that can be among the best `count` of a query, and the score that they exceed.
 
     At least `count` blocks, so at least `count` rows, reach the count-th highest maximum: no row below it is among the
-    best `count`. Here six rows in blocks of two; the second block is skipped as a whole:
+    best `count`. Here one query and six rows in blocks of two; the second block is skipped as a whole:
 
-    >>> scores = np.array([0.1, 0.9, 0.3, 0.2, 0.8, 0.7], np.float32)
-    >>> maxima = np.array([0.9, 0.3, 0.8], np.float32)
-    >>> rows, bound = candidates(scores, maxima, block_rows=2, count=2)
-    >>> rows.tolist(), round(bound, 2)
-    ([1, 4], 0.8)
+    >>> scores = np.array([[[0.1, 0.9], [0.3, 0.2], [0.8, 0.7]]], np.float32)
+    >>> pairs, bounds = candidates(scores, scores.max(axis=2), queries=np.array([0]), counts=np.array([2]))
+    >>> print(pairs.rows, bounds.round(2))
+    [1 4] [0.8]
 
     Args:
-        scores: [P].
-        maxima: [blocks], the highest score in each block of rows.
-        block_rows: rows in a block.
-        count: 1 to the number of blocks; for that many there is no bound, and every row is a candidate.
+        scores: [B, blocks, rows in a block], padded with -inf.
+        maxima: [B, blocks], the highest score in each block.
+        queries: [q], those to look at, ascending.
+        counts: [q], 1 to the number of blocks; for that many there is no bound, and every row is a candidate.
+
+    Returns:
+        The pairs, and for each of `queries` the bound, -inf where there is none.
     """
-    if count == len(maxima):
-        return np.arange(len(scores)), -np.inf
-    bound = float(np.partition(maxima, len(maxima) - count)[len(maxima) - count]) - 4 * ROUNDING
-    blocks = np.flatnonzero(maxima >= bound)
-    rows = (blocks[:, np.newaxis] * block_rows + np.arange(block_rows)).ravel()
-    rows = rows[: np.searchsorted(rows, len(scores))]
-    return rows[scores[rows] >= bound], bound
+    kth, maxima = maxima.shape[1] - counts, maxima[queries]
+    ordered = np.partition(maxima, sorted(set(kth.tolist())), axis=1)
+    bounds = ordered[np.arange(len(queries)), kth] - np.float32(4 * ROUNDING)
+    bounds[kth == 0] = -np.inf
+    place, block = np.nonzero(maxima >= bounds[:, np.newaxis])
+    picked = scores[queries[place], block]  # [picked blocks, rows in a block]
+    which, offset = np.nonzero(picked > bounds[place, np.newaxis])
+    rows = block[which] * scores.shape[2] + offset
+    return Pairs(queries[place[which]], rows, picked[which, offset]), bounds
 
 
-def select(rows: Ints, scores: Floats, query: Floats, index: Index, thresholds: Floats, top_k: int) -> Ranked:
-    """The best services among candidate rows, by their exact cosines.
+def select(pairs: Pairs, embeddings: Floats, index: Index, thresholds: BatchThresholds, top_k: Ints) -> BatchHits:
+    """The best services of each query among candidate rows, best first, by their exact cosines.
 
     Args:
-        rows: [n], candidate rows of the matrix, ascending.
-        scores: [n], their cosine with the query, as a float32 product gives it.
-        query: [D].
+        pairs: candidate rows.
+        embeddings: [B, D].
         index: the generation.
-        thresholds: [S], the lowest score with which each service is shown.
-        top_k: hits at most.
+        thresholds: the lowest score with which each service is shown to each query.
+        top_k: [B], hits at most.
     """
-    near = scores >= thresholds[index.service_of_row[rows]] - 2 * ROUNDING
-    rows, scores = rows[near], scores[near]
-    if len(rows):
-        rows = rows[scores >= _bounds(scores, index.service_of_row[rows], thresholds, top_k)]
+    lowest = thresholds.of(pairs.queries, index.service_of_row[pairs.rows])
+    near = pairs.scores >= lowest - np.float32(2 * ROUNDING)
+    if not near.all():
+        pairs, lowest = pairs.take(near), lowest[near]
+    firsts, run = runs(_keys(pairs, index))
+    best = np.maximum.reduceat(pairs.scores, firsts) if len(firsts) else pairs.scores
+    queries = pairs.queries[firsts]
+    certain = best >= lowest[firsts] + np.float32(2 * ROUNDING)
+    kth = _kth_best(queries[certain], best[certain], top_k)
+    bounds = np.maximum(best, kth[queries]) - np.float32(2 * ROUNDING)
+    hits = _exactly_nearest(pairs.take(pairs.scores >= bounds[run]), embeddings, index)
+    return best_first(hits, hits.dense >= thresholds.of(hits.queries, hits.services), index, top_k)
+
+
+def nearest(pairs: Pairs, embeddings: Floats, index: Index) -> BatchHits:
+    """For each query and service that has pairs, the phrase of the highest exact cosine, the earliest among equals."""
+    firsts, run = runs(_keys(pairs, index))
+    best = np.maximum.reduceat(pairs.scores, firsts) if len(firsts) else pairs.scores
+    return _exactly_nearest(pairs.take(pairs.scores >= (best - np.float32(2 * ROUNDING))[run]), embeddings, index)
+
+
+def best_first(hits: BatchHits, shown: npt.NDArray[np.bool_], index: Index, top_k: Ints) -> BatchHits:
+    """The best `top_k` [B] of each query's hits that are `shown` [n], best first; ties go to the smaller id."""
+    places = np.flatnonzero(shown)
+    queries = hits.queries[places]
+    order = np.lexsort((index.ids_padded[hits.services[places]], -hits.scores[places], queries))
+    queries = queries[order]
+    rank = np.arange(len(order)) - np.searchsorted(queries, np.arange(len(top_k)))[queries]
+    return hits.take(places[order[rank < top_k[queries]]])
+
+
+def runs(keys: Ints) -> tuple[Ints, Ints]:
+    """Runs of equal keys: the place where each begins, and for each place [n] the number of its run."""
+    begins = np.empty(len(keys), dtype=bool)
+    begins[:1] = True
+    np.not_equal(keys[1:], keys[:-1], out=begins[1:])
+    return begins.nonzero()[0], begins.cumsum() - 1
+
+
+def first_maxima(values: npt.NDArray[np.floating[Any]], keys: Ints) -> Ints:
+    """For each run of equal keys, the place of its highest value, the first among equals."""
+    firsts, run = runs(keys)
+    if not len(firsts):
+        return firsts
+    highest = (values == np.maximum.reduceat(values, firsts)[run]).nonzero()[0]
+    places: Ints = highest[highest.searchsorted(firsts)]
+    return places
+
+
+def _keys(pairs: Pairs, index: Index) -> Ints:
+    """[n], a number for each query and service."""
+    keys: Ints = pairs.queries * len(index.thresholds) + index.service_of_row[pairs.rows]
+    return keys
+
+
+def _exactly_nearest(pairs: Pairs, embeddings: Floats, index: Index) -> BatchHits:
+    exact = _exact_cosines(pairs, embeddings, index)
+    places = first_maxima(exact, _keys(pairs, index))
+    queries, rows, dense = pairs.queries[places], pairs.rows[places], exact[places]
     services = index.service_of_row[rows].astype(np.int64)
-    exact = index.matrix[rows].astype(np.float64) @ query.astype(np.float64)
-    rounded = np.round(exact, DECIMALS).astype(np.float32)
-    shown = rounded >= thresholds[services]
-    rows, services, rounded = rows[shown], services[shown], rounded[shown]
-    # Best first; among equals the smaller id, then the earlier phrase. A service's first row is then its best.
-    order = np.lexsort((rows, index.ids_padded[services], -rounded))
-    _, first = np.unique(services[order], return_index=True)
-    best = order[np.sort(first)[:top_k]]
-    return Ranked.from_dense(services[best], rows[best], rounded[best])
+    return BatchHits(queries, services, rows, dense, dense, np.zeros_like(dense))
 
 
-def _bounds(scores: Floats, services: npt.NDArray[np.int32], thresholds: Floats, top_k: int) -> Floats:
-    """[n]: the float32 score with which each row can be its service's best, and its service among the best `top_k`."""
-    firsts = np.flatnonzero(np.diff(services, prepend=-1))
-    best = np.maximum.reduceat(scores, firsts)
-    bounds = np.repeat(best, np.diff(firsts, append=len(scores)))
-    certain = best[best >= thresholds[services[firsts]] + 2 * ROUNDING]
-    if len(certain) >= top_k:
-        bounds = np.maximum(bounds, np.partition(certain, len(certain) - top_k)[len(certain) - top_k])
-    return bounds - np.float32(2 * ROUNDING)
+def _exact_cosines(pairs: Pairs, embeddings: Floats, index: Index) -> Floats:
+    """[n], float64 products, rounded."""
+    exact = np.empty(len(pairs.rows))
+    ends = np.searchsorted(pairs.queries, np.arange(len(embeddings) + 1)).tolist()
+    # Query by query: the vectors of a batch would fill fresh pages, which cost more than the products.
+    for query, (start, end) in zip(embeddings.astype(np.float64), pairwise(ends), strict=True):
+        vectors = index.matrix.take(pairs.rows[start:end], axis=0).astype(np.float64)
+        np.matmul(vectors, query, out=exact[start:end])
+    rounded: Floats = np.round(exact, DECIMALS).astype(np.float32)
+    return rounded
+
+
+def _kth_best(queries: Ints, scores: Floats, top_k: Ints) -> Floats:
+    """[B]: the top_k-th highest score of each query, -inf where it has fewer; `queries` is ascending."""
+    ordered = scores[np.lexsort((-scores, queries))]
+    batch = np.arange(len(top_k))
+    place = np.searchsorted(queries, batch) + top_k - 1
+    kth = np.full(len(top_k), -np.inf, dtype=np.float32)
+    enough = place < np.searchsorted(queries, batch, side="right")
+    kth[enough] = ordered[place[enough]]
+    return kth

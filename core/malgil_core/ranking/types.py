@@ -95,6 +95,31 @@ class Scorer(Protocol):
         """
 
 
+class BatchThresholds:
+    """The lowest score with which each service is shown to each query of a batch.
+
+    Args:
+        distinct: [U, S], thresholds of services.
+        which: [B], those of each query.
+    """
+
+    def __init__(self, distinct: Floats, which: Ints) -> None:
+        self._distinct, self._which = distinct, which
+
+    def of(self, queries: Ints, services: npt.NDArray[Any]) -> Floats:
+        """[n], for pairs of a query of the batch and a service."""
+        if len(self._distinct) == 1:
+            thresholds: Floats = self._distinct[0][services]
+        else:
+            thresholds = self._distinct[self._which[queries], services]
+        return thresholds
+
+    def table(self) -> Floats:
+        """[B, S]."""
+        table: Floats = self._distinct[self._which]
+        return table
+
+
 class ScoreThresholds:
     """The lowest score with which each service is shown, by surface: its threshold, or +inf where it is not shown."""
 
@@ -103,7 +128,13 @@ class ScoreThresholds:
         for surface, shown in index.surfaces.items():
             self._by_surface[surface] = np.where(shown, index.thresholds, np.float32(np.inf))
 
-    def of(self, options: QueryOptions) -> Floats:
-        """float32 [S]."""
-        thresholds = self._by_surface[options.surface]
-        return thresholds if options.min_score is None else np.maximum(thresholds, np.float32(options.min_score))
+    def of(self, options: Sequence[QueryOptions]) -> BatchThresholds:
+        """The thresholds for a batch with these options."""
+        keys = [(query.surface, query.min_score) for query in options]
+        distinct = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+        thresholds = np.stack([self._thresholds(*key) for key in distinct])
+        return BatchThresholds(thresholds, np.array([distinct[key] for key in keys], dtype=np.int64))
+
+    def _thresholds(self, surface: str | None, min_score: float | None) -> Floats:
+        thresholds = self._by_surface[surface]
+        return thresholds if min_score is None else np.maximum(thresholds, np.float32(min_score))

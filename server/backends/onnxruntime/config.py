@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,42 +18,61 @@ PARAMETERS = (
     "execution_mode",
     "enable_mem_arena",
     "enable_mem_pattern",
+    "memory.enable_memory_arena_shrinkage",
+    "max_ragged_elements",  # of this backend alone: the C++ backend reads the parameters that it knows
 )
-# Tokens that one run takes: 64 short queries. With more, what a layer hands to the next falls out of the caches, and
-# memory grows with it: the bundled encoder did 7,460 tokens/s in runs of 512 (4 texts of 128), 6,970 in runs of 1,024,
-# 5,820 in runs of 4,096 and 4,760 in runs of 8,192, medians of 5 on two cores.
-RUN_ELEMENTS = 768
-# Cells of the grid that attention makes of a run, times RUN_ELEMENTS: a text of 512 among 30 short ones would take a
-# grid of 31 x 512, and attention its lengths' square.
-WIDEST = 2
+SHRINKAGE = "cpu:0"  # the arena of the only device that there is
 OPTIMIZATION = {0: "ORT_ENABLE_ALL", -1: "ORT_ENABLE_BASIC", 1: "ORT_ENABLE_EXTENDED", 2: "ORT_DISABLE_ALL"}
+# Triton's types, and ONNX Runtime's names of them
 TYPES = {
-    "TYPE_INT64",
-    "TYPE_INT32",
-    "TYPE_FP32",
-    "TYPE_FP16",
-    "TYPE_FP64",
-    "TYPE_BOOL",
-    "TYPE_UINT8",
-    "TYPE_INT8",
+    "TYPE_INT64": "tensor(int64)",
+    "TYPE_INT32": "tensor(int32)",
+    "TYPE_FP32": "tensor(float)",
+    "TYPE_FP16": "tensor(float16)",
+    "TYPE_FP64": "tensor(double)",
+    "TYPE_BOOL": "tensor(bool)",
+    "TYPE_UINT8": "tensor(uint8)",
+    "TYPE_INT8": "tensor(int8)",
 }
+BATCH_TYPES: dict[str, type] = {"TYPE_INT32": np.int32, "TYPE_FP32": np.float32}
+EXPORT_AGAIN = "An encoder of an earlier version must be exported again: `python -m export encoder`."
+
+
+@dataclass(frozen=True)
+class Value:
+    """An input or output of a graph: ONNX Runtime's name of its type, and its dims, -1 where it names no number."""
+
+    kind: str
+    dims: tuple[int, ...]
+
+    @classmethod
+    def of(cls, kind: str, shape: Sequence[object]) -> Value:
+        """From what an onnxruntime session says of it."""
+        return cls(kind, tuple(size if isinstance(size, int) else -1 for size in shape))
+
+    @property
+    def triton(self) -> str:
+        """Triton's name of the type."""
+        return next((name for name, kind in TYPES.items() if kind == self.kind), self.kind)
 
 
 @dataclass(frozen=True)
 class Plan:
     """How one model is to be run."""
 
-    inputs: tuple[str, ...]
-    ranks: dict[str, int]  # of each input, batch dimension included
+    name: str
+    inputs: dict[str, Value]  # without the batch dimension
     ragged: frozenset[str]
-    shapes: dict[str, tuple[str, type]]  # batch_input: graph input → (source input, dtype)
-    outputs: tuple[str, ...]
+    shapes: dict[str, tuple[str, str]]  # batch_input: graph input → (source input, Triton's type)
+    outputs: dict[str, Value]  # without the batch dimension
     optimization: str
     intra_op_threads: int
     inter_op_threads: int
     execution_mode: int
     memory_arena: bool
     memory_pattern: bool
+    shrink_arena: bool
+    max_ragged_elements: int | None
 
 
 def plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
@@ -88,7 +107,10 @@ def _plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
         for feature in ("is_shape_tensor", "optional", "reshape"):
             if tensor.get(feature):
                 raise ValueError(f"{tensor['name']}: {feature}: the drop-in onnxruntime backend has it not")
-    inputs = tuple(tensor["name"] for tensor in config["input"])
+    inputs, outputs = (
+        {tensor["name"]: Value(TYPES[tensor["data_type"]], tuple(map(int, tensor["dims"]))) for tensor in config[part]}
+        for part in ("input", "output")
+    )
     shapes = dict(_batch_input(batch_input, inputs) for batch_input in config.get("batch_input", []))
     parameters = {key: value["string_value"] for key, value in config.get("parameters", {}).items()}
     for key in parameters:
@@ -100,33 +122,46 @@ def _plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
     level = int(optimization.get("graph", {}).get("level", 0))
     if level not in OPTIMIZATION:
         raise ValueError(f"optimization graph level {level}: it must be one of {', '.join(map(str, OPTIMIZATION))}")
+    memory_arena = bool(_whole(parameters, "enable_mem_arena", 1, 1))
     return Plan(
+        name=config["name"],
         inputs=inputs,
-        ranks={tensor["name"]: len(tensor["dims"]) + 1 for tensor in config["input"]},
         ragged=frozenset(tensor["name"] for tensor in config["input"] if tensor.get("allow_ragged_batch")),
         shapes=shapes,
-        outputs=tuple(tensor["name"] for tensor in config["output"]),
+        outputs=outputs,
         optimization=OPTIMIZATION[level],
         intra_op_threads=_whole(parameters, "intra_op_thread_count", 0, None),
         inter_op_threads=_whole(parameters, "inter_op_thread_count", 0, None),
         execution_mode=_whole(parameters, "execution_mode", 0, 1),
-        memory_arena=bool(_whole(parameters, "enable_mem_arena", 1, 1)),
+        memory_arena=memory_arena,
         memory_pattern=bool(_whole(parameters, "enable_mem_pattern", 1, 1)),
+        shrink_arena=_shrinks(parameters, memory_arena),
+        max_ragged_elements=_whole(parameters, "max_ragged_elements", 0, None) or None,
     )
 
 
-def _batch_input(value: Mapping[str, Any], inputs: Sequence[str]) -> tuple[str, tuple[str, type]]:
+def _batch_input(value: Mapping[str, Any], inputs: Collection[str]) -> tuple[str, tuple[str, str]]:
     if value["kind"] != "BATCH_ITEM_SHAPE":
         raise ValueError(f"batch_input kind {value['kind']}: only BATCH_ITEM_SHAPE is there")
-    types = {"TYPE_INT32": np.int32, "TYPE_FP32": np.float32}
-    if value["data_type"] not in types:
-        raise ValueError(f"batch_input data_type {value['data_type']}: it must be TYPE_INT32 or TYPE_FP32")
+    if value["data_type"] not in BATCH_TYPES:
+        raise ValueError(f"batch_input data_type {value['data_type']}: it must be {' or '.join(BATCH_TYPES)}")
     if len(value["target_name"]) != 1 or len(value["source_input"]) != 1:
         raise ValueError("batch_input BATCH_ITEM_SHAPE: it takes one target_name and one source_input")
     (target,), (source,) = value["target_name"], value["source_input"]
     if source not in inputs:
         raise ValueError(f"batch_input source_input {source}: there is no such input")
-    return target, (source, types[value["data_type"]])
+    return target, (source, value["data_type"])
+
+
+def _shrinks(parameters: Mapping[str, str], memory_arena: bool) -> bool:
+    key = "memory.enable_memory_arena_shrinkage"
+    if key not in parameters:
+        return False
+    if parameters[key] != SHRINKAGE:
+        raise ValueError(f"parameter {key} is {parameters[key]!r}: it must be {SHRINKAGE}")
+    if not memory_arena:
+        raise ValueError(f"parameter {key}: without enable_mem_arena there is no arena")
+    return True
 
 
 def _whole(parameters: Mapping[str, str], key: str, default: int, most: int | None) -> int:
@@ -138,54 +173,84 @@ def _whole(parameters: Mapping[str, str], key: str, default: int, most: int | No
     return int(text)
 
 
-def check_graph(plan: Plan, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    """Whether config and graph agree on names.
+def check_graph(plan: Plan, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> None:
+    """Refuse a graph that the C++ backend refuses beside this config, in its words.
+
+    The dims of inputs must be the config's where the graph has numbers, those of outputs exactly. Beyond it, the
+    targets of batch_input are compared, which the C++ backend finds wrong at the first request.
 
     Raises:
-        ValueError: they do not.
+        ValueError: config and graph do not agree.
     """
-    wanted = {*plan.inputs, *plan.shapes}
-    if wanted != set(inputs):
-        raise ValueError(f"the config's inputs are {sorted(wanted)}, the graph's {sorted(inputs)}")
-    missing = set(plan.outputs) - set(outputs)
-    if missing:
-        raise ValueError(f"output {sorted(missing)[0]}: the graph has {sorted(outputs)}")
+    unable = f"unable to load model '{plan.name}', configuration expects"
+    expected = len(plan.inputs) + len(plan.shapes)
+    if len(inputs) != expected:
+        raise ValueError(f"{unable} {expected} inputs, model provides {len(inputs)}")
+    for part, wanted, provided in (("input", plan.inputs, inputs), ("output", plan.outputs, outputs)):
+        for name, value in wanted.items():
+            if name not in provided:
+                allowed = ", ".join(sorted(provided))
+                raise ValueError(f"unexpected inference {part} '{name}', allowed {part}s are: {allowed}")
+            graph = provided[name]
+            if graph.kind != value.kind:
+                raise ValueError(f"{unable} datatype {value.triton} for {part} '{name}', model provides {graph.triton}")
+            if part == "input" and name in plan.ragged:
+                if graph.dims != (-1,):
+                    raise ValueError(
+                        f"{unable} model provides input with shape [-1]  for ragged input '{name}', "
+                        f"model provides {_shape(graph.dims)}"
+                    )
+            else:
+                _compare(f"model '{plan.name}', tensor '{name}'", graph.dims, value.dims, part == "output")
+    for target, (_, kind) in plan.shapes.items():
+        if target not in inputs:
+            raise ValueError(f"batch_input target_name {target}: the graph has the inputs {', '.join(sorted(inputs))}")
+        if inputs[target].kind != TYPES[kind]:
+            raise ValueError(f"batch_input {target} is {kind}: the graph takes {inputs[target].triton}")
+
+
+def _compare(tensor: str, graph: tuple[int, ...], dims: tuple[int, ...], exact: bool) -> None:
+    if not graph or graph[0] != -1:
+        raise ValueError(
+            f"{tensor}: for the model to support batching the shape should have at least 1 dimension and the first "
+            f"dimension must be -1; but shape expected by the model is {_shape(graph)}"
+        )
+    full = (-1, *dims)
+    agree = all(one == other or (one == -1 and not exact) for one, other in zip(graph, full, strict=False))
+    if len(graph) != len(full) or not agree:
+        raise ValueError(
+            f"{tensor}: the model expects {len(graph)} dimensions (shape {_shape(graph)}) but the model configuration "
+            f"specifies {len(full)} dimensions (an initial batch dimension because max_batch_size > 0 followed by the "
+            f"explicit tensor shape, making complete shape {_shape(full)}). {EXPORT_AGAIN}"
+        )
+
+
+def _shape(dims: Sequence[int]) -> str:
+    return f"[{','.join(map(str, dims))}]"
 
 
 def check_request(plan: Plan, tensors: Mapping[str, Array]) -> None:
-    """Whether a request's inputs can be laid beside those of others.
-
-    Triton keeps 32 bits of a batch size: one of 2**32 becomes 0, and its tensors come without a batch dimension.
+    """Refuse a request whose inputs cannot be laid beside those of others.
 
     Raises:
-        ValueError: an input lacks its batch dimension; the text is a sentence for the caller.
+        ValueError: an input lacks its batch dimension, or a ragged one has no element or too many; the text is a
+            sentence for the caller.
     """
     for name, array in tensors.items():
-        if array.ndim != plan.ranks[name]:
-            shape = list(array.shape)
-            raise ValueError(f"{name} has shape {shape}: it must have {plan.ranks[name]} dimensions, the batch first")
-
-
-def split(plan: Plan, tensors: Sequence[Mapping[str, Array]]) -> list[list[int]]:
-    """Which requests of a batch run together: of like length, at most RUN_ELEMENTS ragged elements in one run, and at
-    most WIDEST times as many when each item is as long as the longest.
-
-    A request is never cut; one that is larger alone runs alone. Without ragged inputs all run together.
-    """
-    if not plan.ragged:
-        return [list(range(len(tensors)))] if tensors else []
-    sizes = [sum(own[name].size for name in plan.ragged) for own in tensors]
-    lengths = [max(own[name].shape[-1] for name in plan.ragged) for own in tensors]
-    runs: list[list[int]] = []
-    room = items = 0
-    for i in sorted(range(len(tensors)), key=lengths.__getitem__):
-        own = max(len(tensors[i][name]) for name in plan.ragged)
-        if not runs or sizes[i] > room or (items + own) * lengths[i] > WIDEST * RUN_ELEMENTS:
-            runs.append([])
-            room, items = RUN_ELEMENTS, 0
-        runs[-1].append(i)
-        room, items = room - sizes[i], items + own
-    return runs
+        shape, rank = list(array.shape), len(plan.inputs[name].dims) + 1
+        # Triton keeps 32 bits of a batch size: one of 2**32 becomes 0, and its tensors come without a batch dimension.
+        if array.ndim != rank:
+            raise ValueError(f"{name} has shape {shape}: it must have {rank} dimensions, the batch first")
+        if name not in plan.ragged:
+            continue
+        # To the C++ backend, such a request is the end of the batch, and the ids of those behind it are garbage.
+        if not array.size:
+            raise ValueError(f"{name} has shape {shape}: each item must hold at least one element")
+        if plan.max_ragged_elements and array.size > plan.max_ragged_elements:
+            raise ValueError(
+                f"{name} holds {array.size} elements: a request holds at most {plan.max_ragged_elements}, "
+                "padding included"
+            )
 
 
 def join(plan: Plan, tensors: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
@@ -198,7 +263,7 @@ def join(plan: Plan, tensors: Sequence[Mapping[str, Array]]) -> dict[str, Array]
     for name in plan.inputs:
         parts = [own[name].reshape(-1) if name in plan.ragged else own[name] for own in tensors]
         feed[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    for target, (source, dtype) in plan.shapes.items():
+    for target, (source, kind) in plan.shapes.items():
         items = [own[source].shape[1:] for own in tensors for _ in range(len(own[source]))]
-        feed[target] = np.array(items, dtype=dtype)
+        feed[target] = np.array(items, dtype=BATCH_TYPES[kind])
     return feed

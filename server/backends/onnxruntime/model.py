@@ -30,24 +30,25 @@ class TritonPythonModel:
         self.plan = settings.plan(config, args["model_instance_kind"])
         path = Path(args["model_repository"], args["model_version"], config["default_model_filename"] or "model.onnx")
         self.session = onnxruntime.InferenceSession(str(path), _options(self.plan), providers=["CPUExecutionProvider"])
-        settings.check_graph(
-            self.plan,
-            [i.name for i in self.session.get_inputs()],
-            [o.name for o in self.session.get_outputs()],
+        inputs, outputs = (
+            {value.name: settings.Value.of(value.type, value.shape) for value in values}
+            for values in (self.session.get_inputs(), self.session.get_outputs())
         )
+        settings.check_graph(self.plan, inputs, outputs)
+        self.run_options = onnxruntime.RunOptions()
+        if self.plan.shrink_arena:
+            self.run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", settings.SHRINKAGE)
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Run a batch in runs of like length; a bad request fails alone, onnxruntime's error is that of a run."""
+        """Run a batch whole, as the C++ backend does; a bad request fails alone, an error of onnxruntime is all's."""
         tensors = [
             {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self.plan.inputs}
             for request in requests
         ]
         responses = [self._refusal(own) for own in tensors]
         good = [i for i, refusal in enumerate(responses) if refusal is None]
-        for places in settings.split(self.plan, [tensors[i] for i in good]):
-            members = [good[place] for place in places]
-            for i, response in zip(members, self._run([tensors[i] for i in members]), strict=True):
-                responses[i] = response
+        for i, response in zip(good, self._run([tensors[i] for i in good]) if good else [], strict=True):
+            responses[i] = response
         return responses
 
     def _refusal(self, tensors: dict[str, Any]) -> Any:
@@ -61,7 +62,7 @@ class TritonPythonModel:
     def _run(self, tensors: list[dict[str, Any]]) -> list[Any]:
         sizes = [len(next(iter(own.values()))) for own in tensors]
         try:
-            outputs = self.session.run(self.plan.outputs, settings.join(self.plan, tensors))
+            outputs = self.session.run(list(self.plan.outputs), settings.join(self.plan, tensors), self.run_options)
             for name, output in zip(self.plan.outputs, outputs, strict=True):
                 if len(output) != sum(sizes):
                     raise ValueError(f"output {name} has {len(output)} rows for a batch of {sum(sizes)}")

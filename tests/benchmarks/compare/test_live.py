@@ -24,6 +24,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(runs=1, seconds=0.5, quick=True, folder=tmp_path_factory.mktemp("compare"))
 
 
+@pytest.mark.live
 def test_every_way_of_padding_gives_the_vectors_of_the_packed_encoder(bench: Bench) -> None:
     stock = padded.export(padded.bundled_weights(repositories.REPOSITORY))
     paths = inprocess.Paths.of(repositories.REPOSITORY)
@@ -60,6 +61,7 @@ def test_both_sides_of_the_framework_answer_the_same_load(application: str, serv
         assert http_load.rate([request], clients=4, seconds=0.5, warm_up=0.1) > 0
 
 
+@pytest.mark.live
 def test_a_comparison_runs_alone_and_writes_its_ratio(tmp_path: Path) -> None:
     written = tmp_path / "compare.json"
     assert main(["compare", "--only", "d", "--quick", "--runs", "1", "--json", str(written)]) == 0

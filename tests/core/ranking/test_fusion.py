@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from malgil_core.index.generation import Generation
 from malgil_core.lexical.index import LexicalMatches
+from malgil_core.ranking import cpu
 from malgil_core.ranking.cpu import CpuScorer
 from malgil_core.ranking.cuda import CudaScorer
 from malgil_core.ranking.fusion import fused
@@ -90,31 +91,36 @@ def plain_ranking(
     return sorted(found, key=lambda hit: (-hit[1], hit[0]))[: options.top_k]
 
 
-@pytest.mark.parametrize("device", ["numpy", "torch"])
+OPTIONS = st.builds(
+    QueryOptions,
+    top_k=st.sampled_from([1, 2, 10, 1000]),
+    surface=st.sampled_from([None, "RECO", "RARE"]),
+    min_score=st.none() | st.sampled_from([0.85, 0.95]),
+)
+
+
+@pytest.mark.parametrize("device", ["numpy", "numpy in parts", "torch"])
 @settings(max_examples=80, deadline=None)
 @given(
     st.integers(0, 2**32),
     st.sampled_from([1, 40, 700]),
     st.sampled_from([1, 3, 300]),
-    st.integers(0, 60),
-    st.builds(
-        QueryOptions,
-        top_k=st.sampled_from([1, 2, 10, 1000]),
-        surface=st.sampled_from([None, "RECO", "RARE"]),
-        min_score=st.none() | st.sampled_from([0.85, 0.95]),
-    ),
+    st.lists(st.tuples(st.integers(0, 60), OPTIONS), min_size=1, max_size=5),
 )
-def test_no_service_is_missed_and_none_misplaced_whatever_matches(
-    device: str, seed: int, rows: int, services: int, matched: int, options: QueryOptions
+def test_no_service_is_missed_and_none_misplaced_whatever_matches_and_whatever_shares_the_batch(
+    device: str, seed: int, rows: int, services: int, asked: list[tuple[int, QueryOptions]]
 ) -> None:
     rng = np.random.default_rng(seed)
     index = random_generation(rng, rows, services, closeness=4.0)
-    queries = random_queries(rng, 3, index, 4.0)
-    chosen = [rng.choice(rows, min(matched, rows), replace=False) for _ in queries]
+    queries = random_queries(rng, len(asked), index, 4.0)
+    chosen = [rng.choice(rows, min(matched, rows), replace=False) for matched, _ in asked]
     matches = [matches_of({int(row): float(rng.choice([0.3, 0.9, 1.0])) for row in part}) for part in chosen]
-    scorer: Scorer = CpuScorer(index) if device == "numpy" else CudaScorer(index, "cpu")
-    given_queries = queries if device == "numpy" else torch.from_numpy(queries)
-    answers = scorer.rank(given_queries, [options] * 3, matches)
-    for query, found, ranked in zip(queries, matches, answers, strict=True):
+    options = [query for _, query in asked]
+    scorer: Scorer = CudaScorer(index, "cpu") if device == "torch" else CpuScorer(index)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu, "PART_ROWS", 2000 if device == "numpy in parts" else cpu.PART_ROWS)
+        answers = scorer.rank(torch.from_numpy(queries) if device == "torch" else queries, options, matches)
+    for query, query_options, found, ranked in zip(queries, options, matches, answers, strict=True):
         ids = index.ids_padded[ranked.services].tolist()
-        assert list(zip(ids, ranked.scores.tolist(), strict=True)) == plain_ranking(index, query, options, found)
+        expected = plain_ranking(index, query, query_options, found)
+        assert list(zip(ids, ranked.scores.tolist(), strict=True)) == expected

@@ -76,9 +76,12 @@ def test_every_surface_of_the_catalog_is_found_from_every_keyboard(surface: str)
     ("embeddings", "sentence"),
     [
         (np.ones((2, 3), np.float32), "embedding has 3 numbers: this index takes 2"),
-        (np.array([[1, 0], [np.nan, 0]], np.float32), "embedding holds a number that is not finite"),
+        (
+            np.array([[1, 0], [np.nan, 0]], np.float32),
+            "embedding holds NaN, which .*: search again, .* input_ids",
+        ),
         (np.ones(2, np.float32), r"embedding has shape \[2\]: it must have 2 dimensions, the batch first"),
-        (np.array([[np.inf, 0]], np.float32), "embedding holds a number that is not finite"),
+        (np.array([[np.inf, 0]], np.float32), "embedding holds an infinite number: all must be finite"),
     ],
 )
 def test_an_embedding_that_cannot_be_scored_is_refused(embeddings: Any, sentence: str) -> None:
@@ -115,8 +118,10 @@ def test_an_answer_is_as_wide_as_its_widest_query_and_padded_behind_the_hits(ans
     assert answer["name"].tolist() == [[b"name 0", b"name 1", b"", b""], [b"name 1", b"", b"", b""], [b""] * 4]
     assert answer["path"][0].tolist() == [b"path 0", b"path 1", b"", b""]
     assert answer["phrase"].tolist() == [[b"phrase 0", b"phrase 2", b"", b""], [b"phrase 2", b"", b"", b""], [b""] * 4]
-    np.testing.assert_allclose(answer["score"][0], [0.8, 0.6, -np.inf, -np.inf], atol=1e-6)
-    assert np.isneginf(answer["score"][2]).all()
+    np.testing.assert_allclose(answer["score"][0], [0.8, 0.6, -1, -1], atol=1e-6)
+    np.testing.assert_allclose(answer["dense"][0], [0.8, 0.6, -1, -1], atol=1e-6)
+    assert answer["score"][2].tolist() == answer["dense"][2].tolist() == [-1] * 4
+    assert answer["lexical"].tolist() == [[0] * 4] * 3
     assert answer["generation"].tolist() == [[42], [42], [42]]
 
 

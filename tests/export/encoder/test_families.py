@@ -20,7 +20,7 @@ from sentence_transformers import SentenceTransformer
 from export.catalog import embedding
 from export.encoder import export as encoder
 from export.encoder import packed, parity, runner, stock
-from tests.encoders import PACKED, STOCK, WINDOW, model, save_plain, save_sentence_transformer, tokenizer
+from tests.encoders import PACKED, STOCK, WINDOW, every_node, model, save_plain, save_sentence_transformer, tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -157,11 +157,11 @@ def test_a_parity_that_is_not_a_number_does_not_pass() -> None:
     assert not parity.Row("", 0.0, float("nan")).passed
 
 
-def graph(family: str, pooling: str) -> onnx.ModelProto:
+def graph(family: str, pooling: str, precision: str = "fp32") -> onnx.ModelProto:
     """The graph of a small encoder with 60 tokens."""
     made = model(family, vocab_size=60)
     if packed.fits(made.config):
-        return packed.build(made, pooling, normalize=True)
+        return packed.build(made, pooling, normalize=True, precision=precision)
     return stock.build(made, pooling, normalize=True, max_length=WINDOW)
 
 
@@ -191,11 +191,10 @@ GOOD = [ids(0, 7, 8, 2), ids(0, 59, 2), ids(*range(WINDOW))]
         ids(0, 2**62, 2),
         ids(*[5] * (WINDOW + 1)),
         ids(*[5] * (8 * WINDOW)),
-        ids(),
         ids(-1, -1, -1),
         ids(-1, 7, 2),
     ],
-    ids=["unknown", "absurd", "too long", "far too long", "empty", "padding alone", "padding first"],
+    ids=["unknown", "absurd", "too long", "far too long", "padding alone", "padding first"],
 )
 def test_an_item_that_cannot_be_embedded_is_not_a_number_and_harms_no_neighbour(run: Run, bad: Ids) -> None:
     expected = np.concatenate([run([item]) for item in GOOD])
@@ -204,6 +203,18 @@ def test_an_item_that_cannot_be_embedded_is_not_a_number_and_harms_no_neighbour(
         vectors = run(batch)
         assert np.isnan(vectors[at]).all()
         np.testing.assert_allclose(np.delete(vectors, at, axis=0), expected, rtol=0, atol=1e-5)
+
+
+def test_an_empty_item_makes_the_whole_batch_not_a_number_and_never_wrong(run: Run) -> None:
+    # The C++ backend hands garbage over in place of the ids behind it.
+    for at in range(len(GOOD) + 1):
+        vectors = run([*GOOD[:at], ids(), *GOOD[at:]])
+        assert len(vectors) == len(GOOD) + 1
+        assert np.isnan(vectors).all()
+
+
+def test_padding_between_tokens_is_dropped(run: Run) -> None:
+    np.testing.assert_allclose(run([ids(0, -1, 7, -1, -1, 8, 2)]), run([ids(0, 7, 8, 2)]), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("batch", [[ids()], [ids(), ids()], [ids(-1, -1)], [ids(), ids(-1)], [ids(-(2**63))]])
@@ -233,7 +244,7 @@ def test_every_triton_from_24_10_on_can_load_the_graph(family: str) -> None:
     onnx.checker.check_model(made, full_check=True)
     assert made.ir_version <= 10
     assert [(opset.domain, opset.version) for opset in made.opset_import] == [("", 17)]
-    assert {node.domain for node in made.graph.node} == {""}
+    assert {node.domain for node in every_node(made)} == {""}
     assert not made.functions
     kinds = onnx.TensorProto
     tensors = {
@@ -246,7 +257,7 @@ def test_every_triton_from_24_10_on_can_load_the_graph(family: str) -> None:
     assert tensors == {
         "input_ids": (kinds.INT64, ["tokens"]),
         "lengths": (kinds.INT32, ["batch", 1]),
-        "embedding": (kinds.FLOAT, ["batch", 32]),
+        "embedding": (kinds.FLOAT, ["batch", "width"]),
     }
 
 
