@@ -6,11 +6,16 @@ from collections.abc import Mapping
 
 import psutil
 
+EXECUTABLE = "triton_python_backend_stub"
+
 
 def find(triton: int) -> dict[psutil.Process, str]:
-    """The stubs of the tritonserver with this pid, dead ones included, each with the name of its model instance."""
+    """The stubs of the tritonserver with this pid, dead ones included, each with the name of its model instance.
+
+    Other children are left out: Triton starts shells, which soon end.
+    """
     try:
-        return {child: _name(child) for child in psutil.Process(triton).children()}
+        return {child: _name(child) for child in psutil.Process(triton).children() if _is_stub(child)}
     except psutil.NoSuchProcess:
         return {}
 
@@ -31,8 +36,16 @@ def is_running(process: psutil.Process) -> bool:
         return False
 
 
+def _is_stub(process: psutil.Process) -> bool:
+    try:
+        # Linux keeps 15 characters of a name, and nothing else of a process that has died.
+        return bool(process.name()[:15] == EXECUTABLE[:15])
+    except psutil.Error:
+        return False
+
+
 def _name(stub: psutil.Process) -> str:
-    """A stub's model instance, which is its last argument but one; else what it runs."""
+    """A stub's model instance, which is its last argument but one."""
     try:
         words = stub.cmdline()
     except psutil.Error:  # of a dead one nothing is left to read

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from ctypes.util import find_library
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,7 +37,7 @@ def find_home(scratch: Path) -> Home:
         SetupError: there is neither.
     """
     if (CONTAINER / "bin" / "tritonserver").exists():
-        return Home(CONTAINER / "bin" / "tritonserver", CONTAINER / "backends", dict(os.environ))
+        return Home(CONTAINER / "bin" / "tritonserver", CONTAINER / "backends", preload(dict(os.environ)))
     spec = find_spec("pytriton")
     if spec is None or not spec.submodule_search_locations:
         raise SetupError("there is no tritonserver: run `make setup`, or install nvidia-pytriton==0.7.0 (--no-deps)")
@@ -64,7 +65,25 @@ def _environment(libraries: Path) -> dict[str, str]:
     # The stub's Python takes no notice of PYTHONPATH; it finds its packages by the first python3 on PATH.
     environment["PATH"] = ":".join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
     environment["PYTHONUNBUFFERED"] = "1"
+    return preload(environment)
+
+
+def preload(environment: dict[str, str]) -> dict[str, str]:
+    """The environment with jemalloc as the allocator of Triton and its stubs, where jemalloc is found.
+
+    With it Triton outlives a write to freed memory that glibc's allocator aborts on; see docs/known-issues.md.
+    """
+    library = find_jemalloc()
+    loaded = environment.get("LD_PRELOAD", "")
+    if library and "jemalloc" not in loaded:
+        environment["LD_PRELOAD"] = f"{library}:{loaded}".rstrip(":")
     return environment
+
+
+def find_jemalloc() -> str | None:
+    """The jemalloc that server/install.sh has unpacked, else the system's; None where there is neither."""
+    unpacked = Path(sys.prefix) / "jemalloc" / "libjemalloc.so.2"
+    return str(unpacked) if unpacked.exists() else find_library("jemalloc")
 
 
 def knows(home: Home, flag: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from tritonclient.grpc import model_config_pb2
 
-from export import ROOT
+from benchmarks import ROOT
 
 REPOSITORY = ROOT / "model_repository"
 LONGEST = Path(__file__).parent / "longest"

@@ -17,7 +17,7 @@ from malgil_core.text.tokenization import Tokenization
 from tokenizers import Tokenizer
 
 from export import ROOT
-from export.encoder import bundled, packed, parity, runner, source, vocabulary
+from export.encoder import bundled, choice, packed, parity, runner, source, vocabulary
 from export.encoder.graph import DATA_FILE
 
 BUNDLED_NAME = "multilingual-e5-small dequantised from 4 bits (MIT)"
@@ -32,10 +32,18 @@ class ParityError(Exception):
 
 @dataclass(frozen=True)
 class Exported:
-    """The result of an export: the metadata that was written, the parity that was measured, what had to be assumed."""
+    """The result of an export.
+
+    Attributes:
+        metadata: as written.
+        rows: the parity that was measured.
+        choices: precision and vocabulary where the export chose them.
+        assumed: what a plain encoder does not say.
+    """
 
     metadata: EncoderMetadata
     rows: list[parity.Row]
+    choices: list[choice.Choice]
     assumed: tuple[str, ...]
 
 
@@ -57,19 +65,27 @@ def export(
         repository: the model repository.
         progress: called with a sentence as each step begins.
         report: given each parity row as it is measured.
-        precision: fp32, fp16 or int8; see `export.encoder.precision`.
-        pieces: all, or ko for those of Korean and Latin text alone; see `export.encoder.vocabulary`.
+        precision: fp32, fp16, int8 (see `export.encoder.precision`), or auto (see `export.encoder.choice`).
+        pieces: all, ko for those of Korean and Latin text alone (see `export.encoder.vocabulary`), or auto.
         overrides: pooling and prompts in place of those that the encoder was saved with.
 
     Raises:
         UnsupportedEncoderError: the source needs something that the graph cannot do.
         ParityError: the graph differs from the source; the old files are still in place.
     """
-    name = None
-    if location == "bundled":
+    asked, name = location, None
+    if location == choice.BUNDLED:
         location, name = str(bundled.unpack(ROOT / bundled.DEFAULT_TARGET, progress)), BUNDLED_NAME
     progress(f"loading {name or location}")
     loaded = source.load(location, name, overrides)
+    choices = []
+    is_packed = packed.fits(loaded.model.config)
+    if precision == choice.AUTO:
+        choices.append(choice.precision(is_packed))
+        precision = choices[-1].name
+    if pieces == choice.AUTO:
+        choices.append(choice.vocabulary(asked))
+        pieces = choices[-1].name
     if pieces != "all":
         progress(f"keeping the word pieces of {pieces}")
         loaded = vocabulary.restrict(loaded, pieces)
@@ -93,7 +109,7 @@ def export(
         metadata = EncoderMetadata(
             name=loaded.name,
             family=loaded.model.config.model_type,
-            graph="packed" if packed.fits(loaded.model.config) else "stock",
+            graph="packed" if is_packed else "stock",
             precision=precision,
             vocabulary=pieces,
             dimension=loaded.dimension,
@@ -103,6 +119,7 @@ def export(
             prompts=loaded.prompts,
             files=files,
             fingerprint=fingerprint(files, loaded.prompts, loaded.max_length),
+            source=asked,
         )
         # Last: what does not belong together is seen by its checksums.
         metadata.write(replace(tokenizer / "encoder.json"))
@@ -113,14 +130,15 @@ def export(
         failed = [row.batching for row in rows if not row.passed]
         if failed:
             bounds = parity.BOUNDS[precision]
+            way_out = "" if precision == "fp32" else " Export it with --precision fp32."
             raise ParityError(
                 f"the exported graph differs from {loaded.name} ({'; '.join(failed)}): the bounds of {precision} are "
                 f"a largest difference of {bounds.difference}, a cosine of {bounds.cosine}, and {bounds.alone} between "
-                "a text alone and in a batch. Nothing was replaced."
+                f"a text alone and in a batch. Nothing was replaced.{way_out}"
             )
     if DATA_FILE not in files:
         (encoder / DATA_FILE).unlink(missing_ok=True)  # an earlier encoder's
-    return Exported(metadata, rows, loaded.assumed)
+    return Exported(metadata, rows, choices, loaded.assumed)
 
 
 def size(model: Any, precision: str) -> int:

@@ -78,7 +78,10 @@ def load(location: str, name: str | None = None, overrides: Overrides = AS_SAVED
 def _load(location: str, name: str | None, overrides: Overrides) -> Source:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.util import is_sentence_transformer_model
+    from transformers.utils import logging as transformers_logging
 
+    if Path(location).is_dir():  # a download, which takes long, keeps its bar
+        transformers_logging.disable_progress_bar()
     plain = not is_sentence_transformer_model(location)
     reference = SentenceTransformer(location, device="cpu", model_kwargs={"dtype": "float32"})
     reference.eval()

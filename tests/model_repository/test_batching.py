@@ -162,6 +162,19 @@ def test_what_triton_lets_through_is_refused_alone(server: Server, what: str) ->
     assert codes[1::2] == [rpc.StatusCode.INVALID_ARGUMENT] * 16
 
 
+def test_every_request_is_tokenized_alone_so_that_a_bad_string_refuses_no_other(server: Server) -> None:
+    requests = [{"text": texts(["송금"] * (1 + i % 3))} for i in range(60)]
+    with grpc.InferenceServerClient(server.grpc_url) as client:
+        before = executions(client, "tokenizer")
+        keep_busy(client)
+        answers = all_at_once(client, "tokenizer", requests)
+        assert executions(client, "tokenizer") - before == len(requests)
+        config = client.get_model_config("tokenizer").config
+    assert [len(answer.as_numpy("input_ids")) for answer in answers] == [1 + i % 3 for i in range(60)]
+    # By a batcher: without one, more than 1,000 texts that wait damage Triton's heap.
+    assert config.dynamic_batching.preferred_batch_size == [1]
+
+
 def test_an_embedding_that_is_not_finite_is_refused_alone(server: Server) -> None:
     with grpc.InferenceServerClient(server.grpc_url) as client:
         embedding = infer(client, "embed", text=texts(["송금"]))["embedding"]

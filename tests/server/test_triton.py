@@ -1,0 +1,40 @@
+"""The tritonserver that is started: its allocator."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from server import stubs, triton
+from server.launcher import Server
+from tests.image import STAGES
+
+
+def test_triton_and_its_stubs_allocate_with_jemalloc_so_that_triton_s_heap_damage_does_not_end_them(
+    server: Server,
+) -> None:
+    processes = [psutil.Process(server.process.pid), *stubs.find(server.process.pid)]
+    assert len(processes) == 4
+    for process in processes:
+        assert any("libjemalloc" in mapped.path for mapped in process.memory_maps()), process
+    assert not any("libjemalloc" in mapped.path for mapped in psutil.Process().memory_maps())
+
+
+def test_the_image_has_a_jemalloc() -> None:
+    assert any("libjemalloc2" in line for line in STAGES["serve"].values("RUN"))
+
+
+def test_jemalloc_goes_before_what_is_preloaded_already_but_not_before_another_jemalloc(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    unpacked = tmp_path / "jemalloc" / "libjemalloc.so.2"
+    unpacked.parent.mkdir()
+    unpacked.touch()
+    assert triton.preload({}) == {"LD_PRELOAD": str(unpacked)}
+    assert triton.preload({"LD_PRELOAD": "libtcmalloc.so"}) == {"LD_PRELOAD": f"{unpacked}:libtcmalloc.so"}
+    given = {"LD_PRELOAD": "/opt/libjemalloc.so.2"}
+    assert triton.preload(dict(given)) == given
