@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from malgil._retry import Backoff, Deadline, check_count, check_timeout
 from malgil._tensors import Tensors, embed_inputs, search_inputs
 
-Kind: TypeAlias = Literal["query", "passage"]
+Kind: TypeAlias = Literal["query", "passage", "phrase"]
 
 DEFAULT_URL = "localhost:8001"
 

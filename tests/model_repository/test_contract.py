@@ -64,7 +64,7 @@ def test_columns_without_a_hit_are_padded_with_values_that_json_can_hold(client:
         assert set(answer[name][0][~shown]) == {b""}
 
 
-@pytest.mark.parametrize("kind", ["query", "passage"])
+@pytest.mark.parametrize("kind", ["query", "passage", "phrase"])
 def test_embed_puts_the_prompt_of_the_kind_in_front(client: Any, repository: Path, kind: str) -> None:
     metadata = EncoderMetadata.of(repository)
     answer = infer(client, "embed", text=texts(["송금"]), kind=texts([kind]))["embedding"]
@@ -207,7 +207,7 @@ def test_a_bad_text_is_refused_in_a_sentence(client: Any, model: str, name: str,
 
 
 def test_an_unknown_kind_is_refused_by_name(client: Any) -> None:
-    assert "kind is 'document': it must be one of query, passage" in refused(
+    assert "kind is 'document': it must be one of query, passage, phrase" in refused(
         client, "embed", text=texts(["송금"]), kind=texts(["document"])
     )
 

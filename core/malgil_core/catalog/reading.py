@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from malgil_core.catalog.errors import CatalogError
+from malgil_core.catalog.errors import CatalogError, shown
 from malgil_core.catalog.relations import Numbered, relations
 from malgil_core.catalog.service import Service
 from malgil_core.catalog.validation import validate
@@ -35,12 +38,15 @@ def parse(content: bytes, source: str) -> list[Service]:
     """The services in a catalog's content; `source` is its name in errors."""
     problems: list[str] = []
     services: list[Numbered] = []
-    for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
-        if line.strip():
-            try:
-                services.append((number, _service(line)))
-            except CatalogError as error:
-                problems += [f"{source}:{number}: {problem}" for problem in error.problems]
+    lines = enumerate(content.removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1)
+    for number, line in ((number, line) for number, line in lines if line.strip()):
+        if line.lstrip().startswith(b"[") and not services and not problems:
+            problems.append(f"{source}:{number}: an array: a catalog has one service a line, without [, ] and commas")
+            break
+        try:
+            services.append((number, _service(line)))
+        except CatalogError as error:
+            problems += [f"{source}:{number}: {problem}" for problem in error.problems]
     problems += [f"{source}:{number}: {problem}" for number, problem in relations(services)]
     if not services and not problems:
         problems.append(f"{source}: no services")
@@ -51,11 +57,23 @@ def parse(content: bytes, source: str) -> list[Service]:
 
 def _service(line: bytes) -> Service:
     try:
-        value = json.loads(line.decode("utf-8"))
+        value = json.loads(line.decode("utf-8"), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         raise CatalogError([f"not UTF-8: {error.reason} at byte {error.start}"]) from None
     except json.JSONDecodeError as error:
         raise CatalogError([f"not JSON: {error.msg} at column {error.colno}"]) from None
+    except CatalogError:
+        raise
     except (ValueError, RecursionError) as error:  # numbers too long, objects too deep
         raise CatalogError([str(error)]) from None
     return validate(value)
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        raise CatalogError(
+            [f"field {shown(name)} stands there {count} times" for name, count in counts.items() if count > 1]
+        )
+    return fields

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from typing import Annotated, Any
 
@@ -12,8 +13,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from malgil_core.catalog.errors import CatalogError, shown
 from malgil_core.catalog.service import Service
 from malgil_core.limits import MAX_TEXT_BYTES
+from malgil_core.text.jamo import is_blank
 
-MAX_ID = 2**63 - 1
+MAX_ID = 2**53 - 1  # JavaScript's largest whole number: apps read ids as JSON
 
 
 def _composed(text: str) -> str:
@@ -30,6 +32,8 @@ def _composed(text: str) -> str:
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise _problem("is empty")
+    if is_blank(text):
+        raise _problem(f"is {json.dumps(text)[:60]}: it has no visible character")
     return text
 
 

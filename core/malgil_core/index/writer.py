@@ -29,6 +29,7 @@ from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader
 from malgil_core.index.generation import GenerationError, phrases_of
 from malgil_core.lexical import arrays
+from malgil_core.text.layout import latin_words
 
 Vectors = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Vectors]
@@ -83,6 +84,7 @@ def publish(
             "open_services": sum(service.open for service in ordered),
             "phrases": len(texts),
             "default_threshold": default_threshold,
+            "latin_words": latin_words(opened),
             "files": {name: sha256(temporary / name) for name in reader.FILES[reader.FORMAT]},
         }
         write_manifest(temporary, manifest)
@@ -114,16 +116,21 @@ def point_at(index: Path, number: int) -> None:
 
 
 def _known(index: Path, fingerprint: str) -> dict[str, Vectors]:
-    """Text → vector of the current generation, of any format; empty if it is damaged or of another encoder."""
+    """Text → vector of the current generation, of any format; empty if it is damaged or of another encoder.
+
+    Before manifests had latin_words, phrases were embedded as queries are: Latin words may have been taken for Korean.
+    """
     try:
         number = reader.current(index)
         if number is None:
             return {}
         folder = reader.folder_of(index, number)
-        if reader.read_manifest(folder, tuple(reader.FILES))["encoder"]["fingerprint"] != fingerprint:
+        manifest = reader.read_manifest(folder, tuple(reader.FILES))
+        if manifest["encoder"]["fingerprint"] != fingerprint:
             return {}
         services = [json.loads(line) for line in (folder / "services.jsonl").read_bytes().splitlines()]
-        return dict(zip(phrases_of(services), load_file(folder / "vectors.safetensors")["vectors"], strict=True))
+        known = zip(phrases_of(services), load_file(folder / "vectors.safetensors")["vectors"], strict=True)
+        return {text: vector for text, vector in known if "latin_words" in manifest or not latin_words([text])}
     except (KeyError, TypeError, AttributeError, ValueError, OSError, SafetensorError):  # GenerationError among them
         return {}
 

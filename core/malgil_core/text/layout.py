@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 
-from malgil_core.text.keyboard import FINALS, INITIALS, JAMO_KEYS, MEDIALS, SYLLABLE_OF
+from malgil_core.text.keyboard import FINALS, FIRST_SYLLABLE, INITIALS, JAMO_KEYS, LAST_SYLLABLE, MEDIALS, SYLLABLE_OF
 
 _JAMO_OF = {keys: jamo for jamo, keys in JAMO_KEYS.items()}
 
@@ -28,27 +28,37 @@ def compose(typed: str) -> str:
     return _LONE.sub(lambda keys: _JAMO_OF[keys[0]], syllables)
 
 
-def restore(text: str, pieces: Callable[[str], int]) -> str:
+def restore(text: str, pieces: Callable[[str], int], latin_words: Container[str] = frozenset()) -> str:
     """The text with words typed with the wrong layout turned into Korean; all else stays.
 
     A word is taken for Korean if its keys make whole syllables, and the encoder's tokenizer needs fewer pieces for
-    those: "thdrma" is 송금; "card" leaves letters over, and "auto" is one piece, 며새 two.
+    those: "thdrma" is 송금; "card" leaves letters over, and "auto" is one piece, 며새 two. A word of one syllable stays
+    in capitals or beside Hangul, where it may be an acronym: "AUD", "rp 매수".
 
     Args:
         text: what was typed.
         pieces: how many pieces of the vocabulary a text takes.
+        latin_words: words that stay, in lower case.
     """
+    has_hangul = any(FIRST_SYLLABLE <= letter <= LAST_SYLLABLE for letter in text)
 
     def restored(run: str) -> str:
-        typed = run.lower() if run.isupper() else run  # caps lock
-        korean = _WORD.sub(lambda word: compose(word[0]), typed)
-        whole = all(letter == " " or "가" <= letter <= "힣" for letter in korean)
-        return korean if whole and pieces(korean) < pieces(run) else run
+        capitals = run.isupper()
+        korean = _WORD.sub(lambda word: compose(word[0]), run.lower() if capitals else run)
+        whole = all(letter == " " or FIRST_SYLLABLE <= letter <= LAST_SYLLABLE for letter in korean)
+        acronym = (capitals or has_hangul) and all(len(word) == 1 for word in korean.split())
+        return korean if whole and not acronym and pieces(korean) < pieces(run) else run
 
-    # Words beside each other were typed with one layout: "ehs qhsorl" tells more than "ehs".
-    return _RUN.sub(lambda run: _by_word(run[0], restored), text)
+    def restored_words(run: re.Match[str]) -> str:
+        known = [word.lower() in latin_words for word in run[0].split()]
+        # Words beside each other were typed with one layout: "ehs qhsorl" tells more than "ehs".
+        if not any(known) and (together := restored(run[0])) != run[0]:
+            return together
+        return _WORD.sub(lambda word: word[0] if word[0].lower() in latin_words else restored(word[0]), run[0])
+
+    return _RUN.sub(restored_words, text)
 
 
-def _by_word(run: str, restored: Callable[[str], str]) -> str:
-    together = restored(run)
-    return together if together != run else _WORD.sub(lambda word: restored(word[0]), run)
+def latin_words(texts: Iterable[str]) -> list[str]:
+    """The different words in Latin letters of these texts, in lower case and sorted."""
+    return sorted({word.lower() for text in texts for word in _WORD.findall(text)})

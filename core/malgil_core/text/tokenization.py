@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,9 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from malgil_core.encoder import EncoderMetadata
+from malgil_core.text.jamo import composed
 from malgil_core.text.layout import restore
+from malgil_core.text.validation import PROMPT_OF
 
 PADDING_ID = -1  # not a token of any vocabulary, so that a literal "<pad>" in a text stays a token
 
@@ -20,26 +21,30 @@ class Tokenization:
     """The tokenizer of an exported encoder, with its prompts and its maximum length.
 
     Args:
-        tokenizer: its padding and truncation are replaced.
+        tokenizer: its padding is dropped, and its truncation keeps the side alone.
         metadata: of the encoder; `prompts` and `max_length` are read.
+        latin_words: words in lower case that are never taken for Korean typed with the wrong layout.
 
     Raises:
         ValueError: the maximum length has no room for a text.
     """
 
-    def __init__(self, tokenizer: Tokenizer, metadata: EncoderMetadata) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, metadata: EncoderMetadata, latin_words: Container[str] = frozenset()
+    ) -> None:
         # Below, the tokenizers library does not truncate at all.
         smallest = 1 + tokenizer.num_special_tokens_to_add(False)
         if metadata.max_length < smallest:
             raise ValueError(f"max_length is {metadata.max_length}: it must be at least {smallest}")
-        self._tokenizer = tokenizer
+        self._tokenizer, self._latin_words = tokenizer, latin_words
         self.prompts = metadata.prompts
         self.max_length = metadata.max_length
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(self.max_length)
+        side = (tokenizer.truncation or {}).get("direction", "right")
+        self._tokenizer.enable_truncation(self.max_length, direction=side)
 
     @classmethod
-    def load(cls, folder: Path) -> Tokenization:
+    def load(cls, folder: Path, latin_words: Container[str] = frozenset()) -> Tokenization:
         """Read `tokenizer.json` and `encoder.json`, both written by `python -m export encoder`.
 
         Raises:
@@ -51,7 +56,7 @@ class Tokenization:
         try:
             tokenizer = Tokenizer.from_str(file.read_text(encoding="utf-8"))
             file = folder / "encoder.json"  # the one to blame from here on
-            return cls(tokenizer, metadata)
+            return cls(tokenizer, metadata, latin_words)
         except FileNotFoundError:
             raise FileNotFoundError(f"{file} is missing: run `python -m export encoder` first") from None
         except OSError:
@@ -60,8 +65,8 @@ class Tokenization:
             raise ValueError(f"{file} is damaged: {error}; run `python -m export encoder` again") from None
 
     def restored(self, query: str) -> str:
-        """The query in NFC, with words typed with the wrong keyboard layout turned into Korean."""
-        return restore(unicodedata.normalize("NFC", query), self._pieces)
+        """The query in one Unicode form, with words typed with the wrong keyboard layout turned into Korean."""
+        return restore(composed(query), self._pieces, self._latin_words)
 
     def _pieces(self, text: str) -> int:
         return len(self._tokenizer.encode(text, add_special_tokens=False))
@@ -73,7 +78,7 @@ class Tokenization:
             One int64 array [length] for each text.
         """
         prompted = [
-            self.prompts[kind] + (self.restored(text) if kind == "query" else unicodedata.normalize("NFC", text))
+            self.prompts[PROMPT_OF[kind]] + (self.restored(text) if kind == "query" else composed(text))
             for text, kind in zip(texts, kinds, strict=True)
         ]
         return [np.array(e.ids, dtype=np.int64) for e in self._tokenizer.encode_batch_fast(prompted)]

@@ -9,8 +9,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from malgil_core.limits import MAX_TEXT_BYTES
+from malgil_core.text.jamo import is_blank
 
-KINDS = ("query", "passage")
+# Kind of text → the encoder's prompt in front of it. A phrase of a catalog takes that of the queries that are compared
+# with it, but its keyboard layout is never corrected.
+PROMPT_OF = {"query": "query", "passage": "passage", "phrase": "query"}
 TEXT_FIELD = "text (query in search)"  # the tokenizer's input, by the names that embed and search give it
 Tensor = TypeVar("Tensor")
 
@@ -61,7 +64,7 @@ def parse_text(field: str, raw: bytes) -> str:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{field} is not UTF-8: {error.reason} at byte {error.start}") from None
-    if not text.strip():
+    if is_blank(text):
         raise ValueError(f"{field} is blank: {len(raw)} bytes without a visible character; send at least one")
     return text
 
@@ -70,11 +73,11 @@ def parse_kind(raw: bytes) -> str:
     """The kind of text in one BYTES element.
 
     Raises:
-        ValueError: it is neither query nor passage.
+        ValueError: there is no such kind.
     """
     kind = raw[:32].decode("utf-8", "replace")
-    if kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}: it must be one of {', '.join(KINDS)}")
+    if kind not in PROMPT_OF:
+        raise ValueError(f"kind is {kind!r}: it must be one of {', '.join(PROMPT_OF)}")
     return kind
 
 

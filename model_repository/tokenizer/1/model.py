@@ -8,6 +8,7 @@ from typing import Any
 
 import triton_python_backend_utils as pb_utils
 from malgil_core.serving.admission import Admission, fetch, pending
+from malgil_core.serving.latin_words import LatinWords
 from malgil_core.serving.parameters import positive, read_parameters
 from malgil_core.text.tokenization import Tokenization, pad
 from malgil_core.text.validation import parse_request
@@ -25,7 +26,14 @@ class TritonPythonModel:
         models, url = parameters["waiting_in"].split(), os.environ.get("MALGIL_METRICS_URL", parameters["metrics"])
         limit = positive("max_pending", parameters["max_pending"])
         self.admission = Admission(limit, lambda: pending(fetch(url), models), _warn)
-        self.tokenization = Tokenization.load(Path(args["model_repository"], args["model_version"]))
+        folder = Path(args["model_repository"])
+        self.latin_words = LatinWords(folder / parameters["index"], _warn)
+        self.tokenization = Tokenization.load(folder / args["model_version"], self.latin_words)
+        self.latin_words.start()
+
+    def finalize(self) -> None:
+        """Stop following the index."""
+        self.latin_words.stop()
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Tokenize the texts of each request; a refused or bad one fails alone."""

@@ -77,12 +77,12 @@ def test_the_name_is_matched_too() -> None:
         ({"path": NOTHING}, "path is missing"),
         ({"open": NOTHING}, "open is missing"),
         ({"phrases": NOTHING}, "phrases is missing"),
-        ({"id": "1"}, 'id is "1": it must be a whole number from 0 to 9223372036854775807'),
-        ({"id": 1.0}, "id is 1.0: it must be a whole number from 0 to 9223372036854775807"),
-        ({"id": True}, "id is true: it must be a whole number from 0 to 9223372036854775807"),
-        ({"id": -1}, "id is -1: it must be a whole number from 0 to 9223372036854775807"),
-        ({"id": 2**63}, "id is 9223372036854775808: it must be a whole number from 0 to 9223372036854775807"),
-        ({"parent_id": "0"}, 'parent_id is "0": it must be a whole number from 0 to 9223372036854775807'),
+        ({"id": "1"}, 'id is "1": it must be a whole number from 0 to 9007199254740991'),
+        ({"id": 1.0}, "id is 1.0: it must be a whole number from 0 to 9007199254740991"),
+        ({"id": True}, "id is true: it must be a whole number from 0 to 9007199254740991"),
+        ({"id": -1}, "id is -1: it must be a whole number from 0 to 9007199254740991"),
+        ({"id": 2**53}, "id is 9007199254740992: it must be a whole number from 0 to 9007199254740991"),
+        ({"parent_id": "0"}, 'parent_id is "0": it must be a whole number from 0 to 9007199254740991'),
         ({"service_id": 7}, "service_id is 7: it must be a text"),
         ({"service_id": ""}, "service_id is empty"),
         ({"name": None}, "name is null: it must be a text"),
@@ -102,6 +102,8 @@ def test_the_name_is_matched_too() -> None:
             'phrases number 2 is "\u1100\u1161\u11a8", which stands there already',
         ),
         ({"phrases": ["\ud83d"]}, 'phrases number 1 is "\\ud83d": it holds half a surrogate pair'),
+        ({"name": "\u3164\u200b"}, 'name is "\\u3164\\u200b": it has no visible character'),
+        ({"phrases": ["이체", "\ufeff"]}, 'phrases number 2 is "\\ufeff": it has no visible character'),
         ({"surfaces": None}, "surfaces is null: it must be a list of texts"),
         ({"surfaces": [""]}, "surfaces number 1 is empty"),
         ({"threshold": 1.5}, "threshold is 1.5: it must be from -1 to 1, or null"),
@@ -173,6 +175,29 @@ def test_every_problem_of_a_line_is_named_at_once() -> None:
         "c.jsonl:1: unknown field 'treshold'; the fields are id, parent_id, service_id, name, path, open, phrases, "
         "memo, surfaces, threshold",
     ]
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" + line(1) + b"]", b"\n[\n" + line(1) + b",\n" + line(2) + b"\n]\n", b"[{", b" []"]
+)
+def test_a_catalog_saved_as_an_array_is_told_so_once(content: bytes) -> None:
+    number = 2 if content.startswith(b"\n") else 1
+    assert problems(content) == [
+        f"c.jsonl:{number}: an array: a catalog has one service a line, without [, ] and commas"
+    ]
+
+
+def test_a_field_that_stands_twice_in_a_line_is_named_and_not_overwritten() -> None:
+    twice = line(1)[:-1] + b', "name": "other", "memo": "", "memo": ""}'
+    assert problems(twice) == [
+        'c.jsonl:1: field "name" stands there 2 times',
+        'c.jsonl:1: field "memo" stands there 3 times',
+    ]
+
+
+@pytest.mark.parametrize("name", ["🙂", "ㅅ", "송금\u3164", "A\u200b"])
+def test_a_name_with_something_to_see_is_taken(name: str) -> None:
+    assert parse(line(name=name), "")[0].name == name
 
 
 def test_braces_in_a_phrase_do_not_break_the_sentence_about_it() -> None:

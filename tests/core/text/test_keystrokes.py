@@ -51,3 +51,22 @@ def test_only_consonants_are_taken_for_initials(word: str, expected: bool) -> No
 def test_punctuation_and_symbols_change_nothing() -> None:
     assert words("송금! (이체)…🙂") == ["송금", "이체"]
     assert words("?!") == []
+
+
+@pytest.mark.parametrize("text", ["ㄱㅈㅇㅊ", "ᄀᄌᄋᄎ", "ﾡﾸﾷﾺ", "㈀㈈㈇㈉", "㉠㉨㉧㉩"])
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+def test_initials_find_the_same_in_every_form_that_unicode_has_for_them(
+    text: str, form: Literal["NFC", "NFD", "NFKC", "NFKD"]
+) -> None:
+    text = unicodedata.normalize(form, text)
+    assert typed(text) == "rwdc"
+    assert only_consonants("".join(words(text)))
+
+
+def test_a_final_consonant_alone_is_the_key_that_types_it() -> None:
+    assert typed("\u11a8\u11b9") == "rqt"
+
+
+@pytest.mark.parametrize("filler", ["\u3164", "\uffa0", "\u115f", "\u200b", "\u2800"])
+def test_an_invisible_character_after_a_word_changes_nothing(filler: str) -> None:
+    assert words(f"송금{filler}") == ["송금"]

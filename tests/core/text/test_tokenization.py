@@ -51,12 +51,30 @@ def test_a_query_and_a_passage_get_the_prompts_the_encoder_was_trained_with(fold
     assert {row.dtype for row in rows} == {np.dtype(np.int64)}
 
 
+def test_a_phrase_has_the_prompt_of_queries_and_keeps_its_latin_words(repository: Path) -> None:
+    tokenization = Tokenization.load(repository / "tokenizer" / "1")
+    assert encoded(tokenization, "thdrma", "query") == encoded(tokenization, "송금", "query")
+    assert encoded(tokenization, "송금", "phrase") == encoded(tokenization, "송금", "query")
+    assert encoded(tokenization, "thdrma", "phrase") != encoded(tokenization, "송금", "query")
+    knowing = Tokenization.load(repository / "tokenizer" / "1", {"thdrma"})
+    assert encoded(knowing, "THDRMA", "query") == encoded(knowing, "THDRMA", "phrase")
+    assert encoded(knowing, "thdrma", "query") == encoded(tokenization, "thdrma", "phrase")
+
+
 def test_a_text_typed_on_a_mac_is_the_same_text(folder: Path) -> None:
     tokenization = Tokenization.load(folder)
     apart = unicodedata.normalize("NFD", "송금")
     assert apart != "송금"
     assert encoded(tokenization, apart) == encoded(tokenization, "송금")
     assert SEND in encoded(tokenization, apart)
+
+
+def test_initials_in_another_form_of_unicode_are_the_same_text(tokenizer: Tokenizer) -> None:
+    tokenizer.add_tokens(["ㅅㄱ"])
+    tokenization = Tokenization(tokenizer, ENCODER)
+    for form in ("ㅅㄱ", "ᄉᄀ", "ﾵﾡ", unicodedata.normalize("NFKC", "ㅅㄱ")):
+        for kind in ("query", "passage"):
+            assert len(WORDS) in encoded(tokenization, form, kind)
 
 
 @pytest.mark.parametrize("words", [3, 4, 100])

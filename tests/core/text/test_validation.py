@@ -29,8 +29,17 @@ def test_a_bad_text_is_refused_with_the_field_the_value_and_the_bound(field: str
         parse_texts(field, [b"good", raw])
 
 
-@pytest.mark.parametrize("text", ["송", "🙂", "x" * 8192])
-def test_a_text_of_one_letter_and_one_of_the_greatest_length_are_taken(text: str) -> None:
+@pytest.mark.parametrize("text", [*"\u3164\uffa0\u115f\u1160\u200b\ufeff\u00ad\u2800\u2060\ufe0f", "\u3164 \u200b\n"])
+def test_a_text_that_shows_nothing_is_blank(text: str) -> None:
+    raw = text.encode()
+    with pytest.raises(
+        ValueError, match=f"^query is blank: {len(raw)} bytes without a visible character; send at least"
+    ):
+        parse_text("query", raw)
+
+
+@pytest.mark.parametrize("text", ["송", "🙂", "ㅅ", "송금\u3164", "\u200b1", "❤\ufe0f", "x" * 8192])
+def test_a_text_with_something_to_see_is_taken_up_to_the_greatest_length(text: str) -> None:
     assert parse_text("query", text.encode()) == text
 
 
@@ -48,12 +57,12 @@ def test_any_bytes_are_a_text_or_are_refused_in_a_sentence(raw: bytes) -> None:
 
 @pytest.mark.parametrize("raw", [b"document", b"Query", b"", b"\xff", b"query\0", b"query" * 100])
 def test_an_unknown_kind_is_refused_with_the_known_ones(raw: bytes) -> None:
-    with pytest.raises(ValueError, match=r"^kind is '.{0,32}': it must be one of query, passage$"):
+    with pytest.raises(ValueError, match=r"^kind is '.{0,32}': it must be one of query, passage, phrase$"):
         parse_kind(raw)
 
 
-def test_both_kinds_are_taken() -> None:
-    assert [parse_kind(b"query"), parse_kind(b"passage")] == ["query", "passage"]
+def test_every_kind_is_taken() -> None:
+    assert [parse_kind(kind) for kind in (b"query", b"passage", b"phrase")] == ["query", "passage", "phrase"]
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1, 1)])
