@@ -195,5 +195,6 @@ def _file(name: str, text: str) -> Callable[..., Any]:
 def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     try:
         return value if value is None else str(ipaddress.IPv4Address(value))
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+    except ValueError:
+        here = "127.0.0.1 for this machine alone, 0.0.0.0 for all"
+        raise click.BadParameter(f"{value} is not an IPv4 address, the only kind that is served: {here}") from None

@@ -90,7 +90,8 @@ class Server:
         if certificates and (warning := certificates.check()):
             print(warning, file=sys.stderr, flush=True)
         check_free(self._exposure.hosts(), self.ports)
-        self._scratch = Path(tempfile.mkdtemp(prefix="malgil-server-"))
+        folder = None if triton.is_plain(Path(tempfile.gettempdir())) else "/tmp"
+        self._scratch = Path(tempfile.mkdtemp(prefix="malgil-server-", dir=folder))
         try:
             self._start_in(self._scratch)
         except BaseException:
@@ -99,6 +100,7 @@ class Server:
 
     def _start_in(self, scratch: Path) -> None:
         home = triton.find_home(scratch)
+        repository = triton.plain_path(self._repository.resolve(), scratch / "model_repository")
         self._inner_http = free_ports().http
         self._proxy = HttpProxy(
             self._exposure.listen,
@@ -112,7 +114,7 @@ class Server:
         cap = [f"{HTTP_CAP}={MAX_BYTES}"] if triton.knows(home, HTTP_CAP) else []
         self._process = processes.start(
             [
-                *triton.command(home, self._repository.resolve(), self.shm_prefix),
+                *triton.command(home, repository, self.shm_prefix),
                 *self._exposure.flags(self.ports, self._inner_http),
                 *cap,
                 *self._flags,

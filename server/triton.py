@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 CONTAINER = Path("/opt/tritonserver")
 CONNECTION_AGE_MS = 300_000
+_PLAIN = re.compile(r"[A-Za-z0-9_./@%+=:,-]+")
 DROP_IN = Path(__file__).parent / "backends" / "onnxruntime"
 
 
@@ -37,7 +39,7 @@ def find_home(scratch: Path) -> Home:
         SetupError: there is neither.
     """
     if (CONTAINER / "bin" / "tritonserver").exists():
-        return Home(CONTAINER / "bin" / "tritonserver", CONTAINER / "backends", preload(dict(os.environ)))
+        return Home(CONTAINER / "bin" / "tritonserver", CONTAINER / "backends", preload(dict(os.environ), scratch))
     spec = find_spec("pytriton")
     if spec is None or not spec.submodule_search_locations:
         raise SetupError("there is no tritonserver: run `make setup`, or install nvidia-pytriton==0.7.0 (--no-deps)")
@@ -53,10 +55,12 @@ def find_home(scratch: Path) -> Home:
     for source in (*(triton / "backends" / "python").glob("*.*"), stub):
         shutil.copy2(source, python)  # no links: Triton refuses a backend that lies outside its directory
     shutil.copytree(DROP_IN, backends / "onnxruntime", ignore=shutil.ignore_patterns("__pycache__"))
-    return Home(triton / "bin" / "tritonserver", backends, _environment(package.parent / "nvidia_pytriton.libs"))
+    return Home(
+        triton / "bin" / "tritonserver", backends, _environment(package.parent / "nvidia_pytriton.libs", scratch)
+    )
 
 
-def _environment(libraries: Path) -> dict[str, str]:
+def _environment(libraries: Path, scratch: Path) -> dict[str, str]:
     """This process's environment, with which the stubs find libpython and this Python's packages."""
     environment = dict(os.environ)
     libpython = sysconfig.get_config_var("LIBDIR") if sysconfig.get_config_var("Py_ENABLE_SHARED") else None
@@ -65,10 +69,10 @@ def _environment(libraries: Path) -> dict[str, str]:
     # The stub's Python takes no notice of PYTHONPATH; it finds its packages by the first python3 on PATH.
     environment["PATH"] = ":".join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
     environment["PYTHONUNBUFFERED"] = "1"
-    return preload(environment)
+    return preload(environment, scratch)
 
 
-def preload(environment: dict[str, str]) -> dict[str, str]:
+def preload(environment: dict[str, str], scratch: Path) -> dict[str, str]:
     """The environment with jemalloc as the allocator of Triton and its stubs, where jemalloc is found.
 
     With it Triton outlives a write to freed memory that glibc's allocator aborts on; see docs/known-issues.md.
@@ -76,6 +80,8 @@ def preload(environment: dict[str, str]) -> dict[str, str]:
     library = find_jemalloc()
     loaded = environment.get("LD_PRELOAD", "")
     if library and "jemalloc" not in loaded:
+        if "/" in library:  # LD_PRELOAD takes a blank in a path for its end
+            library = str(plain_path(Path(library), scratch / "libjemalloc.so.2"))
         environment["LD_PRELOAD"] = f"{library}:{loaded}".rstrip(":")
     return environment
 
@@ -84,6 +90,22 @@ def find_jemalloc() -> str | None:
     """The jemalloc that server/install.sh has unpacked, else the system's; None where there is neither."""
     unpacked = Path(sys.prefix) / "jemalloc" / "libjemalloc.so.2"
     return str(unpacked) if unpacked.exists() else find_library("jemalloc")
+
+
+def plain_path(path: Path, link: Path) -> Path:
+    """The path where it is of characters that Triton can take, else a link to it, made at `link`.
+
+    Triton starts a Python model's process by a command of a shell, unquoted, with the model's path in it.
+    """
+    if is_plain(path):
+        return path
+    link.symlink_to(path)
+    return link
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a path is of characters that mean nothing to a shell; `plain_path` says why."""
+    return _PLAIN.fullmatch(str(path)) is not None
 
 
 def knows(home: Home, flag: str) -> bool:

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -38,13 +39,11 @@ SERVE = [sys.executable, "-m", "server"]
 @contextmanager
 def serving(repository: Path, log: Path) -> Iterator[tuple[subprocess.Popen[str], str, set[psutil.Process]]]:
     """`python -m server` once it says ready: the process, its announcement, and every process below it."""
-    with log.open("wb") as stream:
-        launcher = subprocess.Popen(
-            [*SERVE, "--free-ports", "--repository", str(repository)],
-            stdout=subprocess.PIPE,
-            stderr=stream,
-            text=True,
-        )
+    command = [*SERVE, "--free-ports", "--repository", str(repository)]
+    with (
+        log.open("wb") as stream,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream, text=True) as launcher,
+    ):
         try:
             assert launcher.stdout
             lines = [launcher.stdout.readline() for _ in range(4)]
@@ -52,7 +51,6 @@ def serving(repository: Path, log: Path) -> Iterator[tuple[subprocess.Popen[str]
             yield launcher, "".join(lines), set(psutil.Process(launcher.pid).children(recursive=True))
         finally:
             launcher.kill()
-            launcher.wait()
 
 
 def shared_memory(pid: int) -> list[Path]:
@@ -167,7 +165,14 @@ def test_a_taken_port_is_named_before_anything_starts(repository: Path) -> None:
     [
         (["--http-port", "0"], "'--http-port': 0 is not in the range 1<=x<=65535"),
         (["--grpc-port", "many"], "'--grpc-port': 'many' is not a valid integer"),
-        (["--metrics-listen", "10.0.0"], "'--metrics-listen': Expected 4 octets in '10.0.0'"),
+        (
+            ["--metrics-listen", "10.0.0"],
+            "'--metrics-listen': 10.0.0 is not an IPv4 address",
+        ),
+        (
+            ["--listen", "::1"],
+            "'--listen': ::1 is not an IPv4 address, the only kind that is served",
+        ),
         (["--lisen", "0.0.0.0"], "No such option '--lisen'"),
     ],
 )
@@ -200,6 +205,23 @@ def test_a_stopped_server_starts_again_at_the_same_addresses(repository: Path, i
             finally:
                 assert server.stop() == server.stop() == 0
             assert not list(Path("/dev/shm").glob(f"{server.shm_prefix}*"))
+
+
+@pytest.mark.live
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["새 폴더", 'it\'s; `touch $HOME` ("x")'])
+def test_a_repository_serves_from_a_folder_of_whatever_name(
+    repository: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = tmp_path / name
+    shutil.copytree(repository, folder / "model_repository", copy_function=os.link)
+    shutil.copytree(index, folder / "index")
+    (folder / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "tmp"))
+    with (tmp_path / "log").open("wb") as log, Server(folder / "model_repository", free_ports(), log=log) as server:
+        assert server.wait_ready(60) == current(index)  # of the index beside it
+        with server.client() as client:
+            assert client.search("송금", top_k=1)[0].name == "송금"
 
 
 def test_a_model_that_does_not_load_is_a_failure_not_a_hang(repository: Path, tmp_path: Path) -> None:

@@ -178,4 +178,4 @@ def test_the_command_serves_over_tls_survives_its_nginx_and_leaves_nothing(
         assert not [folder for folder in folders if Path(folder).exists()]
     finally:
         launcher.kill()
-        launcher.wait()
+        launcher.communicate()  # which closes its stdout, too

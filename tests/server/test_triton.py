@@ -34,7 +34,7 @@ def test_jemalloc_goes_before_what_is_preloaded_already_but_not_before_another_j
     unpacked = tmp_path / "jemalloc" / "libjemalloc.so.2"
     unpacked.parent.mkdir()
     unpacked.touch()
-    assert triton.preload({}) == {"LD_PRELOAD": str(unpacked)}
-    assert triton.preload({"LD_PRELOAD": "libtcmalloc.so"}) == {"LD_PRELOAD": f"{unpacked}:libtcmalloc.so"}
+    assert triton.preload({}, tmp_path) == {"LD_PRELOAD": str(unpacked)}
+    assert triton.preload({"LD_PRELOAD": "libtcmalloc.so"}, tmp_path) == {"LD_PRELOAD": f"{unpacked}:libtcmalloc.so"}
     given = {"LD_PRELOAD": "/opt/libjemalloc.so.2"}
-    assert triton.preload(dict(given)) == given
+    assert triton.preload(dict(given), tmp_path) == given
