@@ -33,7 +33,10 @@ soak: export .venv/ready-test  ## What a server must survive, in about 40 minute
 
 setup: .venv/ready
 
-export: index/CURRENT
+export: .venv/ready  ## Export and publish, where that was not done yet, or an older version did it that this one refuses
+	$(PYTHON) -m export encoder --only-if missing
+	$(PYTHON) -m export catalog publish $(CATALOG) --offline \
+		$$(test $(CATALOG) -nt index/CURRENT || echo --only-if missing)
 
 .venv/ready: pyproject.toml requirements.lock core/pyproject.toml client/pyproject.toml server/install.sh
 	sh server/install.sh
@@ -44,14 +47,7 @@ export: index/CURRENT
 lock: .venv/ready  ## Write requirements.lock anew, after a change of pyproject.toml's dependency groups
 	$(PYTHON) -m server.lock
 
-model_repository/tokenizer/1/encoder.json: .venv/ready
-	test -e $@ || $(PYTHON) -m export encoder
-	touch $@
-
-index/CURRENT: model_repository/tokenizer/1/encoder.json $(CATALOG)
-	$(PYTHON) -m export catalog publish $(CATALOG) --offline
-
 clean:  ## Remove everything that was made
 	rm -rf .venv index models
-	rm -f model_repository/encoder/1/model.onnx model_repository/tokenizer/1/tokenizer.json
+	rm -f model_repository/encoder/1/model.onnx* model_repository/tokenizer/1/tokenizer.json
 	rm -f model_repository/tokenizer/1/encoder.json

@@ -90,7 +90,7 @@ class Corpus:
         found: list[Ranked] = []
         for at in range(0, len(embeddings), 64):
             batch = unit(embeddings[at : at + 64])
-            matches = [self.lexical.matches(query) for query in queries[at : at + 64]] if queries else []
+            matches = self.lexical.all_matches(queries[at : at + 64]) if queries else []
             found += self._scorer.rank(batch, [QueryOptions(DEPTH)] * len(batch), matches)
         return found
 

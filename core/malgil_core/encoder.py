@@ -40,6 +40,7 @@ class EncoderMetadata:
         files: exported file → its sha256.
         fingerprint: equal for encoders that give the same vectors; see `fingerprint`.
         format: of the exported graph; one of another format is refused.
+        source: what was exported: `bundled`, a directory or a hub id. Empty if an older version did not record it.
     """
 
     name: str
@@ -55,6 +56,7 @@ class EncoderMetadata:
     files: Mapping[str, str]
     fingerprint: str
     format: int = FORMAT
+    source: str = ""
 
     @classmethod
     def read(cls, path: Path) -> EncoderMetadata:
@@ -102,12 +104,12 @@ def _checked(content: Any) -> dict[str, Any]:
     """The fields of the metadata, each of its type and within its bounds."""
     if not isinstance(content, dict):
         raise ValueError("it must hold an object")
-    content = {"format": 1, **content}  # format 1 did not say so
+    content = {"format": 1, "source": "", **content}  # format 1 said neither
     names = [field.name for field in dataclasses.fields(EncoderMetadata)]
     if missing := [name for name in names if name not in content]:
         raise ValueError(f"{missing[0]} is missing")
     fields = {name: content[name] for name in names}
-    for name in ("name", "family", "graph", "precision", "vocabulary", "pooling", "fingerprint"):
+    for name in ("name", "family", "graph", "precision", "vocabulary", "pooling", "fingerprint", "source"):
         if not _is_text(fields[name]):
             raise ValueError(f"{name} must be a text")
     for name in ("dimension", "max_length", "format"):

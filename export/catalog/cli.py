@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
 
 from export import options
+from export.catalog import access
 
 KEEP = 5  # generations that a publish leaves: the one that serves, and some to go back to
 FILE = click.argument("file", type=options.PATH)
@@ -47,18 +49,25 @@ Examples:
   python -m export catalog publish catalogs/finance.jsonl              through the server on this machine
   python -m export catalog publish catalogs/finance.jsonl --offline    without a server
   python -m export catalog publish catalogs/finance.jsonl --watch      and again whenever the file is saved
+  python -m export catalog publish catalogs/finance.jsonl --url grpcs://search.internal:8001 --key-file key
 
 docs/catalog.md describes the file."""
 )
 @FILE
 @click.option("--offline", is_flag=True, help="Embed in this process, not through the server.")
-@click.option("--url", default="127.0.0.1:8001", show_default=True, help="gRPC address of the server.")
+@access.server
 @click.option("--watch", is_flag=True, help="Stay, and publish again whenever the file changes.")
 @click.option(
     "--default-threshold",
     type=options.Between(-1, 1),
     metavar="SCORE",
     help="Lowest score that is shown of services without a threshold in the catalog, -1 to 1.  [default: none]",
+)
+@click.option(
+    "--only-if",
+    type=click.Choice(["missing", "changed"]),
+    help="missing: publish only where no generation serves that this version and the exported encoder can use; "
+    "changed: there, or where FILE is not what was published last, rollbacks aside.  [default: always]",
 )
 @options.keep(KEEP)
 @options.repository
@@ -67,21 +76,40 @@ def publish(
     file: Path,
     offline: bool,
     url: str,
+    tls_ca: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_name: str | None,
+    key_file: Path | None,
     watch: bool,
     default_threshold: float | None,
+    only_if: str | None,
     keep: int,
     repository: Path,
     index: Path,
 ) -> None:
     """Embed a catalog, and make it the one that serves.
 
-    FILE is JSON Lines, one service a line. Only new phrases are embedded.
+    FILE is JSON Lines, one service a line. Only new phrases are embedded. The key of a server that requires one is in
+    the file of --key-file, or in the environment variable MALGIL_KEY.
     """
+    if watch and only_if:
+        raise click.UsageError("--watch publishes whenever FILE changes: --only-if does not go with it")
     from export.catalog.publish import Publisher
 
-    publisher = Publisher(file, repository, index, None if offline else url, default_threshold, keep)
+    server = None
+    if not offline:
+        key = access.key(key_file, os.environ.get("MALGIL_KEY"))
+        server = access.Access(url, tls_ca, tls_cert, tls_key, tls_name, key)
+    publisher = Publisher(file, repository, index, server, default_threshold, keep)
     if watch:
         publisher.watch()
+    if only_if is not None:
+        reason = publisher.why_missing() if only_if == "missing" else publisher.why_changed()
+        if reason is None:
+            click.echo(f"{index} serves what was published already")
+            return
+        click.echo(f"publishing, because {reason}")
     publisher.publish()
 
 

@@ -20,7 +20,7 @@ from tests.image import STAGES
 FILE = ROOT / "docker-compose.yml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
-TRITONS = [name for name, service in SERVICES.items() if "profiles" in service]
+TRITONS = {"triton": "export", "triton-gpu": "export-gpu"}  # each with what fills its volumes
 IMAGE_ROOT = "/malgil"  # where the image has the repository
 
 
@@ -51,16 +51,13 @@ def test_docker_compose_takes_each_profile(profile: str) -> None:
     if not found:
         pytest.skip("docker compose is not installed; the schema was checked")
     listed = subprocess.run([*compose, "config", "--services"], check=True, capture_output=True, text=True)
-    assert {*listed.stdout.split()} == {
-        "export",
-        "prometheus",
-        "grafana",
-        {"cpu": "triton", "gpu": "triton-gpu"}[profile],
-    }
+    triton, export = {"cpu": ("triton", "export"), "gpu": ("triton-gpu", "export-gpu")}[profile]
+    assert {*listed.stdout.split()} == {export, "prometheus", "grafana", triton}
 
 
 def test_each_profile_starts_one_triton_and_only_the_gpu_s_asks_for_a_gpu() -> None:
-    assert {name: SERVICES[name]["profiles"] for name in TRITONS} == {"triton": ["cpu"], "triton-gpu": ["gpu"]}
+    profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
+    assert profiles == {"triton": ["cpu"], "export": ["cpu"], "triton-gpu": ["gpu"], "export-gpu": ["gpu"]}
     assert [name for name in SERVICES if "deploy" in SERVICES[name]] == ["triton-gpu"]
     groups = {name: SERVICES[name]["build"].get("args", {}).get("MODELS", "models") for name in TRITONS}
     assert groups == {"triton": "models", "triton-gpu": "models-gpu"}
@@ -98,22 +95,34 @@ def test_the_ports_are_those_the_server_listens_on(name: str) -> None:
 
 @pytest.mark.parametrize("name", TRITONS)
 def test_what_the_export_fills_is_what_the_server_reads_and_it_reads_only(name: str) -> None:
-    filled, read = targets(SERVICES["export"]), targets(SERVICES[name])
+    export = SERVICES[TRITONS[name]]
+    filled, read = targets(export), targets(SERVICES[name])
     assert {target: volume["source"] for target, volume in read.items()} == {
         target: filled[target]["source"] for target in read
     }
     assert all(volume["read_only"] for volume in read.values())
     assert not any(filled[target].get("read_only") for target in read)
-    assert SERVICES[name]["depends_on"] == {"export": {"condition": "service_completed_successfully"}}
-    assert SERVICES["export"].get("restart", "no") == "no"  # it has to end
+    assert SERVICES[name]["depends_on"] == {TRITONS[name]: {"condition": "service_completed_successfully"}}
+    assert export.get("restart", "no") == "no"  # it has to end
+
+
+def test_a_gpu_gets_a_precision_that_it_runs_though_the_export_sees_no_gpu() -> None:
+    cpu, gpu = (SERVICES[name]["environment"] for name in TRITONS.values())
+    assert (cpu["MALGIL_PRECISION"], gpu["MALGIL_PRECISION"]) == (
+        "${MALGIL_PRECISION:-auto}",
+        "${MALGIL_PRECISION:-fp32}",
+    )
+    assert {**cpu, "MALGIL_PRECISION": ""} == {**gpu, "MALGIL_PRECISION": ""}
 
 
 def test_the_volumes_lie_where_the_code_looks() -> None:
     (workdir,) = STAGES["serve"].values("WORKDIR")
     assert workdir == IMAGE_ROOT
-    config = (ROOT / "model_repository" / "scorer" / "config.pbtxt").read_text(encoding="utf-8")
-    (index,) = re.findall(r'key: "index" value: \{ string_value: "([^"]+)"', config)
-    places = {str((launcher.REPOSITORY / "scorer" / index).resolve().relative_to(launcher.ROOT)), "exported"}
+    places = {"exported"}
+    for model in ("scorer", "tokenizer"):
+        config = (ROOT / "model_repository" / model / "config.pbtxt").read_text(encoding="utf-8")
+        (index,) = re.findall(r'key: "index" value: \{ string_value: "([^"]+)"', config)
+        places.add(str((launcher.REPOSITORY / model / index).resolve().relative_to(launcher.ROOT)))
     assert {target.removeprefix(f"{IMAGE_ROOT}/") for target in targets(SERVICES["triton"])} == places
     links = " ".join(line for line in STAGES["serve"].values("RUN") if line.startswith("ln "))
     assert links.count("../../../exported/") == 3
@@ -151,7 +160,7 @@ def test_shared_memory_and_time_to_end_suffice(name: str) -> None:
     assert service["tmpfs"][0].startswith("/tmp:")  # the launcher's scratch folder
 
 
-@pytest.mark.parametrize("name", ["export", *TRITONS])
+@pytest.mark.parametrize("name", [*TRITONS, *TRITONS.values()])
 def test_services_are_built_from_stages_that_exist(name: str) -> None:
     build = SERVICES[name]["build"]
     assert build["target"] in STAGES

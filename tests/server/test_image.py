@@ -15,8 +15,10 @@ import malgil
 import psutil
 import pytest
 import tomllib
+from malgil_core.encoder import EncoderMetadata
 
 from export import ROOT
+from export.encoder.choice import GPU
 from server.ports import Ports, free_ports
 from server.triton import DROP_IN
 from tests.encoders import save_sentence_transformer
@@ -113,24 +115,46 @@ def test_the_image_starts_answers_passes_its_health_check_writes_nothing_and_sto
             assert running.wait(35) == 0  # docker-compose.yml's stop_grace_period
         finally:
             running.kill()
-            running.wait()
+            running.communicate()  # which closes its stdout, too
     assert not psutil.wait_procs(children, timeout=10)[1]
     assert subprocess.run(serve.command("HEALTHCHECK"), env=env, check=False, stderr=subprocess.DEVNULL).returncode == 1
     assert read_only(image, "exported", "index") == before
 
 
+@pytest.mark.slow
 def test_filling_again_does_nothing_until_something_is_asked_for_otherwise(volumes: Path) -> None:
     encoder = volumes / "exported" / "encoder" / "1" / "model.onnx"
     made = encoder.stat().st_mtime_ns
-    assert "serves" not in fill(volumes)
+    again = fill(volumes)
+    assert again.splitlines() == ["exported holds the encoder already", "index serves what was published already"]
     small = volumes / "data" / "small.jsonl"
     first, *_ = (ROOT / "catalogs" / "finance.jsonl").read_text(encoding="utf-8").splitlines()
     small.write_text(json.dumps({**json.loads(first), "parent_id": None}, ensure_ascii=False) + "\n", encoding="utf-8")
     assert "generation 2 serves: 1 open of 1 services" in fill(volumes, MALGIL_CATALOG="data/small.jsonl")
     assert encoder.stat().st_mtime_ns == made
     assert "generation 3 serves" in fill(volumes)
-    assert "int8" in fill(volumes, MALGIL_PRECISION="int8")
+    assert encoder.stat().st_mtime_ns == made
+    assert "graph in fp32" in fill(volumes, MALGIL_PRECISION="fp32")
     assert encoder.stat().st_mtime_ns > made
+
+
+@pytest.mark.slow
+def test_filling_takes_int8_where_no_gpu_was_given_and_ends_well_only_with_whole_files(volumes: Path) -> None:
+    fill(volumes)
+    metadata = EncoderMetadata.of(volumes / "exported")
+    assert metadata.precision == ("fp32" if GPU.exists() else "int8")
+    encoder = volumes / "exported" / "encoder" / "1" / "model.onnx"
+    whole = encoder.read_bytes()
+    encoder.write_bytes(whole[:-1])  # as a full disk, or a container killed at the wrong moment, leaves it
+    current = volumes / "index" / "CURRENT"
+    number = int(current.read_text())
+    (volumes / "index" / "generations" / f"{number:06d}" / "vectors.safetensors").unlink()
+    fill(volumes)
+    assert encoder.read_bytes() == whole  # the same weights, to the bit
+    assert int(current.read_text()) > number
+    made = encoder.stat().st_mtime_ns, current.stat().st_mtime_ns
+    fill(volumes)
+    assert (encoder.stat().st_mtime_ns, current.stat().st_mtime_ns) == made
 
 
 @pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)

@@ -26,6 +26,7 @@ from server.tls import Certificates
 from server.triton import SetupError
 from tests.client.certificates import SERVER_NAME, Authority, write
 from tests.client.test_cli import malgil as command
+from tests.conftest import CATALOG
 from tests.server.conftest import KEY, Secure
 from tests.server.test_launcher import gone, scratch, shared_memory
 
@@ -56,6 +57,33 @@ def test_nobody_without_a_certificate_of_the_authority_is_answered(
         client.search("송금")
     with malgil.SearchClient(plain, key=KEY, retries=0) as client, pytest.raises(malgil.Unavailable, match="TLS"):
         client.search("송금")
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_a_catalog_is_published_through_a_server_that_asks_for_certificate_and_key(
+    secure: Secure, protocol: str, repository: Path, tmp_path: Path
+) -> None:
+    authority, key = secure.authority, tmp_path / "key"
+    key.write_text(KEY)
+    catalog = tmp_path / "catalog.jsonl"
+    catalog.write_text(CATALOG.read_text(encoding="utf-8").splitlines()[0], encoding="utf-8")
+    publish = ["publish", str(catalog), "--index", str(tmp_path / "index"), "--repository", str(repository)]
+    options = ["--tls-cert", str(authority.client_cert), "--tls-key", str(authority.client_key), "--key-file", str(key)]
+    variables = {"MALGIL_URL": secure.url(protocol), "MALGIL_TLS_CA": str(authority.ca), "MALGIL_TLS_NAME": SERVER_NAME}
+
+    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "export", "catalog", *publish, *words]
+        environment = {**os.environ, **variables, **more}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    refused = run(*options[:4], MALGIL_KEY="another")
+    assert refused.returncode == 1
+    assert "another" not in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "index" / "CURRENT").exists()
+    done = run(*options)
+    assert done.returncode == 0, done.stderr
+    assert "generation 1 serves" in done.stdout
 
 
 def https(secure: Secure) -> httpx.Client:

@@ -70,6 +70,12 @@ def entries(index: Path, thorough: bool = False) -> list[Entry]:
     return found
 
 
+def last_published(index: Path) -> Entry | None:
+    """The newest sound generation that is not a rollback; None if there is none."""
+    published = [entry for entry in entries(index) if entry.manifest and "rolled_back_to" not in entry.manifest]
+    return published[-1] if published else None
+
+
 def resolve(index: Path, number: int | None) -> int:
     """The number given, checked, or that of the generation that serves.
 

@@ -12,29 +12,46 @@ from malgil_core.lexical.numbers import Doubles
 
 
 def fuzzy_scores(query: str, texts: Sequence[str], threshold: float, prefix_weight: float) -> Doubles:
-    """The similarity of a query with each text or with the beginning of it, whichever is higher, from 0 to 1.
+    """`all_fuzzy_scores` for one query.
 
     더치패이 is one key of eight from 더치페이: similarity 7/8, which is 0.82 of the way from the threshold to 1. It is
     as near to the beginning of 더치페이 내역, but those are only 8 of 13 keys:
 
     >>> fuzzy_scores("ejclvodl", ["ejclvpdl", "ejclvpdlsodur"], threshold=0.3, prefix_weight=0.75).round(3).tolist()
     [0.821, 0.742]
+    """
+    return all_fuzzy_scores([query], [texts], threshold, prefix_weight)
+
+
+def all_fuzzy_scores(
+    queries: Sequence[str], texts: Sequence[Sequence[str]], threshold: float, prefix_weight: float
+) -> Doubles:
+    """The similarity of each query of a batch with its texts, or with the beginnings of them if that is higher.
 
     Args:
-        query: the keys of a query.
-        texts: the keys of phrases.
+        queries: the keys of each.
+        texts: of each query, the keys of phrases.
         threshold: the similarity that counts as 0.
         prefix_weight: of a similarity with the beginning of a text; it rises to 1 with the share of the text typed.
+
+    Returns:
+        From 0 to 1, for all texts of the first query, then those of the second, and so on.
     """
-    if not texts:
-        return np.empty(0)
-    whole = _similarity(query, texts, threshold)
-    beginning = _similarity(query, [text[: len(query)] for text in texts], threshold)
-    lengths = np.fromiter(map(len, texts), np.float64, count=len(texts))
-    typed = np.minimum(len(query) / np.maximum(lengths, 1), 1.0)
-    return np.maximum(whole, beginning * (prefix_weight + (1 - prefix_weight) * typed))
+    sizes = [len(part) for part in texts]
+    lengths = np.fromiter((len(text) for part in texts for text in part), np.float64, count=sum(sizes))
+    typed = np.repeat(np.array([len(query) for query in queries], np.float64), sizes)
+    whole = _similarity(queries, texts, threshold)
+    beginnings = [[text[: len(query)] for text in part] for query, part in zip(queries, texts, strict=True)]
+    beginning = _similarity(queries, beginnings, threshold)
+    share = np.minimum(typed / np.maximum(lengths, 1), 1.0)
+    return np.maximum(whole, beginning * (prefix_weight + (1 - prefix_weight) * share))
 
 
-def _similarity(query: str, texts: Sequence[str], threshold: float) -> Doubles:
-    found: Doubles = process.cdist([query], texts, scorer=OSA.normalized_similarity)[0].astype(np.float64)
-    return np.maximum(found - threshold, 0) / (1 - threshold)
+def _similarity(queries: Sequence[str], texts: Sequence[Sequence[str]], threshold: float) -> Doubles:
+    found = [
+        process.cdist([query], part, scorer=OSA.normalized_similarity)[0]
+        for query, part in zip(queries, texts, strict=True)
+        if part
+    ]
+    similarity = np.concatenate(found).astype(np.float64) if found else np.empty(0)
+    return np.maximum(similarity - threshold, 0) / (1 - threshold)

@@ -14,15 +14,16 @@ The best of the first three and the last are taken as independent: score = 1 - (
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from malgil_core.lexical.arrays import PhraseArrays
-from malgil_core.lexical.fuzzy import fuzzy_scores
-from malgil_core.lexical.numbers import Doubles, Ints
+from malgil_core.lexical.fuzzy import all_fuzzy_scores
+from malgil_core.lexical.numbers import Doubles, Found, Ints
 from malgil_core.lexical.postings import Postings
 from malgil_core.lexical.prefixes import Prefixes
 from malgil_core.text.keystrokes import (
@@ -33,7 +34,7 @@ from malgil_core.text.keystrokes import (
     keys,
     only_consonants,
     words,
-)  # fmt: skip
+)
 
 CANDIDATES = 64  # phrases scored for each way of matching
 MIXED_CANDIDATES = 512  # phrases with the same initials, of which those are scored that have the same letters too
@@ -93,55 +94,82 @@ class LexicalIndex:
 
     def matches(self, query: str) -> LexicalMatches:
         """The phrases that match a query; none if it has no letters, or more than LONGEST_QUERY keys."""
-        query_words, w = words(query), self.weights
-        word_keys = [keys(word) for word in query_words]
-        text = "".join(word_keys)
-        if not text or len(text) > LONGEST_QUERY:
-            return NO_MATCHES
-        rows, shared = self._words.find(key_grams(word_keys), CANDIDATES)
-        best = [self._prefix_scores(self._prefixes, text), self._fuzzy_scores(text, rows)]
-        if len(text) > 1 and only_consonants("".join(query_words)):
-            begun, scores = self._prefix_scores(self._initials, text)
-            best.append((begun, w.initials * scores))
-            found, scores = self._initial_words.find(
-                initial_grams([initials(word) for word in query_words]), CANDIDATES
-            )
-            best.append((found, w.initials_words * scores * self._name_factor(found)))
-        elif pattern := initials_pattern(query_words):
-            best.append(self._mixed_scores(pattern, "".join(map(initials, query_words))))
-        return _combined(best, rows, w.words * shared)
+        return self.all_matches([query])[0]
 
-    def _prefix_scores(self, prefixes: Prefixes, text: str, limit: int = CANDIDATES) -> tuple[Ints, Doubles]:
-        rows, is_first = prefixes.find(text, limit)
+    def all_matches(self, queries: Sequence[str]) -> list[LexicalMatches]:
+        """The phrases that match each query of a batch."""
+        typed = [words(query) for query in queries]
+        word_keys = [[keys(word) for word in query] for query in typed]
+        texts = ["".join(query) for query in word_keys]
+        asked = np.array([i for i, text in enumerate(texts) if 0 < len(text) <= LONGEST_QUERY], dtype=np.int64)
+        if not len(asked):
+            return [NO_MATCHES] * len(queries)
+        shared = self._words.find_all([key_grams(word_keys[i]) for i in asked], CANDIDATES)
+        shared = shared._replace(queries=asked[shared.queries])
+        best = [self._prefix_scores(self._prefixes, texts, asked), self._fuzzy_scores(texts, shared)]
+        is_initials = np.array([len(texts[i]) > 1 and only_consonants("".join(typed[i])) for i in asked])
+        if is_initials.any():
+            best += self._initial_scores(typed, texts, asked[is_initials])
+        patterns = {int(i): initials_pattern(typed[i]) for i in asked[~is_initials]}
+        if mixed := {i: pattern for i, pattern in patterns.items() if pattern}:
+            best.append(self._mixed_scores(typed, mixed))
+        return self._combined(best, _times(shared, self.weights.words), len(queries))
+
+    def _prefix_scores(self, prefixes: Prefixes, texts: Sequence[str], asked: Ints, limit: int = CANDIDATES) -> Found:
+        """The phrases that begin with the texts of some queries, or have a word that does."""
+        of_query, rows, is_first = prefixes.find_all([texts[i] for i in asked], limit)
+        lengths = np.array([len(texts[i]) for i in asked])[of_query]
         lowest = np.where(is_first, self.weights.first_prefix, self.weights.word_prefix)
-        typed = np.minimum(len(text) / np.maximum(prefixes.lengths[rows], 1), 1.0)
-        return rows, (lowest + (1 - lowest) * typed) * self._name_factor(rows)
+        typed = np.minimum(lengths / np.maximum(prefixes.lengths[rows], 1), 1.0)
+        return Found(asked[of_query], rows, (lowest + (1 - lowest) * typed) * self._name_factor(rows))
 
-    def _mixed_scores(self, pattern: str, text: str) -> tuple[Ints, Doubles]:
-        """Scores of phrases whose initials begin with those of the query, and whose keys fit its pattern."""
-        rows, scores = self._prefix_scores(self._initials, text, MIXED_CANDIDATES)
-        fits = re.compile(pattern)
-        kept = [at for at, row in enumerate(rows.tolist()) if fits.search(self._keys[row])]
-        kept = sorted(kept, key=lambda at: -scores[at])[:CANDIDATES]
-        return rows[kept], self.weights.initials * scores[kept]
+    def _initial_scores(self, typed: Sequence[Sequence[str]], texts: Sequence[str], asked: Ints) -> list[Found]:
+        """The phrases whose initial consonants are those of some queries, in order or as n-grams."""
+        begun = _times(self._prefix_scores(self._initials, texts, asked), self.weights.initials)
+        found = self._initial_words.find_all([initial_grams(list(map(initials, typed[i]))) for i in asked], CANDIDATES)
+        found = found._replace(queries=asked[found.queries])
+        return [begun, _times(found, self.weights.initials_words * self._name_factor(found.rows))]
 
-    def _fuzzy_scores(self, text: str, rows: Ints) -> tuple[Ints, Doubles]:
+    def _mixed_scores(self, typed: Sequence[Sequence[str]], patterns: Mapping[int, str]) -> Found:
+        """The phrases whose initials begin with those of some queries, and whose keys fit the patterns of these."""
+        texts = ["".join(map(initials, query)) for query in typed]
+        asked = np.array(list(patterns), dtype=np.int64)
+        found = self._prefix_scores(self._initials, texts, asked, MIXED_CANDIDATES)
+        fits = {query: re.compile(pattern).search for query, pattern in patterns.items()}
+        pairs = zip(found.queries.tolist(), found.rows.tolist(), strict=True)
+        kept = np.array([at for at, (query, row) in enumerate(pairs) if fits[query](self._keys[row])], dtype=np.int64)
+        kept = kept[np.lexsort((-found.scores[kept], found.queries[kept]))]
+        place = np.arange(len(kept)) - np.searchsorted(found.queries[kept], found.queries[kept])
+        kept = kept[place < CANDIDATES]
+        return Found(found.queries[kept], found.rows[kept], self.weights.initials * found.scores[kept])
+
+    def _fuzzy_scores(self, texts: Sequence[str], candidates: Found) -> Found:
+        """The candidates, scored by how few slips they are away from their query."""
         w = self.weights
-        scores = fuzzy_scores(
-            text, [self._keys[row].replace(" ", "") for row in rows], w.fuzzy_threshold, w.first_prefix
+        ends = np.searchsorted(candidates.queries, np.arange(len(texts) + 1)).tolist()
+        phrases = [self._keys[row].replace(" ", "") for row in candidates.rows.tolist()]
+        scores = all_fuzzy_scores(
+            texts, [phrases[low:high] for low, high in pairwise(ends)], w.fuzzy_threshold, w.first_prefix
         )
-        return rows, w.fuzzy * scores * self._name_factor(rows)
+        return candidates._replace(scores=w.fuzzy * scores * self._name_factor(candidates.rows))
 
     def _name_factor(self, rows: Ints) -> Doubles:
         factor: Doubles = np.where(self._is_name[rows], 1.0, self.weights.phrase)
         return factor
 
+    def _combined(self, best: Sequence[Found], shared: Found, batch: int) -> list[LexicalMatches]:
+        """Each row once, with the best of its scores and that of shared words, as 1 - (1 - best) · (1 - words)."""
+        phrases = len(self._is_name)
+        keys_of = [found.queries * phrases + found.rows for found in (*best, shared)]
+        pairs, place = np.unique(np.concatenate(keys_of), return_inverse=True)
+        scores = np.zeros(len(pairs))
+        end = len(place) - len(shared.rows)
+        np.maximum.at(scores, place[:end], np.concatenate([found.scores for found in best]))
+        scores[place[end:]] = 1 - (1 - scores[place[end:]]) * (1 - shared.scores)
+        ends = np.searchsorted(pairs, np.arange(batch + 1) * phrases).tolist()
+        rows = pairs % max(phrases, 1)
+        return [LexicalMatches(rows[low:high], scores[low:high]) for low, high in pairwise(ends)]
 
-def _combined(best: Sequence[tuple[Ints, Doubles]], word_rows: Ints, word_scores: Doubles) -> LexicalMatches:
-    """Each row once, with the best of its scores and that of shared words, as 1 - (1 - best) · (1 - words)."""
-    rows, place = np.unique(np.concatenate([*(found for found, _ in best), word_rows]), return_inverse=True)
-    scores = np.zeros(len(rows))
-    end = len(place) - len(word_rows)
-    np.maximum.at(scores, place[:end], np.concatenate([found for _, found in best]))
-    scores[place[end:]] = 1 - (1 - scores[place[end:]]) * (1 - word_scores)
-    return LexicalMatches(rows, scores)
+
+def _times(found: Found, factor: float | Doubles) -> Found:
+    return found._replace(scores=factor * found.scores)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from malgil_core.lexical.numbers import Doubles, Ints, require, within
+from malgil_core.lexical.numbers import Doubles, Found, Ints, ranges, require, within
 
 MAX_READ = 50_000  # postings read for a query, of its rarest n-grams first: bounds its cost, whatever the index
+MAX_SCORES = 2**20  # scores of queries and phrases held at once
 LOWEST = 0.2  # of the best score: phrases below it are left out
 K1, B = 1.2, 0.75  # the usual values of BM25
 
@@ -87,39 +88,78 @@ class Postings:
         self._mean_length = max(float(lengths.mean()), 1.0) if phrases else 1.0
         self._rows = posting_rows
         self._weights = np.repeat(self._idf[:-1], doc_freq) * self._saturated(term_freq, lengths[posting_rows])
-        self._ends = [0, *ends.tolist()]
+        self._ends = np.append(0, ends)
+        self._phrases = phrases
 
     def find(self, grams: Sequence[str], limit: int) -> tuple[Ints, Doubles]:
-        """The phrases that share n-grams with a query, at most `limit` of them, and their scores from 0 to 1.
+        """`find_all` for one query: the phrases, and their scores."""
+        found = self.find_all([grams], limit)
+        return found.rows, found.scores
+
+    def find_all(self, queries: Sequence[Sequence[str]], limit: int) -> Found:
+        """The phrases that share n-grams with each query of a batch, at most `limit` of them, scored from 0 to 1.
 
         N-grams that no phrase contains count as the rarest of all: a query that names something else as well scores
         lower.
+
+        Args:
+            queries: the n-grams of each.
+            limit: phrases for each at most.
         """
-        counts = Counter(grams)
-        ids = [self._ids.get(gram, -1) for gram in counts]
-        term_freq = np.fromiter(counts.values(), np.float64, count=len(counts))
-        full = float(self._idf[ids] @ self._saturated(term_freq, len(grams)))
-        known = sorted((self._ends[at + 1] - self._ends[at], self._ends[at]) for at in ids if at >= 0)
-        spans: list[slice] = []
-        left = MAX_READ
-        for size, start in known:
-            left -= size
-            if left < 0 and spans:
-                break
-            spans.append(slice(start, start + min(size, MAX_READ)))
-        if not spans:
-            return np.empty(0, np.int64), np.empty(0)
-        scores = np.bincount(
-            np.concatenate([self._rows[span] for span in spans]),
-            np.concatenate([self._weights[span] for span in spans]),
-        )
-        rows = np.flatnonzero(scores >= LOWEST * scores.max())
-        if len(rows) > limit:
-            rows = rows[np.argpartition(-scores[rows], limit)[:limit]]
-        return rows, np.minimum(scores[rows] / full, 1.0)
+        counts = [Counter(grams) for grams in queries]
+        of_query = np.repeat(np.arange(len(counts)), [len(count) for count in counts])
+        ids = np.array([self._ids.get(gram, -1) for count in counts for gram in count], dtype=np.int64)
+        term_freq = np.array([freq for count in counts for freq in count.values()], dtype=np.float64)
+        lengths = np.array([len(grams) for grams in queries], dtype=np.float64)[of_query]
+        weights = self._idf[ids] * self._saturated(term_freq, lengths)
+        full = np.bincount(of_query, weights, minlength=len(counts))  # the score of the query itself
+        of_query, starts, sizes = self._spans(of_query[ids >= 0], ids[ids >= 0])
+        found = []
+        step = max(MAX_SCORES // max(self._phrases, 1), 1)
+        for first in range(0, len(counts), step):
+            low, high = np.searchsorted(of_query, [first, first + step])
+            part = slice(low, high)
+            if low < high:
+                found.append(self._best(of_query[part], starts[part], sizes[part], limit))
+        if not found:
+            return Found(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+        of_hit, rows, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return Found(of_hit, rows, np.minimum(scores / full[of_hit], 1.0))
+
+    def _spans(self, of_query: Ints, ids: Ints) -> tuple[Ints, Ints, Ints]:
+        """The postings to read, as query, start and size: the rarest n-grams of each query, up to MAX_READ postings."""
+        starts = self._ends[ids]
+        sizes = self._ends[ids + 1] - starts
+        order = np.lexsort((starts, sizes, of_query))
+        of_query, starts, sizes = of_query[order], starts[order], sizes[order]
+        firsts = np.searchsorted(of_query, of_query)  # for each span, the first of its query
+        read = np.cumsum(sizes)
+        read -= read[firsts] - sizes[firsts]
+        kept = (read <= MAX_READ) | (firsts == np.arange(len(firsts)))
+        return of_query[kept], starts[kept], np.minimum(sizes[kept], MAX_READ)
+
+    def _best(self, of_query: Ints, starts: Ints, sizes: Ints, limit: int) -> Found:
+        """The phrases that score highest for each query, by the sum of their postings' weights."""
+        postings = ranges(starts, sizes)
+        first = of_query[0]
+        batch = int(of_query[-1] - first) + 1
+        places = np.repeat(of_query - first, sizes) * self._phrases + self._rows[postings]
+        scores = np.bincount(places, self._weights[postings], batch * self._phrases).astype(np.float64, copy=False)
+        table = scores.reshape(batch, self._phrases)
+        best = table.max(axis=1)
+        lowest = np.where(best > 0, LOWEST * best, np.inf)
+        places = np.flatnonzero(table >= lowest[:, np.newaxis])
+        ends = np.searchsorted(places, np.arange(batch + 1) * self._phrases)
+        if np.diff(ends).max() > limit:
+            places = np.concatenate([_highest(places[low:high], scores, limit) for low, high in pairwise(ends)])
+        return Found(places // self._phrases + first, places % self._phrases, scores[places])
 
     def _saturated(self, term_freq: npt.ArrayLike, length: npt.ArrayLike) -> Doubles:
         """BM25's term frequency: it grows ever more slowly, and less in long phrases."""
         freq, norm = np.asarray(term_freq), K1 * (1 - B + B * np.asarray(length) / self._mean_length)
         saturated: Doubles = freq * (K1 + 1) / (freq + norm)
         return saturated
+
+
+def _highest(places: Ints, scores: Doubles, limit: int) -> Ints:
+    return places if len(places) <= limit else places[np.argpartition(-scores[places], limit)[:limit]]

@@ -82,25 +82,35 @@ class Prefixes:
         return [text[start:end] for start, end in pairwise([0, *ends.tolist()])]
 
     def find(self, prefix: str, limit: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
-        """The words that begin with a prefix, at most `limit` of them.
+        """`find_all` for one prefix: the rows, and whether each word is its phrase's first."""
+        _, rows, is_first = self.find_all([prefix], limit)
+        return rows, is_first
+
+    def find_all(self, prefixes: Sequence[str], limit: int) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:
+        """The words that begin with each prefix of a batch, at most `limit` of them.
 
         Letters beyond LONGEST_PREFIX are not looked at.
 
         Returns:
-            The row of each word's phrase, and whether it is the phrase's first word.
+            For each word the index of the prefix, the row of its phrase, and whether it is the phrase's first word.
         """
-        low, high = np.searchsorted(self._words, _range_of(prefix))
-        found = np.arange(low, high)
-        if len(found) > limit:
-            found = found[np.argpartition(-self._priority[low:high], limit)[:limit]]
-        return self._rows[found], self._is_first[found]
+        bounds = np.array([_range_of(prefix) for prefix in prefixes], dtype=f"S{LONGEST_PREFIX}")
+        ends = np.searchsorted(self._words, bounds.reshape(-1, 2))
+        found = [self._first_of(low, high, limit) for low, high in ends.tolist()]
+        places = np.concatenate(found) if found else np.empty(0, np.int64)
+        of_prefix = np.repeat(np.arange(len(found)), [len(part) for part in found])
+        return of_prefix, self._rows[places], self._is_first[places]
+
+    def _first_of(self, low: int, high: int, limit: int) -> Ints:
+        if high - low <= limit:
+            return np.arange(low, high)
+        return low + np.argpartition(-self._priority[low:high], limit)[:limit]
 
 
-def _range_of(prefix: str) -> npt.NDArray[np.bytes_]:
+def _range_of(prefix: str) -> tuple[bytes, bytes]:
     """The prefix, and the first text after all that begin with it."""
     low = prefix.encode()[:LONGEST_PREFIX]
-    high = low[:-1] + bytes([low[-1] + 1])  # ASCII: there is always a next letter
-    return np.array([low, high], dtype=f"S{LONGEST_PREFIX}")
+    return low, low[:-1] + bytes([low[-1] + 1])  # ASCII: there is always a next letter
 
 
 def _openings(

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from malgil_core.lexical.index import LexicalMatches
+from malgil_core.lexical.numbers import ranges
 from malgil_core.ranking.topk import BatchHits, best_first, first_maxima
 from malgil_core.ranking.types import DECIMALS, BatchThresholds, Floats, Index, Ints
 
@@ -62,9 +63,7 @@ def rows_of(matches: ServiceMatches, starts: Ints) -> tuple[Ints, Ints]:
     """All rows of the services that match, each with its query; `starts` [S + 1] from `row_starts`."""
     begins = starts[matches.services]
     sizes = starts[matches.services + 1] - begins
-    offsets = np.cumsum(sizes) - sizes
-    rows: Ints = np.arange(sizes.sum(), dtype=np.int64) + np.repeat(begins - offsets, sizes)
-    return np.repeat(matches.queries, sizes), rows
+    return np.repeat(matches.queries, sizes), ranges(begins, sizes)
 
 
 def merge(

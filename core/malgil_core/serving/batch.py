@@ -17,7 +17,8 @@ def answer(serving: Serving, requests: Sequence[SearchRequest], metrics: Metrics
         return []
     started = time.perf_counter()
     lexical = serving.generation.lexical
-    matches = [lexical.matches(query) for request in requests for query in request.queries] if lexical else []
+    queries = [query for request in requests for query in request.queries]
+    matches = lexical.all_matches(queries) if lexical else []
     matched = time.perf_counter()
     options = [query for request in requests for query in request.options]
     embeddings = serving.scorer.join([request.embeddings for request in requests])

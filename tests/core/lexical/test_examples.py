@@ -6,10 +6,10 @@ import doctest
 from types import ModuleType
 
 import pytest
-from malgil_core.lexical import fuzzy, postings, prefixes
+from malgil_core.lexical import fuzzy, numbers, postings, prefixes
 
 
-@pytest.mark.parametrize("module", [fuzzy, postings, prefixes])
+@pytest.mark.parametrize("module", [fuzzy, numbers, postings, prefixes])
 def test_a_reader_is_not_misled_by_a_worked_example(module: ModuleType) -> None:
     results = doctest.testmod(module)
     assert results.attempted >= 1

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from malgil_core.lexical import postings
 from malgil_core.lexical.index import LONGEST_QUERY, LexicalIndex
 
 NAMES = ("송금", "송금 내역", "계좌이체", "소개", "더치페이", "MY 자산", "PLCC 카드", "카드값 확인", "카드 분실 신고")
 PHRASE = "친구에게 송금"  # of the last service, not a name
 INDEX = LexicalIndex.of([*NAMES, PHRASE], np.array([True] * len(NAMES) + [False]))
+
+
+QUERIES = st.text(max_size=30) | st.text(alphabet="ㄱㅅㅏ송금계좌 thdrma카드", max_size=12)
 
 
 def best(query: str, count: int = 1) -> list[str]:
@@ -84,12 +88,27 @@ def test_a_query_without_letters_or_of_a_whole_page_has_no_lexical_matches(query
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text(max_size=30) | st.text(alphabet="ㄱㅅㅏ송금계좌 thdrma카드", max_size=12))
+@given(QUERIES)
 def test_each_phrase_matches_once_with_a_score_from_0_to_1_whatever_is_typed(query: str) -> None:
     found = INDEX.matches(query)
     assert len(set(found.rows.tolist())) == len(found.rows)
     assert ((found.scores >= 0) & (found.scores <= 1)).all()
     assert found.rows.tolist() == sorted(found.rows.tolist())
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.sampled_from([*NAMES, "ㅅㄱ", "ㄱㅈㅇㅊ", "", "?", "가" * LONGEST_QUERY]) | QUERIES, max_size=12),
+    st.sampled_from([1, 25, 2**20]),
+)
+def test_a_query_matches_the_same_phrases_whatever_shares_its_batch(queries: list[str], scores_at_once: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(postings, "MAX_SCORES", scores_at_once)
+        together = INDEX.all_matches(queries)
+    assert len(together) == len(queries)
+    for query, found in zip(queries, together, strict=True):
+        alone = INDEX.matches(query)
+        assert (found.rows.tolist(), found.scores.tolist()) == (alone.rows.tolist(), alone.scores.tolist())
 
 
 @given(st.sampled_from(NAMES), st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from malgil_core.lexical.postings import PostingArrays, Postings
+from hypothesis import given
+from hypothesis import strategies as st
+from malgil_core.lexical.postings import K1, LOWEST, B, PostingArrays, Postings
 
 
 def postings(grams: Sequence[Sequence[str]]) -> Postings:
@@ -41,6 +44,37 @@ def test_a_query_costs_no_more_than_the_limit_and_unknown_words_find_nothing() -
     assert len(index.find(["a"], 7)[0]) == 7
     assert len(index.find(["x"], 7)[0]) == 0
     assert len(postings([]).find(["x"], 7)[0]) == 0
+
+
+def plain_scores(phrases: Sequence[Sequence[str]], query: Sequence[str]) -> dict[int, float]:
+    """BM25 as Robertson et al. write it, over the score of a phrase made of the query's n-grams alone."""
+    mean = max(sum(map(len, phrases)) / len(phrases), 1.0)
+
+    def score(phrase: Sequence[str]) -> float:
+        total = 0.0
+        for gram in set(query):
+            doc_freq = sum(gram in other for other in phrases)
+            freq, norm = phrase.count(gram), K1 * (1 - B + B * len(phrase) / mean)
+            total += math.log1p((len(phrases) - doc_freq + 0.5) / (doc_freq + 0.5)) * freq * (K1 + 1) / (freq + norm)
+        return total
+
+    scores = {row: score(phrase) / score(query) for row, phrase in enumerate(phrases)}
+    return {row: min(value, 1.0) for row, value in scores.items() if value and value >= LOWEST * max(scores.values())}
+
+
+GRAMS = st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=6)
+
+
+@given(st.lists(GRAMS, min_size=1, max_size=20), st.lists(GRAMS, max_size=6))
+def test_every_query_of_a_batch_gets_the_scores_of_bm25(phrases: list[list[str]], queries: list[list[str]]) -> None:
+    found = postings(phrases).find_all(queries, 100)
+    for query, grams in enumerate(queries):
+        own = found.queries == query
+        scores = dict(zip(found.rows[own].tolist(), found.scores[own].tolist(), strict=True))
+        expected = plain_scores(phrases, grams)
+        near = {row for row, value in expected.items() if value > 1.001 * LOWEST * max(expected.values())}
+        assert near <= scores.keys() <= expected.keys() or scores.keys() == expected.keys()
+        assert all(scores[row] == pytest.approx(expected[row]) for row in near)
 
 
 @pytest.mark.parametrize(
