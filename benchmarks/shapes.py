@@ -119,8 +119,8 @@ def export(
     from export.encoder import export as encoder
 
     if name == BUNDLED:
-        chosen = {"precision": precision} if precision else {"precision": "auto", "pieces": "auto"}
-        encoder.export(BUNDLED, repository, progress, **chosen)
+        pieces = "all" if precision else "auto"
+        encoder.export(BUNDLED, repository, progress, precision=precision or "auto", pieces=pieces)
         return
     from transformers.utils.logging import disable_progress_bar
 
