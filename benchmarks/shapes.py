@@ -19,7 +19,7 @@ from malgil_core.catalog.reading import read as read_catalog
 from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import writer as generations
 
-from export import ROOT
+from benchmarks import ROOT
 from export.catalog import embedding
 
 BENCH = ROOT / "models" / "bench"
@@ -99,7 +99,7 @@ def prepare(name: str, progress: Callable[[str], None] = lambda _: None, precisi
         export(name, repository, lambda text: progress(f"{home.name}: {text}"), precision)
         (home / "made_by.txt").write_text(code(), encoding="utf-8")
     metadata = EncoderMetadata.of(repository)
-    published = metadata.fingerprint + hashlib.sha256(CATALOG.read_bytes()).hexdigest()
+    published = f"{metadata.fingerprint} {_digest([CATALOG, *sorted((ROOT / 'core').rglob('*.py'))])}"
     if _text(home / "published.txt") != published:
         progress(f"{name}: publishing {CATALOG.name}")
         shutil.rmtree(home / "index", ignore_errors=True)
@@ -181,7 +181,11 @@ def tokenizer(corpus: Sequence[str], vocabulary: int) -> Any:
 
 def code() -> str:
     """sha256 over the code that an exported encoder depends on."""
-    files = [*sorted((ROOT / "export").glob("*.py")), Path(__file__)]
+    return _digest([*sorted((ROOT / "export" / "encoder").rglob("*.py")), Path(__file__)])
+
+
+def _digest(files: Sequence[Path]) -> str:
+    """sha256 over the contents of files."""
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
