@@ -49,5 +49,5 @@ lock: .venv/ready  ## Write requirements.lock anew, after a change of pyproject.
 
 clean:  ## Remove everything that was made
 	rm -rf .venv index models
-	rm -f model_repository/encoder/1/model.onnx model_repository/tokenizer/1/tokenizer.json
+	rm -f model_repository/encoder/1/model.onnx* model_repository/tokenizer/1/tokenizer.json
 	rm -f model_repository/tokenizer/1/encoder.json

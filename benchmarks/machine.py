@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from export import ROOT
+from benchmarks import ROOT
 
 # What the figures depend on, as git's path patterns.
 MEASURED = (

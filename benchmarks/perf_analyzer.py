@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export import ROOT
+from benchmarks import ROOT
 from server.triton import SetupError
 
 FOLDER = ROOT / ".venv" / "perf_analyzer"  # where server/install.sh puts it, with the libraries that it asks for

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import IO
 
 import malgil
+from malgil_core.encoder import EncoderMetadata, EncoderMetadataError
 
 from server import processes, stubs, triton
 from server.exposure import MAX_HTTP_BYTES, Exposure
@@ -237,11 +238,16 @@ class Server:
 
 
 def check_exported(repository: Path) -> None:
-    """Check that the repository holds an exported encoder.
+    """Check that the repository holds an exported encoder, of this version and with all its files.
 
     Raises:
         triton.SetupError: it does not; the text says what to run.
     """
-    for path in ("encoder/1/model.onnx", "tokenizer/1/tokenizer.json", "tokenizer/1/encoder.json"):
-        if not (repository / path).exists():
-            raise triton.SetupError(f"{repository / path} is missing: run `python -m export encoder` first")
+    try:
+        files = EncoderMetadata.of(repository).files
+    except (FileNotFoundError, EncoderMetadataError) as error:
+        raise triton.SetupError(str(error)) from None
+    for name in files:
+        path = repository / ("tokenizer" if name == "tokenizer.json" else "encoder") / "1" / name
+        if not path.exists():
+            raise triton.SetupError(f"{path} is missing: run `python -m export encoder` first")

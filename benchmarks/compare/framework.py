@@ -7,13 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import subprocess
 import sys
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -21,14 +16,10 @@ from pathlib import Path
 from benchmarks.compare import http_load, inprocess, padded, repositories, traffic
 from benchmarks.compare.ratios import Ratio
 from benchmarks.compare.run import Bench
-from export import ROOT
 from server.ports import free_ports
-from server.processes import stop_with_parent
-from server.triton import SetupError
 
 CLIENTS = 64
 TARGET = 3.0
-START_SECONDS = 90.0
 ROUTES = {"one request at a time": "search", "batched by asyncio": "search-batched"}
 
 
@@ -85,29 +76,6 @@ def application(bench: Bench, weights: Path, index: Path) -> Iterator[str]:
     port = free_ports().http
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "benchmarks.compare.framework_app", str(weights), str(index), str(port)]
-    log = bench.folder / "fastapi.log"
-    with log.open("wb") as stream:
-        # As in the server: spinning threads starve the event loop, and the client, on few cores.
-        environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
-        process = subprocess.Popen(
-            stop_with_parent() + command, cwd=ROOT, env=environment, stdout=stream, stderr=stream
-        )
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not _answers(f"{url}/search?query=a"):
-            if process.poll() is not None or time.monotonic() > deadline:
-                last = log.read_text(errors="replace").strip().rpartition("\n")[2]
-                raise SetupError(f"the FastAPI application did not start: {last}")
-            time.sleep(0.2)
+    probe = http_load.Request(f"{url}/search?query=a")
+    with http_load.serving(command, probe, bench.folder / "fastapi.log", "the FastAPI application"):
         yield url
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=10) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, TimeoutError, ConnectionError):
-        return False

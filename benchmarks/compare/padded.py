@@ -10,7 +10,7 @@ from typing import Any
 
 from malgil_core.encoder import EncoderMetadata
 
-from export import ROOT
+from benchmarks import ROOT
 from export.encoder import bundled, source
 from export.encoder.export import BUNDLED_NAME
 from export.encoder.graph import OPSET

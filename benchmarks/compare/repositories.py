@@ -10,11 +10,11 @@ from typing import Any
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from tritonclient.grpc import model_config_pb2
 
-from export import ROOT
+from benchmarks import ROOT
 
 REPOSITORY = ROOT / "model_repository"
 LONGEST = Path(__file__).parent / "longest"
-LINKED = (".onnx", "tokenizer.json")  # too large to copy
+LINKED = (".onnx", ".onnx.data", "tokenizer.json")  # too large to copy
 
 
 def config(path: Path) -> Any:
@@ -83,7 +83,8 @@ def threads(repository: Path) -> int:
 
 def _add_version(folder: Path, model_file: Path) -> None:
     (folder / "1").mkdir()
-    (folder / "1" / "model.onnx").symlink_to(model_file.resolve())
+    for file in model_file.parent.glob("model.onnx*"):  # and the weights beside it, if it is that large
+        (folder / "1" / file.name).symlink_to(file.resolve())
 
 
 def _link_or_copy(source: str, target: str) -> None:

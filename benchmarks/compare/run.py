@@ -31,6 +31,7 @@ COMPARISONS = {
     "e": ("scores", "scoring against the bare matrix product, and its growth"),
     "f": ("framework", "against sentence-transformers behind FastAPI"),
     "h": ("precisions", "the bundled encoder in int8 against fp32"),
+    "j": ("infinity", "embeddings against Infinity, in an environment of its own"),
 }
 
 

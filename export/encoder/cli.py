@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from malgil_core.encoder import EncoderMetadata
 
     from export.encoder.export import Exported
+    from export.encoder.source import Overrides
 
 EPILOG = """\b
 Examples:
@@ -55,6 +56,21 @@ docs/encoders.md says what each precision and vocabulary costs.
     "[default: for a precision or vocabulary that is named]",
 )
 @click.option(
+    "--pooling",
+    type=click.Choice(["mean", "cls", "max"]),
+    help="How token vectors become one. [default: as the encoder was saved; mean for a plain directory]",
+)
+@click.option(
+    "--query-prompt",
+    metavar="TEXT",
+    help='Text in front of each query, e.g. "query: ". [default: as the encoder was saved, or none]',
+)
+@click.option(
+    "--passage-prompt",
+    metavar="TEXT",
+    help='Text in front of each phrase, e.g. "passage: ". [default: as the encoder was saved, or none]',
+)
+@click.option(
     "--data",
     type=options.PATH,
     metavar="FOLDER",
@@ -72,6 +88,9 @@ def encoder(
     precision: str,
     vocabulary: str,
     compare: bool | None,
+    pooling: str | None,
+    query_prompt: str | None,
+    passage_prompt: str | None,
     data: Path | None,
     only_if: str | None,
     repository: Path,
@@ -83,12 +102,16 @@ def encoder(
     PyTorch, text by text.
     """
     from export.encoder import existing, korsts
+    from export.encoder.graph import model_bytes
+    from export.encoder.source import Overrides
+
+    overrides = Overrides(pooling, query_prompt, passage_prompt)
 
     if only_if is not None:
         if only_if == "missing":
             reason = existing.why_missing(repository)
         else:
-            reason = existing.why_changed(repository, source, precision, vocabulary)
+            reason = existing.why_changed(repository, source, precision, vocabulary, overrides)
         if reason is None:
             click.echo(f"{repository} holds the encoder already")
             return
@@ -96,12 +119,14 @@ def encoder(
     if data is not None and not (data / korsts.FILE).exists():
         raise ExportError(f"{data / korsts.FILE} is missing: --data names the folder that korsts/ is in")
     started = time.monotonic()
-    exported = _export(source, repository, precision, vocabulary)
+    exported = _export(source, repository, precision, vocabulary, overrides)
     metadata = exported.metadata
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    size = (repository / "encoder" / "1" / "model.onnx").stat().st_size / 2**20
+    size = model_bytes(repository / "encoder" / "1" / "model.onnx") / 2**20
     for choice in exported.choices:
         click.echo(f"chosen: {choice.name}, because {choice.reason}")
+    if exported.assumed:
+        click.echo(f"assumed, since a plain encoder does not say: {', '.join(exported.assumed)}")
     click.echo(
         f"{metadata.name}: {metadata.graph} graph in {metadata.precision} with {metadata.vocabulary} word pieces, "
         f"{metadata.dimension} dimensions, {metadata.pooling} pooling, window {metadata.max_length}, "
@@ -111,14 +136,14 @@ def encoder(
     lossless = (metadata.precision, metadata.vocabulary) == ("fp32", "all")
     named = precision != AUTO or vocabulary != AUTO
     if not lossless and (named if compare is None else compare):
-        _print_costs(source, repository, metadata, data)
+        _print_costs(source, repository, metadata, data, overrides)
     elif data is not None:
         from export.encoder import costs
 
         click.echo(f"KorSTS test, 100 × Spearman: {costs.korsts_score(repository, data / korsts.FILE):.2f}")
 
 
-def _export(source: str, repository: Path, precision: str, vocabulary: str) -> Exported:
+def _export(source: str, repository: Path, precision: str, vocabulary: str, overrides: Overrides) -> Exported:
     """Export, and print how far the graph is from PyTorch.
 
     Raises:
@@ -145,7 +170,7 @@ def _export(source: str, repository: Path, precision: str, vocabulary: str) -> E
                 CONSOLE.print(f"  {text}")
 
         try:
-            exported = export(source, repository, progress, report, precision, vocabulary)
+            exported = export(source, repository, progress, report, precision, vocabulary, overrides)
         except (UnsupportedEncoderError, ParityError, BundledError, OSError, ValueError) as error:
             if table.row_count:
                 CONSOLE.print(table)
@@ -154,7 +179,9 @@ def _export(source: str, repository: Path, precision: str, vocabulary: str) -> E
     return exported
 
 
-def _print_costs(source: str, repository: Path, metadata: EncoderMetadata, data: Path | None) -> None:
+def _print_costs(
+    source: str, repository: Path, metadata: EncoderMetadata, data: Path | None, overrides: Overrides
+) -> None:
     """Export the source once more, in fp32 with all word pieces, into a temporary folder, and compare.
 
     What was exported is whole and stays: where fp32 cannot be had, a sentence says so.
@@ -170,7 +197,7 @@ def _print_costs(source: str, repository: Path, metadata: EncoderMetadata, data:
     table = Table("", "fp32, all pieces", chosen, "ratio", title="what it costs and saves")
     with CONSOLE.status("exporting fp32 to compare with") as status, tempfile.TemporaryDirectory() as folder:
         try:
-            export(source, Path(folder))
+            export(source, Path(folder), overrides=overrides)
         except (UnsupportedEncoderError, ParityError, OSError, ValueError, MemoryError) as error:
             click.echo(f"not compared with fp32, which was not exported: {error}")
             return

@@ -15,6 +15,7 @@ from malgil_core.catalog import reading as catalog
 
 from export import ROOT
 from export.encoder import korsts, runner
+from export.encoder.graph import model_bytes
 from export.encoder.runner import Ids
 
 BATCHES = (1, 32)
@@ -132,7 +133,7 @@ def _load(model: Path) -> dict[str, float]:
     loaded = time.perf_counter() - began
     run([np.arange(8)])
     return {
-        "model.onnx, MiB": model.stat().st_size / 2**20,
+        "model.onnx, MiB": model_bytes(model) / 2**20,
         "load, s": loaded,
         "memory, MiB": (memory("VmRSS") - empty) / 2**10,
         "at most, MiB": (memory("VmHWM") - empty) / 2**10,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from malgil_core.checksums import sha256
 from malgil_core.encoder import EncoderMetadata, EncoderMetadataError
 
 from export.encoder import choice
+from export.encoder.source import AS_SAVED, Overrides
 
 
 def why_missing(repository: Path) -> str | None:
@@ -28,7 +30,9 @@ def why_missing(repository: Path) -> str | None:
     return None
 
 
-def why_changed(repository: Path, source: str, precision: str, vocabulary: str) -> str | None:
+def why_changed(
+    repository: Path, source: str, precision: str, vocabulary: str, overrides: Overrides = AS_SAVED
+) -> str | None:
     """Why the encoder in a model repository is not the one asked for; None if it is, and can serve."""
     if reason := why_missing(repository):
         return reason
@@ -41,4 +45,9 @@ def why_changed(repository: Path, source: str, precision: str, vocabulary: str) 
     for field, value in asked.items():
         if getattr(metadata, field) != value:
             return f"{repository} has {field} {getattr(metadata, field) or 'unknown'}, not {value}"
+    has = (metadata.pooling, metadata.prompts["query"], metadata.prompts["passage"])
+    names = ("pooling", "query prompt", "passage prompt")
+    for name, old, new in zip(names, has, dataclasses.astuple(overrides), strict=True):
+        if new is not None and old != new:
+            return f"{repository} has {name} {old!r}, not {new!r}"
     return None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import onnx
 from malgil_core.checksums import sha256
@@ -17,9 +18,12 @@ from tokenizers import Tokenizer
 
 from export import ROOT
 from export.encoder import bundled, choice, packed, parity, runner, source, vocabulary
+from export.encoder.graph import DATA_FILE
 
 BUNDLED_NAME = "multilingual-e5-small dequantised from 4 bits (MIT)"
-PROTOBUF_LIMIT = 2**31  # bytes; a larger model needs external data, which is not written
+PROTOBUF_LIMIT = 2**31  # bytes
+GRAPH_ROOM = 2**27  # bytes of it for what is not weights
+WEIGHT_BYTES = {"fp32": 4, "fp16": 2, "int8": 1}
 
 
 class ParityError(Exception):
@@ -28,11 +32,19 @@ class ParityError(Exception):
 
 @dataclass(frozen=True)
 class Exported:
-    """The result of an export: the metadata that was written, the parity that was measured, and what was chosen."""
+    """The result of an export.
+
+    Attributes:
+        metadata: as written.
+        rows: the parity that was measured.
+        choices: precision and vocabulary where the export chose them.
+        assumed: what a plain encoder does not say.
+    """
 
     metadata: EncoderMetadata
     rows: list[parity.Row]
     choices: list[choice.Choice]
+    assumed: tuple[str, ...]
 
 
 def export(
@@ -42,8 +54,11 @@ def export(
     report: Callable[[parity.Row], None] = lambda _: None,
     precision: str = "fp32",
     pieces: str = "all",
+    overrides: source.Overrides = source.AS_SAVED,
 ) -> Exported:
     """Export an encoder into `encoder/1/model.onnx` and `tokenizer/1/{tokenizer,encoder}.json`.
+
+    Weights of 2 GiB and more go to `encoder/1/model.onnx.data`, which model.onnx names.
 
     Args:
         location: `bundled`, a directory or a hub id.
@@ -52,6 +67,7 @@ def export(
         report: given each parity row as it is measured.
         precision: fp32, fp16, int8 (see `export.encoder.precision`), or auto (see `export.encoder.choice`).
         pieces: all, ko for those of Korean and Latin text alone (see `export.encoder.vocabulary`), or auto.
+        overrides: pooling and prompts in place of those that the encoder was saved with.
 
     Raises:
         UnsupportedEncoderError: the source needs something that the graph cannot do.
@@ -61,7 +77,7 @@ def export(
     if location == choice.BUNDLED:
         location, name = str(bundled.unpack(ROOT / bundled.DEFAULT_TARGET, progress)), BUNDLED_NAME
     progress(f"loading {name or location}")
-    loaded = source.load(location, name)
+    loaded = source.load(location, name, overrides)
     choices = []
     is_packed = packed.fits(loaded.model.config)
     if precision == choice.AUTO:
@@ -73,26 +89,30 @@ def export(
     if pieces != "all":
         progress(f"keeping the word pieces of {pieces}")
         loaded = vocabulary.restrict(loaded, pieces)
-    graph = build(loaded, progress, precision)
     encoder, tokenizer = repository / "encoder" / "1", repository / "tokenizer" / "1"
     with _replacing() as replace:
+        written = []
+        with contextlib.ExitStack() as stack:
+            data = None
+            if size(loaded.model, precision) > PROTOBUF_LIMIT - GRAPH_ROOM:
+                written.append(replace(encoder / DATA_FILE))
+                data = stack.enter_context(written[0].open("wb"))
+            graph = build(loaded, progress, precision, data)
         progress("writing model.onnx")
         model_file = replace(encoder / "model.onnx")
         with model_file.open("wb") as stream:
             stream.write(graph.SerializeToString())
         del graph
-        replace(tokenizer / "tokenizer.json").write_text(loaded.tokenizer_json, encoding="utf-8")
-        files = {
-            "model.onnx": sha256(model_file),
-            "tokenizer.json": hashlib.sha256(loaded.tokenizer_json.encode()).hexdigest(),
-        }
+        tokenizer_file = replace(tokenizer / "tokenizer.json")
+        tokenizer_file.write_text(loaded.tokenizer_json, encoding="utf-8")
+        files = {file.name: sha256(file) for file in (*written, model_file, tokenizer_file)}
         metadata = EncoderMetadata(
             name=loaded.name,
             family=loaded.model.config.model_type,
             graph="packed" if is_packed else "stock",
             precision=precision,
             vocabulary=pieces,
-            dimension=loaded.model.config.hidden_size,
+            dimension=loaded.dimension,
             max_length=loaded.max_length,
             pooling=loaded.pooling,
             normalize=loaded.normalize,
@@ -116,33 +136,49 @@ def export(
                 f"a largest difference of {bounds.difference}, a cosine of {bounds.cosine}, and {bounds.alone} between "
                 f"a text alone and in a batch. Nothing was replaced.{way_out}"
             )
-    return Exported(metadata, rows, choices)
+    if DATA_FILE not in files:
+        (encoder / DATA_FILE).unlink(missing_ok=True)  # an earlier encoder's
+    return Exported(metadata, rows, choices, loaded.assumed)
+
+
+def size(model: Any, precision: str) -> int:
+    """Bytes of a model's weights in a precision."""
+    return sum(int(weight.numel()) for weight in model.parameters()) * WEIGHT_BYTES[precision]
 
 
 def build(
-    loaded: source.Source, progress: Callable[[str], None] = lambda _: None, precision: str = "fp32"
+    loaded: source.Source,
+    progress: Callable[[str], None] = lambda _: None,
+    precision: str = "fp32",
+    data: BinaryIO | None = None,
 ) -> onnx.ModelProto:
-    """The ONNX graph of a source encoder: packed where its family has that form, else wrapped whole."""
+    """The ONNX graph of a source encoder: packed where its family has that form, else wrapped whole.
+
+    `data` takes the weights of a packed graph that is too large for one file.
+    """
     config = loaded.model.config
     if packed.fits(config):
-        graph = packed.build(loaded.model, loaded.pooling, loaded.normalize, progress, precision)
+        graph = packed.build(
+            loaded.model, loaded.pooling, loaded.normalize, progress, precision, data, loaded.dimension
+        )
     elif precision != "fp32":
         raise source.UnsupportedEncoderError(
             f"precision {precision}: this {config.model_type} encoder is wrapped whole, and that in fp32 only"
+        )
+    elif data is not None:
+        raise source.UnsupportedEncoderError(
+            f"size: {size(loaded.model, precision) / 2**30:.1f} GiB of weights do not fit one file, which holds 2, and "
+            f"this {config.model_type} encoder is wrapped whole into one; {', '.join(packed.FAMILIES)} can be larger"
         )
     else:
         from export.encoder import stock
 
         progress(f"wrapping the stock {config.model_type} model")
         try:
-            graph = stock.build(loaded.model, loaded.pooling, loaded.normalize, loaded.max_length)
+            graph = stock.build(loaded.model, loaded.pooling, loaded.normalize, loaded.max_length, loaded.dimension)
         except Exception as error:  # torch raises anything over a model that it cannot trace
             sentence = f"family {config.model_type}: torch cannot trace it: {error}"
             raise source.UnsupportedEncoderError(sentence) from error
-    if graph.ByteSize() >= PROTOBUF_LIMIT:
-        raise source.UnsupportedEncoderError(
-            f"size: model.onnx would have {graph.ByteSize() / 2**30:.1f} GiB; one file holds at most 2"
-        )
     return graph
 
 
@@ -169,8 +205,9 @@ def _replacing() -> Iterator[Callable[[Path], Path]]:
     pending: list[tuple[Path, Path]] = []
 
     def replace(target: Path) -> Path:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+        # In a folder of its own under its name, because a model finds its weights by theirs.
+        temporary = target.parent / f"{os.getpid()}.tmp" / target.name
+        temporary.parent.mkdir(parents=True, exist_ok=True)
         pending.append((temporary, target))
         return temporary
 
@@ -183,4 +220,4 @@ def _replacing() -> Iterator[Callable[[Path], Path]]:
             temporary.replace(target)
     finally:
         for temporary, _ in pending:
-            temporary.unlink(missing_ok=True)
+            shutil.rmtree(temporary.parent, ignore_errors=True)

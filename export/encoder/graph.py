@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17  # with IR 8, loads in every Triton from 24.10 on
 IR_VERSION = 8
+DATA_FILE = "model.onnx.data"  # beside a model.onnx whose weights do not fit: a protobuf holds 2 GiB
+_INLINE = 1024  # bytes; smaller values stay in the model, where onnxruntime looks for constants
 Array = npt.NDArray[Any]
 
 
@@ -21,9 +24,11 @@ class Graph:
     A child of a graph is the body of a loop: it has nodes of its own, and shares the weights and constants.
     """
 
-    def __init__(self, parent: Graph | None = None) -> None:
+    def __init__(self, parent: Graph | None = None, data: BinaryIO | None = None) -> None:
+        """An empty graph, or the body of a loop in `parent`; `data` takes the weights, if they go to a file."""
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = parent.weights if parent else []
+        self._data: BinaryIO | None = parent._data if parent else data
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = parent._constants if parent else {}
         self._number: itertools.count[int] = parent._number if parent else itertools.count()
 
@@ -36,7 +41,10 @@ class Graph:
 
     def weight(self, name: str, array: Array) -> str:
         """Add a weight under its own name."""
-        self.weights.append(numpy_helper.from_array(array, name))
+        if self._data is not None and array.nbytes >= _INLINE:
+            self.weights.append(_written(self._data, name, array))
+        else:
+            self.weights.append(numpy_helper.from_array(array, name))
         return name
 
     def constant(self, value: Any, dtype: type[np.generic] = np.int64) -> str:
@@ -92,3 +100,23 @@ class Graph:
             ir_version=IR_VERSION,
             opset_imports=[helper.make_opsetid("", opset)],
         )
+
+
+def model_bytes(model: Path) -> int:
+    """Size of a model.onnx with its data file, if it has one."""
+    return sum(file.stat().st_size for file in (model, model.with_name(DATA_FILE)) if file.exists())
+
+
+def _written(data: BinaryIO, name: str, array: Array) -> onnx.TensorProto:
+    """A weight whose numbers are written to the data file."""
+    data.write(bytes(-data.tell() % 4096))  # at a page's beginning, so that it can be mapped
+    tensor = TensorProto(
+        name=name,
+        dims=array.shape,
+        data_type=helper.np_dtype_to_tensor_dtype(array.dtype),
+        data_location=TensorProto.EXTERNAL,
+    )
+    for key, value in (("location", DATA_FILE), ("offset", data.tell()), ("length", array.nbytes)):
+        tensor.external_data.add(key=key, value=str(value))
+    data.write(np.ascontiguousarray(array).data)
+    return tensor

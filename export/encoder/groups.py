@@ -145,8 +145,8 @@ def _lay_out(g: Graph, ids: str, starts: str, sizes: str) -> Layout:
     return Layout(grid, real, length, rows, g.op("Where", real, nth, g.constant(0)))
 
 
-def pool(g: Graph, states: str, layout: Layout, pooling: str, normalize: bool) -> str:
-    """Pool hidden states [B, L, H] over each item's tokens to [B, H].
+def pool(g: Graph, states: str, layout: Layout, pooling: str, normalize: bool, dimension: int) -> str:
+    """Pool hidden states [B, L, H] over each item's tokens to [B, D], the first D of H numbers.
 
     Mean, cls and max are those of sentence-transformers' Pooling; `normalize` divides by the Euclidean length.
     """
@@ -163,6 +163,8 @@ def pool(g: Graph, states: str, layout: Layout, pooling: str, normalize: bool) -
         pooled = g.op("Div", total, g.op("Max", count, g.constant(1.0, np.float32)))
     else:
         raise ValueError(f"pooling {pooling!r} is not one of mean, cls, max")
+    # Before the length: sentence-transformers normalises once more after it has truncated.
+    pooled = g.op("Slice", pooled, g.constant([0]), g.constant([dimension]), g.constant([1]))
     if normalize:
         size = g.op("ReduceL2", pooled, axes=[1], keepdims=1)
         pooled = g.op("Div", pooled, g.op("Max", size, g.constant(1e-12, np.float32)))

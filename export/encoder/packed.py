@@ -15,7 +15,7 @@ of Devlin et al. 2019.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import onnx
@@ -50,6 +50,8 @@ def build(
     normalize: bool,
     progress: Callable[[str], None] = lambda _: None,
     precision: str = "fp32",
+    data: BinaryIO | None = None,
+    dimension: int | None = None,
 ) -> onnx.ModelProto:
     """The packed graph of a Hugging Face encoder.
 
@@ -58,14 +60,17 @@ def build(
         pooling: mean, cls or max.
         normalize: whether embeddings are divided by their Euclidean length.
         progress: told which part is being built.
-        precision: fp32, fp16 or int8; see `export.precision`.
+        precision: fp32, fp16 or int8; see `export.encoder.precision`.
+        data: takes the weights, which the model then finds in `DATA_FILE` beside it; without it they are in the model.
+        dimension: how many numbers of an embedding are kept, from the first; all by default.
 
     Returns:
-        An ONNX model: input_ids int64 [T], lengths int32 [B, 1] → embedding float32 [B, hidden_size].
+        An ONNX model: input_ids int64 [T], lengths int32 [B, 1] → embedding float32 [B, dimension].
     """
     config = model.config
+    dimension = dimension or config.hidden_size
     weights: dict[str, Array] = {k: v.detach().float().numpy() for k, v in model.state_dict().items()}
-    g = Graph()
+    g = Graph(data=data)
     offset = first_position(config)
     items = read(g, config.vocab_size, config.max_position_embeddings - offset)
 
@@ -78,9 +83,9 @@ def build(
             progress(f"layer {i + 1} of {config.num_hidden_layers}")
             states = builder.layer(states, f"encoder.layer.{i}")
         grid = body.op("Gather", numbers.wide(states), layout.cells)  # [B, L, H]
-        return pool(body, grid, layout, pooling, normalize)
+        return pool(body, grid, layout, pooling, normalize, dimension)
 
-    return g.model(in_groups(g, items, config.hidden_size, PRECISIONS[precision].cells, embed_group))
+    return g.model(in_groups(g, items, dimension, PRECISIONS[precision].cells, embed_group))
 
 
 class _Builder:

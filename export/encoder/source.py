@@ -6,11 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
+
 POOLINGS = ("mean", "cls", "max")
 
 
 class UnsupportedEncoderError(Exception):
     """The source needs something that the exported graph cannot do; the text names it."""
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Pooling and prompts in place of those that an encoder was saved with; None keeps these."""
+
+    pooling: str | None = None
+    query_prompt: str | None = None
+    passage_prompt: str | None = None
+
+
+AS_SAVED = Overrides()
 
 
 @dataclass(frozen=True)
@@ -25,6 +39,8 @@ class Source:
         normalize: whether its embeddings are unit vectors.
         prompts: what goes in front of a query and of a passage.
         max_length: tokens, special ones included, after which a text is truncated.
+        dimension: numbers of an embedding: the first of the model's, if it was saved with a `truncate_dim`.
+        assumed: what the encoder was not saved with, and is taken to be.
         reference: the `SentenceTransformer` that parity is measured against.
     """
 
@@ -35,10 +51,12 @@ class Source:
     normalize: bool
     prompts: dict[str, str]
     max_length: int
+    dimension: int
+    assumed: tuple[str, ...]
     reference: Any
 
 
-def load(location: str, name: str | None = None) -> Source:
+def load(location: str, name: str | None = None, overrides: Overrides = AS_SAVED) -> Source:
     """Load a sentence-transformers or plain Hugging Face encoder from a directory or a hub id.
 
     A plain encoder has no settings of pooling and normalisation: it gets mean pooling, as sentence-transformers gives
@@ -49,7 +67,7 @@ def load(location: str, name: str | None = None) -> Source:
         OSError: there is no such directory or hub id.
     """
     try:
-        return _load(location, name)
+        return _load(location, name, overrides)
     except (UnsupportedEncoderError, OSError):
         raise
     except Exception as error:  # the libraries raise anything over a damaged file
@@ -57,7 +75,7 @@ def load(location: str, name: str | None = None) -> Source:
         raise UnsupportedEncoderError(f"{location} cannot be loaded: {type(error).__name__}: {reason}") from error
 
 
-def _load(location: str, name: str | None) -> Source:
+def _load(location: str, name: str | None, overrides: Overrides) -> Source:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.util import is_sentence_transformer_model
     from transformers.utils import logging as transformers_logging
@@ -75,9 +93,10 @@ def _load(location: str, name: str | None) -> Source:
         )
     transformer, pooling = modules[:2]
     normalize = plain or len(modules) == 3
+    pooling.pooling_mode = overrides.pooling or pooling.pooling_mode
     if pooling.pooling_mode not in POOLINGS:
         raise UnsupportedEncoderError(f"pooling {pooling.pooling_mode!r}: only {', '.join(POOLINGS)} can be exported")
-    prompts = _prompts(reference)
+    prompts = _prompts(reference, overrides)
     if not pooling.include_prompt and any(prompts.values()):
         raise UnsupportedEncoderError("include_prompt=false: prompts are always pooled with the text")
     if not normalize and reference.similarity_fn_name not in (None, "cosine"):
@@ -90,33 +109,61 @@ def _load(location: str, name: str | None) -> Source:
     return Source(
         name=name or (Path(location).name if Path(location).is_dir() else location),
         model=transformer.auto_model,
-        tokenizer_json=_tokenizer_json(transformer.tokenizer),
+        tokenizer_json=_tokenizer_json(transformer.tokenizer, max_length),
         pooling=pooling.pooling_mode,
         normalize=normalize,
         prompts=prompts,
         max_length=max_length,
+        dimension=_dimension(reference.truncate_dim, transformer.auto_model.config.hidden_size),
+        assumed=_assumed(overrides) if plain else (),
         reference=reference,
     )
 
 
-def _prompts(reference: Any) -> dict[str, str]:
+def _assumed(overrides: Overrides) -> tuple[str, ...]:
+    """What a plain encoder is taken to be, where nobody says."""
+    assumed = ["unit vectors"]
+    if overrides.pooling is None:
+        assumed.append("mean pooling (--pooling)")
+    if overrides.query_prompt is None:
+        assumed.append("no prompt before a query (--query-prompt)")
+    if overrides.passage_prompt is None:
+        assumed.append("no prompt before a phrase (--passage-prompt)")
+    return tuple(assumed)
+
+
+def _dimension(truncate_dim: object, hidden: int) -> int:
+    if truncate_dim is None:
+        return hidden
+    if isinstance(truncate_dim, bool) or not isinstance(truncate_dim, int) or truncate_dim < 1:
+        raise UnsupportedEncoderError(f"truncate_dim is {truncate_dim!r}: it must be a whole number from 1 to {hidden}")
+    return min(truncate_dim, hidden)
+
+
+def _prompts(reference: Any, overrides: Overrides) -> dict[str, str]:
     saved: dict[str, str] = reference.prompts or {}
     default = saved.get(reference.default_prompt_name or "", "")
     passage = saved.get("passage") or saved.get("document") or default
     prompts = {"query": saved.get("query") or default, "passage": passage}
+    chosen = {"query": overrides.query_prompt, "passage": overrides.passage_prompt}
+    prompts |= {kind: prompt for kind, prompt in chosen.items() if prompt is not None}
     for kind, prompt in prompts.items():
         if not isinstance(prompt, str) or any("\ud800" <= character <= "\udfff" for character in prompt):
             raise UnsupportedEncoderError(f"the prompt of a {kind} is {ascii(prompt)[:60]}: it must be a text")
     return prompts
 
 
-def _tokenizer_json(tokenizer: Any) -> str:
+def _tokenizer_json(tokenizer: Any, max_length: int) -> str:
     if not getattr(tokenizer, "is_fast", False):
         raise UnsupportedEncoderError(
             f"tokenizer {type(tokenizer).__name__}: it has no tokenizer.json; "
             "convert it with transformers' convert_slow_tokenizer"
         )
-    return str(tokenizer.backend_tokenizer.to_str(pretty=True))
+    saved = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    # Serving cuts at the window, at the side that the file names; transformers keeps the side in another file.
+    if (saved.truncation or {}).get("direction", "right") != tokenizer.truncation_side:
+        saved.enable_truncation(max_length, direction=tokenizer.truncation_side)
+    return str(saved.to_str(pretty=True))
 
 
 def _max_length(transformer: Any) -> int:

@@ -24,7 +24,7 @@ class _LastHiddenState(torch.nn.Module):  # type: ignore[misc]  # torch is not t
         return states
 
 
-def build(model: Any, pooling: str, normalize: bool, max_length: int) -> onnx.ModelProto:
+def build(model: Any, pooling: str, normalize: bool, max_length: int, dimension: int | None = None) -> onnx.ModelProto:
     """The graph of a Hugging Face encoder without a packed form; see `export.encoder.groups` for inputs and output.
 
     Args:
@@ -32,8 +32,10 @@ def build(model: Any, pooling: str, normalize: bool, max_length: int) -> onnx.Mo
         pooling: mean, cls or max.
         normalize: whether embeddings are divided by their Euclidean length.
         max_length: the most tokens that the model takes.
+        dimension: how many numbers of an embedding are kept, from the first; all by default.
     """
     inner = compose.add_prefix(_stock(model), "stock/")
+    dimension = dimension or model.config.hidden_size
     g = Graph()
     g.weights += inner.graph.initializer
 
@@ -48,10 +50,10 @@ def build(model: Any, pooling: str, normalize: bool, max_length: int) -> onnx.Mo
             onnx.helper.make_node("Identity", [mask], [attention]),
             *inner.graph.node,
         ]
-        return pool(body, states, layout, pooling, normalize)
+        return pool(body, states, layout, pooling, normalize, dimension)
 
     items = read(g, model.config.vocab_size, max_length)
-    return g.model(in_groups(g, items, model.config.hidden_size, CELLS, embed_group))
+    return g.model(in_groups(g, items, dimension, CELLS, embed_group))
 
 
 def _stock(model: Any) -> onnx.ModelProto:

@@ -118,9 +118,11 @@ def test_a_gpu_gets_a_precision_that_it_runs_though_the_export_sees_no_gpu() -> 
 def test_the_volumes_lie_where_the_code_looks() -> None:
     (workdir,) = STAGES["serve"].values("WORKDIR")
     assert workdir == IMAGE_ROOT
-    config = (ROOT / "model_repository" / "scorer" / "config.pbtxt").read_text(encoding="utf-8")
-    (index,) = re.findall(r'key: "index" value: \{ string_value: "([^"]+)"', config)
-    places = {str((launcher.REPOSITORY / "scorer" / index).resolve().relative_to(launcher.ROOT)), "exported"}
+    places = {"exported"}
+    for model in ("scorer", "tokenizer"):
+        config = (ROOT / "model_repository" / model / "config.pbtxt").read_text(encoding="utf-8")
+        (index,) = re.findall(r'key: "index" value: \{ string_value: "([^"]+)"', config)
+        places.add(str((launcher.REPOSITORY / model / index).resolve().relative_to(launcher.ROOT)))
     assert {target.removeprefix(f"{IMAGE_ROOT}/") for target in targets(SERVICES["triton"])} == places
     links = " ".join(line for line in STAGES["serve"].values("RUN") if line.startswith("ln "))
     assert links.count("../../../exported/") == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import malgil
 import psutil
@@ -25,9 +27,10 @@ from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from server.__main__ import main
-from server.launcher import Server
+from server.launcher import Server, check_exported
 from server.ports import free_ports
 from server.triton import SetupError
+from tests.index import ENCODER
 
 SERVE = [sys.executable, "-m", "server"]
 
@@ -124,6 +127,25 @@ def test_without_an_export_it_says_what_to_run(repository: Path, tmp_path: Path)
     assert ended.returncode == 1
     assert "model.onnx is missing: run `python -m export encoder` first" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "sentence"),
+    [
+        ({"format": 1}, "exported by another version (format 1, not 2): run `python -m export encoder` again"),
+        ({"files": {**ENCODER.files, "model.onnx.data": "4" * 64}}, "encoder/1/model.onnx.data is missing: run"),
+    ],
+)
+def test_half_an_export_or_an_old_one_is_not_served(tmp_path: Path, old: dict[str, Any], sentence: str) -> None:
+    for name in ("encoder/1/model.onnx", "tokenizer/1/tokenizer.json"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    metadata = tmp_path / "tokenizer" / "1" / "encoder.json"
+    ENCODER.write(metadata)
+    check_exported(tmp_path)
+    metadata.write_text(json.dumps({**json.loads(metadata.read_text()), **old}))
+    with pytest.raises(SetupError, match=re.escape(sentence)):
+        check_exported(tmp_path)
 
 
 def test_a_taken_port_is_named_before_anything_starts(repository: Path) -> None:

@@ -21,7 +21,7 @@ class Tokenization:
     """The tokenizer of an exported encoder, with its prompts and its maximum length.
 
     Args:
-        tokenizer: its padding and truncation are replaced.
+        tokenizer: its padding is dropped, and its truncation keeps the side alone.
         metadata: of the encoder; `prompts` and `max_length` are read.
         latin_words: words in lower case that are never taken for Korean typed with the wrong layout.
 
@@ -40,7 +40,8 @@ class Tokenization:
         self.prompts = metadata.prompts
         self.max_length = metadata.max_length
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(self.max_length)
+        side = (tokenizer.truncation or {}).get("direction", "right")
+        self._tokenizer.enable_truncation(self.max_length, direction=side)
 
     @classmethod
     def load(cls, folder: Path, latin_words: Container[str] = frozenset()) -> Tokenization:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ from sentence_transformers import SentenceTransformer
 from export.catalog import embedding
 from export.encoder import export as encoder
 from export.encoder import packed, parity, runner, stock
+from export.encoder.precision import PRECISIONS
+from export.encoder.source import UnsupportedEncoderError
 from tests.encoders import PACKED, STOCK, WINDOW, every_node, model, save_plain, save_sentence_transformer, tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -149,6 +152,39 @@ def test_an_export_that_is_interrupted_replaces_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         encoder.export(str(save_plain(tmp_path / "electra", "electra")), repository, report=interrupt)
     assert written(repository) == before
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_weights_that_one_file_cannot_hold_go_to_a_second_with_a_checksum(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    folder, repository = save_plain(tmp_path / "bert", "bert"), tmp_path / "repository"
+    whole = encoder.export(str(folder), tmp_path / "whole", precision=precision)
+    expected = embedding.offline(tmp_path / "whole")(TEXTS)
+    with monkeypatch.context() as small:
+        small.setattr(encoder, "PROTOBUF_LIMIT", encoder.GRAPH_ROOM)
+        exported = encoder.export(str(folder), repository, precision=precision)
+        before = written(repository)
+        assert set(before) == {*WRITTEN, "encoder/1/model.onnx.data"}
+        for name, checksum in exported.metadata.files.items():
+            (path,) = (path for path in before if path.endswith("/" + name))
+            assert hashlib.sha256(before[path]).hexdigest() == checksum
+        np.testing.assert_array_equal(embedding.offline(repository)(TEXTS), expected)
+        small.setitem(parity.BOUNDS, precision, parity.Bounds(-1, 0, 1))
+        with pytest.raises(encoder.ParityError):
+            encoder.export(str(save_plain(tmp_path / "electra", "electra")), repository, precision=precision)
+        assert written(repository) == before
+    assert encoder.export(str(folder), repository, precision=precision).metadata == whole.metadata
+    assert written(repository) == written(tmp_path / "whole")  # the second file is gone
+
+
+def test_a_wrapped_encoder_that_one_file_cannot_hold_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder, "PROTOBUF_LIMIT", encoder.GRAPH_ROOM)
+    with pytest.raises(UnsupportedEncoderError, match=r"^size: 0\.0 GiB of weights .* this mpnet encoder is wrapped"):
+        encoder.export(str(save_plain(tmp_path / "mpnet", "mpnet")), tmp_path / "repository")
+    assert not written(tmp_path / "repository")
 
 
 def test_a_parity_that_is_not_a_number_does_not_pass() -> None:

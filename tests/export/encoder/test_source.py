@@ -6,14 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import sentencepiece
 import torch
 import transformers
+from malgil_core.text.tokenization import Tokenization
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense
 
+from export.catalog import embedding
 from export.encoder import export as encoder
-from export.encoder.source import UnsupportedEncoderError, load
+from export.encoder import parity
+from export.encoder.source import AS_SAVED, Overrides, UnsupportedEncoderError, load
 from tests.encoders import WINDOW, model, save_plain, save_sentence_transformer, tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -151,3 +156,89 @@ def test_a_directory_that_is_not_there_is_an_error_with_its_name(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises((OSError, ValueError), match="absent"):
         load(str(tmp_path / "absent"))
+
+
+def exported_like(folder: Path, repository: Path, overrides: Overrides = AS_SAVED) -> encoder.Exported:
+    """Export, with every parity row passed."""
+    exported = encoder.export(str(folder), repository, overrides=overrides)
+    assert all(row.passed for row in exported.rows)
+    return exported
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert"])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_a_matryoshka_encoder_keeps_the_numbers_that_it_was_saved_to_keep(
+    tmp_path: Path, family: str, normalize: bool
+) -> None:
+    folder = save_sentence_transformer(tmp_path / "encoder", family, normalize=normalize, truncate_dim=12)
+    assert exported_like(folder, tmp_path / "repository").metadata.dimension == 12
+    vectors = embedding.offline(tmp_path / "repository")(["송금", "이체 한도"])
+    reference = SentenceTransformer(str(folder), device="cpu")
+    expected = reference.encode(["송금", "이체 한도"], normalize_embeddings=normalize)
+    np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [0, -1, "12", True])
+def test_a_truncate_dim_that_is_no_width_is_named(saved: Path, value: object) -> None:
+    (saved / "config_sentence_transformers.json").write_text(json.dumps({"truncate_dim": value}))
+    with pytest.raises(UnsupportedEncoderError, match=r"^truncate_dim is .*: it must be a whole number from 1 to 32$"):
+        load(str(saved))
+
+
+def test_pooling_and_prompts_can_be_told_and_belong_to_the_fingerprint(tmp_path: Path) -> None:
+    folder = save_plain(tmp_path / "bert", "bert")
+    chosen = (
+        AS_SAVED,
+        Overrides(pooling="cls"),
+        Overrides(query_prompt="질문: "),
+        Overrides("cls", "질문: ", "문서: "),
+    )
+    exports = [exported_like(folder, tmp_path / str(i), overrides) for i, overrides in enumerate(chosen)]
+    assert len({exported.metadata.fingerprint for exported in exports}) == len(chosen)
+    assert [exported.metadata.pooling for exported in exports] == ["mean", "cls", "mean", "cls"]
+    assert exports[3].metadata.prompts == {"query": "질문: ", "passage": "문서: "}
+    assert [len(exported.assumed) for exported in exports] == [4, 3, 3, 1]
+
+
+def test_prompts_can_be_taken_away(tmp_path: Path) -> None:
+    folder = save_sentence_transformer(tmp_path / "encoder", prompts={"query": "q: ", "passage": "p: "})
+    read = load(str(folder), overrides=Overrides(query_prompt=""))
+    assert (read.prompts, read.assumed) == ({"query": "", "passage": "p: "}, ())
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_long_text_is_cut_at_the_side_that_the_tokenizer_names(tmp_path: Path, side: str) -> None:
+    folder = save_plain(tmp_path / "bert", "bert")
+    file = folder / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "truncation_side": side}))
+    exported_like(folder, tmp_path / "repository")
+    text = "송금 " + "이체 한도 " * 40 + "남은 용돈"
+    ids = Tokenization.load(tmp_path / "repository" / "tokenizer" / "1").encode([text], ["passage"])[0]
+    original = transformers.AutoTokenizer.from_pretrained(folder)
+    assert original.truncation_side == side
+    assert ids.tolist() == original(text, truncation=True, max_length=WINDOW)["input_ids"]
+    first, last = (original(word, add_special_tokens=False)["input_ids"] for word in ("송금", "용돈"))
+    assert (ids[1 : 1 + len(first)].tolist() == first) == (side == "right")
+    assert (ids[-1 - len(last) : -1].tolist() == last) == (side == "left")
+
+
+def test_an_encoder_with_a_sentencepiece_model_alone_is_exported(tmp_path: Path) -> None:
+    folder = tmp_path / "xlm-roberta"
+    folder.mkdir()
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("\n".join(parity.texts(WINDOW)), encoding="utf-8")
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(corpus),
+        model_prefix=str(folder / "sentencepiece.bpe"),
+        vocab_size=130,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    (folder / "sentencepiece.bpe.vocab").unlink()
+    settings = {"tokenizer_class": "XLMRobertaTokenizer", "model_max_length": WINDOW}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    model("xlm-roberta", vocab_size=140).save_pretrained(folder)
+    assert not list(folder.glob("tokenizer.json"))
+    exported = exported_like(folder, tmp_path / "repository")
+    assert exported.metadata.max_length == WINDOW
+    assert "송" in (tmp_path / "repository/tokenizer/1/tokenizer.json").read_text(encoding="utf-8")
