@@ -62,7 +62,7 @@ BUNDLED = "bundled"
 ENCODERS = ("koelectra-small-v3", BUNDLED, "bert-base-multilingual-cased")
 
 
-def prepare(name: str, progress: Callable[[str], None] = lambda _: None, precision: str = "fp32") -> Path:
+def prepare(name: str, progress: Callable[[str], None] = lambda _: None, precision: str | None = None) -> Path:
     """A model repository with this encoder in it, and the sample catalog's index beside it.
 
     The exported files are kept from one call to the next for as long as the code that makes them is the same; all else
@@ -71,21 +71,24 @@ def prepare(name: str, progress: Callable[[str], None] = lambda _: None, precisi
     Args:
         name: one of `ENCODERS`.
         progress: told what is being done.
-        precision: fp32, fp16 or int8; see `export.precision`.
+        precision: fp32, fp16 or int8, with the whole vocabulary; None is fp32 for random weights, and for the bundled
+            encoder what `make export` takes on this machine.
 
     Returns:
-        models/bench/NAME/model_repository, of other precisions models/bench/NAME-PRECISION/model_repository.
+        models/bench/NAME/model_repository, with a precision models/bench/NAME-PRECISION/model_repository.
 
     Raises:
         export.encoder.ParityError: the exported graph differs from PyTorch's.
     """
     from export.encoder import export as encoder
 
-    home = BENCH / (name if precision == "fp32" else f"{name}-{precision}")
+    home = BENCH / (name if precision is None else f"{name}-{precision}")
     repository = home / "model_repository"
     _copy_python(repository)
     serving = json.loads(_text(REPOSITORY / EXPORTED[-1]) or "{}")
-    wanted = {"name": encoder.BUNDLED_NAME, "precision": precision, "vocabulary": "all"}
+    wanted = {"name": encoder.BUNDLED_NAME}
+    if precision is not None:
+        wanted |= {"precision": precision, "vocabulary": "all"}
     if name == BUNDLED and wanted.items() <= serving.items():
         for path in EXPORTED:  # `make export` has made it
             (repository / path).unlink(missing_ok=True)
@@ -106,9 +109,9 @@ def prepare(name: str, progress: Callable[[str], None] = lambda _: None, precisi
 
 
 def export(
-    name: str, repository: Path, progress: Callable[[str], None] = lambda _: None, precision: str = "fp32"
+    name: str, repository: Path, progress: Callable[[str], None] = lambda _: None, precision: str | None = None
 ) -> None:
-    """Export the encoder `name` into a repository.
+    """Export the encoder `name` into a repository; precision as of `prepare`.
 
     Raises:
         export.encoder.ParityError: the exported graph differs from PyTorch's.
@@ -116,7 +119,8 @@ def export(
     from export.encoder import export as encoder
 
     if name == BUNDLED:
-        encoder.export(BUNDLED, repository, progress, precision=precision)
+        pieces = "all" if precision else "auto"
+        encoder.export(BUNDLED, repository, progress, precision=precision or "auto", pieces=pieces)
         return
     from transformers.utils.logging import disable_progress_bar
 
@@ -125,7 +129,7 @@ def export(
         source = Path(folder, name)
         progress("random weights")
         write_source(SHAPES[name], source, texts())
-        encoder.export(str(source), repository, progress, precision=precision)
+        encoder.export(str(source), repository, progress, precision=precision or "fp32")
 
 
 def texts() -> list[str]:

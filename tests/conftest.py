@@ -1,4 +1,4 @@
-"""One live server for all tests: the real encoder, the sample catalogue, pip's Triton."""
+"""One live server for all tests: the real encoder, the sample catalog, pip's Triton."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CATALOG = ROOT / "catalogs" / "finance.jsonl"
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the model repository, with an index of its own beside it; `make export` has filled the original."""
     assert (ROOT / "model_repository/encoder/1/model.onnx").exists(), "run `make export` first"
-    root = tmp_path_factory.mktemp("house")
+    root = tmp_path_factory.mktemp("malgil")
     copied = root / "model_repository"
 
     def link(source: str, target: str) -> None:
@@ -41,7 +41,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def index(repository: Path) -> Path:
-    """An index with the sample catalogue as generation 1."""
+    """An index with the sample catalog as generation 1."""
     folder = repository.parent / "index"
     status = export(
         [

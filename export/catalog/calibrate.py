@@ -119,12 +119,23 @@ def at(threshold: float, found: Sequence[Answer]) -> Point:
     return _point(threshold, *_by_scope(found))
 
 
-def plot(points: Sequence[Point], chosen: Point, file: Path) -> None:
-    """Draw precision, recall and the share of empty answers over the threshold.
+def check_picture(file: Path) -> None:
+    """Check that a picture can be written to a file.
 
     Raises:
-        ExportError: the file's suffix stands for no picture format.
+        ExportError: the file's suffix stands for no picture format, or its folder is not there.
     """
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = FigureCanvasBase.get_supported_filetypes()
+    if file.suffix.removeprefix(".").lower() not in known:
+        raise ExportError(f"--plot: {file} ends with none of {', '.join(f'.{name}' for name in sorted(known))}")
+    if not file.absolute().parent.is_dir():
+        raise ExportError(f"--plot: {file.parent} is not a folder")
+
+
+def plot(points: Sequence[Point], chosen: Point, file: Path) -> None:
+    """Draw precision, recall and the share of empty answers over the threshold."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -144,8 +155,6 @@ def plot(points: Sequence[Point], chosen: Point, file: Path) -> None:
     axes.grid(alpha=0.3)
     try:
         figure.savefig(file, dpi=120)
-    except ValueError as error:  # a suffix that stands for no format; the text names those that do
-        raise ExportError(f"{file}: {error}") from None
     finally:
         pyplot.close(figure)
 

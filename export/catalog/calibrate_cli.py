@@ -15,7 +15,7 @@ ROWS = 12  # thresholds in the table
     epilog="""\b
 Example, and then `catalog publish` with what it proposes:
   python -m export calibrate catalogs/finance.jsonl catalogs/finance_queries.jsonl
-  python -m export catalog publish catalogs/finance.jsonl --default-threshold 0.887"""
+  python -m export catalog publish catalogs/finance.jsonl --default-threshold 0.883"""
 )
 @click.argument("catalog", type=options.PATH)
 @click.argument("queries", type=options.PATH, nargs=-1, required=True)
@@ -49,6 +49,8 @@ def calibrate(catalog: Path, queries: tuple[Path, ...], cost: float, plot: Path 
     from export.console import CONSOLE
     from export.progress import bar
 
+    if plot is not None:
+        calibration.check_picture(plot)
     services = reading.read(catalog)
     asked = [query for file in queries for query in labelled.read(file)]
     metadata = EncoderMetadata.of(repository)

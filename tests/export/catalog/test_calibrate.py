@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks import CATALOG, QUERIES
 from export import ROOT
+from export.__main__ import main
 from export.catalog import calibrate, labelled
 from export.catalog.calibrate import Answer, NothingToLearnError
 
@@ -72,6 +73,18 @@ def test_a_bad_label_is_named_by_file_and_line(tmp_path: Path, line: str, senten
     file.write_text('{"query": "이체", "id": null}\n\n' + line + "\n", encoding="utf-8")
     with pytest.raises(labelled.LabelError, match=f"queries.jsonl:3: {sentence}"):
         labelled.read(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("curves.foo", "ends with none of "), ("curves", "ends with none of "), ("absent/curves.png", "is not a folder")],
+)
+def test_a_picture_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, name: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The catalog and the queries do not exist: reading them would be refused first."""
+    assert main(["calibrate", "catalog", "queries", "--plot", str(tmp_path / name)]) == 1
+    assert sentence in capsys.readouterr().err
 
 
 @pytest.mark.slow

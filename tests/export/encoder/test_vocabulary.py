@@ -123,6 +123,7 @@ def test_other_scripts_become_unknown_and_do_not_fail(tokenizers: tuple[Tokenize
     assert mixed.count(UNKNOWN) == 1  # neighbouring unknowns are one token
 
 
+@pytest.mark.slow
 def test_the_bundled_encoder_in_int8_with_korean_pieces_answers_like_the_whole_one(tmp_path: Path) -> None:
     exported = encoder.export("bundled", tmp_path, precision="int8", pieces="ko")
     assert all(row.passed for row in exported.rows)
