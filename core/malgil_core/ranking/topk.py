@@ -159,7 +159,7 @@ def first_maxima(values: npt.NDArray[np.floating[Any]], keys: Ints) -> Ints:
 
 
 def _keys(pairs: Pairs, index: Index) -> Ints:
-    """[n], a number for each query and service."""
+    """A number for each pair's query and service, [n], ascending."""
     keys: Ints = pairs.queries * len(index.thresholds) + index.service_of_row[pairs.rows]
     return keys
 
@@ -173,7 +173,7 @@ def _exactly_nearest(pairs: Pairs, embeddings: Floats, index: Index) -> BatchHit
 
 
 def _exact_cosines(pairs: Pairs, embeddings: Floats, index: Index) -> Floats:
-    """[n], float64 products, rounded."""
+    """The cosines of pairs as float64 products, rounded, [n]."""
     exact = np.empty(len(pairs.rows))
     ends = np.searchsorted(pairs.queries, np.arange(len(embeddings) + 1)).tolist()
     # Query by query: the vectors of a batch would fill fresh pages, which cost more than the products.
@@ -185,11 +185,11 @@ def _exact_cosines(pairs: Pairs, embeddings: Floats, index: Index) -> Floats:
 
 
 def _kth_best(queries: Ints, scores: Floats, top_k: Ints) -> Floats:
-    """[B]: the top_k-th highest score of each query, -inf where it has fewer; `queries` is ascending."""
-    ordered = scores[np.lexsort((-scores, queries))]
+    """The top_k-th highest score of each query, [B], -inf where it has fewer; `queries` is ascending."""
+    ordered = np.sort(4.0 * queries - scores)  # by query, then from the highest: cosines are within -1 and 1
     batch = np.arange(len(top_k))
     place = np.searchsorted(queries, batch) + top_k - 1
-    kth = np.full(len(top_k), -np.inf, dtype=np.float32)
     enough = place < np.searchsorted(queries, batch, side="right")
-    kth[enough] = ordered[place[enough]]
+    kth = np.full(len(top_k), -np.inf, dtype=np.float32)
+    kth[enough] = 4.0 * batch[enough] - ordered[place[enough]]
     return kth

@@ -11,7 +11,6 @@ from malgil_core.encoder import EncoderMetadata
 from export.__main__ import main
 from export.encoder import choice, existing
 from export.encoder import export as encoder
-from export.encoder.source import UnsupportedEncoderError
 from tests.encoders import save_plain
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -65,17 +64,17 @@ def test_only_the_bundled_encoder_loses_other_scripts_unasked() -> None:
 def test_where_fp32_cannot_be_had_the_comparison_is_left_out_and_the_export_stands(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As with an encoder of more than 2 GiB, whose int8 graph fits where fp32 does not."""
+    """As where memory or disk suffices for int8 and not for fp32."""
     built = encoder.build
 
-    def build(loaded: object, progress: object, precision: str) -> object:
+    def build(loaded: object, progress: object, precision: str, data: object) -> object:
         if precision == "fp32":
-            raise UnsupportedEncoderError("size: model.onnx would have 2.1 GiB")
+            raise MemoryError("no room for fp32")
         return built(loaded, precision=precision)  # type: ignore[arg-type]
 
     monkeypatch.setattr(encoder, "build", build)
     assert main(["encoder", str(small), "--precision", "int8", "--repository", str(tmp_path)]) == 0
-    assert "not compared with fp32, which was not exported: size: model.onnx would have 2.1" in capsys.readouterr().out
+    assert "not compared with fp32, which was not exported: no room for fp32" in capsys.readouterr().out
     assert existing.why_missing(tmp_path) is None
 
 
