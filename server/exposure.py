@@ -29,9 +29,6 @@ DESCRIBING = ("metadata", "model-config", "statistics")
 KEY_HEADER = "malgil-key"
 ADMIN_HEADER = "malgil-admin-key"
 
-# The largest batch of the longest texts, 64 × 8 KiB, twice over for JSON's escapes, and room.
-MAX_HTTP_BYTES = 2 * 2**20
-
 _KEY = re.compile(r"[A-Za-z0-9._~-]{16,}")
 
 
@@ -62,7 +59,7 @@ class Exposure:
         """The address of each port, by the names in Ports."""
         return {"http": self.listen, "grpc": self.listen, "metrics": self.metrics}
 
-    def flags(self, ports: Ports, inner_http: int | None) -> list[str]:
+    def flags(self, ports: Ports, inner_http: int) -> list[str]:
         """Triton's flags for these addresses, certificates and keys.
 
         Without an admin key, calls that change the server are closed: behind a random key that nobody is told. So are
@@ -70,12 +67,11 @@ class Exposure:
 
         Args:
             ports: what clients connect to.
-            inner_http: the port of Triton's HTTP on loopback, behind the TLS proxy; None: that in `ports`.
+            inner_http: the port of Triton's HTTP on loopback, behind the HTTP proxy.
         """
-        http = (self.listen, ports.http) if inner_http is None else (LOOPBACK, inner_http)
         flags = [
-            f"--http-address={http[0]}",
-            f"--http-port={http[1]}",
+            f"--http-address={LOOPBACK}",
+            f"--http-port={inner_http}",
             f"--grpc-address={self.listen}",
             f"--grpc-port={ports.grpc}",
             f"--metrics-address={self.metrics}",

@@ -60,10 +60,10 @@ print(p / "tritonserver/python_backend_stubs" / "{}.{}".format(*sys.version_info
         $sudo apt-get update -qq && $sudo apt-get install -y -qq "libpython$version"
     fi
 
-    # nginx, the TLS proxy of HTTP, where the system has none.
+    # nginx, the proxy before Triton's HTTP, where the system has none.
     if ! PATH="$PATH:/usr/sbin" command -v nginx > /dev/null && [ ! -x .venv/nginx/nginx ]; then
         unpack nginx .venv/nginx usr/sbin/nginx ||
-            echo "nginx could not be had: \`python -m server --tls-cert\` will ask for it" >&2
+            echo "nginx could not be had: \`python -m server\` will ask for it" >&2
     fi
 
     # jemalloc, which Triton allocates memory with, where the system has none.

@@ -19,9 +19,9 @@ import malgil
 from malgil_core.encoder import EncoderMetadata, EncoderMetadataError
 
 from server import processes, stubs, triton
-from server.exposure import MAX_HTTP_BYTES, Exposure
+from server.exposure import Exposure
+from server.http_proxy import MAX_BYTES, HttpProxy
 from server.ports import Ports, check_free, free_ports
-from server.tls_proxy import TlsProxy
 
 ROOT = Path(__file__).parent.parent
 REPOSITORY = ROOT / "model_repository"
@@ -29,8 +29,10 @@ PROBE = "송금"  # what a readiness probe searches for
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 FREE_SECONDS = 5.0
-# Newer Tritons than 2.51 bound by themselves what they take over HTTP; none bounds gRPC.
-HTTP_CAP = "--http-max-input-size"
+HTTP_CAP = "--http-max-input-size"  # of newer Tritons than 2.51, to know what its proxy lets through
+# Triton parses JSON by recursion. A body of MAX_BYTES is a million brackets deep and takes 300 MiB of stack, which the
+# usual 8 MiB would not hold: the whole server would end. Memory is taken only where a stack has once grown.
+STACK_BYTES = 512 * 2**20
 
 
 class Server:
@@ -59,8 +61,9 @@ class Server:
         self._repository, self._exposure, self._log, self._flags = repository, exposure or Exposure(), log, flags
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: Path | None = None
-        self._proxy: TlsProxy | None = None
-        self._inner_http: int | None = None
+        self._proxy: HttpProxy | None = None
+        self._inner_http = 0
+        self._code = 0
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -96,20 +99,17 @@ class Server:
 
     def _start_in(self, scratch: Path) -> None:
         home = triton.find_home(scratch)
-        self._inner_http = None
-        if self._exposure.certificates:
-            self._inner_http = free_ports().http
-            self._proxy = TlsProxy(
-                self._exposure.certificates,
-                self._exposure.listen,
-                self.ports.http,
-                self._inner_http,
-                MAX_HTTP_BYTES,
-                scratch / "nginx",
-                self._log,
-            )
-            self._proxy.start()
-        cap = [f"{HTTP_CAP}={MAX_HTTP_BYTES}"] if triton.knows(home, HTTP_CAP) else []
+        self._inner_http = free_ports().http
+        self._proxy = HttpProxy(
+            self._exposure.listen,
+            self.ports.http,
+            self._inner_http,
+            self._exposure.certificates,
+            scratch / "nginx",
+            self._log,
+        )
+        self._proxy.start()
+        cap = [f"{HTTP_CAP}={MAX_BYTES}"] if triton.knows(home, HTTP_CAP) else []
         self._process = processes.start(
             [
                 *triton.command(home, self._repository.resolve(), self.shm_prefix),
@@ -119,6 +119,7 @@ class Server:
             ],
             {**home.environment, "MALGIL_METRICS_URL": self.metrics_url},  # for admission, see the tokenizer
             self._log,
+            STACK_BYTES,
         )
 
     @property
@@ -132,6 +133,11 @@ class Server:
         return f"{'https' if self._exposure.certificates else 'http'}://{self._address('http')}"
 
     @property
+    def inner_http_url(self) -> str:
+        """URL of Triton's own HTTP, on loopback behind the proxy; without TLS whatever the server has."""
+        return f"http://127.0.0.1:{self._inner_http}"
+
+    @property
     def metrics_url(self) -> str:
         """URL of the metrics."""
         return f"http://{self._address('metrics')}/metrics"
@@ -141,8 +147,8 @@ class Server:
         return f"{'127.0.0.1' if host == '0.0.0.0' else host}:{getattr(self.ports, name)}"
 
     def client(self, timeout: float = 5) -> malgil.SearchClient:
-        """A client, without retries, that needs no certificate: under TLS it asks Triton's HTTP on loopback."""
-        url = self.grpc_url if self._inner_http is None else f"http://127.0.0.1:{self._inner_http}"
+        """A client, without retries, that needs no certificate: under TLS it asks Triton's own HTTP."""
+        url = self.inner_http_url if self._exposure.certificates else self.grpc_url
         return malgil.SearchClient(url, timeout=timeout, retries=0, key=self._exposure.key)
 
     def wait_ready(self, timeout: float = START_SECONDS) -> int | None:
@@ -189,21 +195,20 @@ class Server:
             self.process.wait(timeout)
 
     def stop(self, at_once: bool = False) -> int:
-        """Stop Triton if it runs, and remove what it leaves; its exit code.
+        """Stop Triton if it runs, and remove what it leaves; the exit code of the last Triton.
 
         Args:
             at_once: do not wait for the requests that it works on.
-
-        Raises:
-            RuntimeError: it is not started.
         """
-        if self.process.poll() is None and not at_once:
-            self.send_signal(signal.SIGTERM)
-            self.wait()
-        return self._clear()
+        if self._process is not None:
+            if self._process.poll() is None and not at_once:
+                self.send_signal(signal.SIGTERM)
+                self.wait()
+            self._code = processes.kill_group(self._process)  # stubs may be left when Triton is not
+            self._clear()
+        return self._code
 
-    def _clear(self) -> int:
-        code = processes.kill_group(self._process) if self._process else 1  # stubs may be left when Triton is not
+    def _clear(self) -> None:
         if self._proxy is not None:
             self._proxy.stop()
         if self._process is not None:
@@ -213,7 +218,6 @@ class Server:
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
         self._process = self._proxy = self._scratch = None
-        return code
 
     def _wait_free(self) -> None:
         """Wait until nothing of its group, which others may have to reap, holds the ports: a restart needs them."""
@@ -233,8 +237,7 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None:  # a test, say, may have stopped it
-            self.stop()
+        self.stop()
 
 
 def check_exported(repository: Path) -> None:

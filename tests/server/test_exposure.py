@@ -82,7 +82,7 @@ def test_on_loopback_calls_that_change_the_server_are_closed_and_those_that_desc
 
 @pytest.mark.parametrize("group", CALLS)
 def test_the_admin_key_and_no_other_opens_the_rest(secure: Secure, secure_grpc: Any, group: str) -> None:
-    with httpx.Client(base_url=f"http://127.0.0.1:{secure.server._inner_http}") as client:
+    with httpx.Client(base_url=secure.server.inner_http_url) as client:
         for headers in (None, {ADMIN_HEADER: "wrong"}, {ADMIN_HEADER: KEY}, {KEY_HEADER: KEY}):
             assert not http_opens(client, group, headers)
             grpc_headers = {f"triton-grpc-protocol-{name}": value for name, value in (headers or {}).items()}
@@ -102,7 +102,7 @@ def test_searches_need_the_search_key_and_health_needs_none(secure: Secure, secu
         with secure.client(protocol) as client:
             assert client.search("송금")
     assert secure_grpc.is_server_ready()
-    inner = f"http://127.0.0.1:{secure.server._inner_http}"
+    inner = secure.server.inner_http_url
     assert httpx.get(f"{inner}/v2/health/ready").status_code == 200
     assert httpx.post(f"{inner}/v2/models/search/generate", json={"query": "송금"}).status_code == 403
 
@@ -138,13 +138,13 @@ def restricted(flags: list[str]) -> dict[str, str]:
 
 
 def test_beyond_loopback_everything_but_searches_and_health_is_closed_by_a_key_nobody_knows() -> None:
-    keys = [restricted(Exposure("0.0.0.0").flags(Ports(), None)) for _ in range(2)]
+    keys = [restricted(Exposure("0.0.0.0").flags(Ports(), 1)) for _ in range(2)]
     assert set(keys[0]) == {*CHANGING, *DESCRIBING}
     assert len(set(keys[0].values())) == 1
     assert len(keys[0]["trace"]) > 40
     assert keys[0] != keys[1]
-    assert set(restricted(Exposure("127.0.0.1").flags(Ports(), None))) == set(CHANGING)
-    assert set(restricted(Exposure("127.0.0.1", admin_key=ADMIN_KEY).flags(Ports(), None))) == {*CHANGING, *DESCRIBING}
+    assert set(restricted(Exposure("127.0.0.1").flags(Ports(), 1))) == set(CHANGING)
+    assert set(restricted(Exposure("127.0.0.1", admin_key=ADMIN_KEY).flags(Ports(), 1))) == {*CHANGING, *DESCRIBING}
 
 
 def test_options_that_expose_or_contradict_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

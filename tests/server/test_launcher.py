@@ -32,6 +32,8 @@ from server.ports import free_ports
 from server.triton import SetupError
 from tests.index import ENCODER
 
+pytestmark = pytest.mark.live
+
 SERVE = [sys.executable, "-m", "server"]
 
 
@@ -188,8 +190,7 @@ def test_help_teaches_by_examples_that_parse() -> None:
 def test_a_stopped_server_starts_again_at_the_same_addresses(repository: Path, index: Path, tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log:
         server = Server(repository, free_ports(), log=log)
-        with pytest.raises(RuntimeError, match="the server is not started"):
-            server.stop()
+        assert server.stop() == 0  # nothing to stop
         for _ in range(2):
             server.start()
             try:
@@ -199,7 +200,7 @@ def test_a_stopped_server_starts_again_at_the_same_addresses(repository: Path, i
                 with malgil.SearchClient(server.grpc_url) as client:
                     assert client.search("송금", top_k=1)[0].name == "송금"
             finally:
-                assert server.stop() == 0
+                assert server.stop() == server.stop() == 0
             assert not list(Path("/dev/shm").glob(f"{server.shm_prefix}*"))
 
 

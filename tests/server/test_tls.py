@@ -21,7 +21,7 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from server.exposure import MAX_HTTP_BYTES
+from server.http_proxy import MAX_BYTES
 from server.tls import Certificates
 from server.triton import SetupError
 from tests.client.certificates import SERVER_NAME, Authority, write
@@ -107,11 +107,11 @@ def test_old_tls_is_not_spoken(secure: Secure) -> None:
 def test_over_https_what_is_too_large_or_compressed_is_refused_before_triton(secure: Secure) -> None:
     path = "/v2/models/search/infer"
     with https(secure) as client:
-        passed = client.post(path, content=b"x" * MAX_HTTP_BYTES)
+        passed = client.post(path, content=b"x" * MAX_BYTES)
         assert "JSON" in passed.json()["error"]  # Triton's own answer
-        answer = client.post(path, content=b"x" * (MAX_HTTP_BYTES + 1))
+        answer = client.post(path, content=b"x" * (MAX_BYTES + 1))
         assert answer.status_code == 413
-        assert answer.json() == {"error": f"the request is over {MAX_HTTP_BYTES} bytes"}
+        assert answer.json() == {"error": f"the request is over {MAX_BYTES} bytes"}
         assert client.post(path, content=iter([b"x"] * 3)).status_code == 411  # in chunks: nobody knows how many
         assert client.post(path, content=b"", headers={"Content-Encoding": "gzip"}).status_code == 415
 
@@ -165,6 +165,7 @@ def test_a_certificate_that_expires_soon_is_reported_and_serves(tmp_path: Path, 
     assert re.search(r"soon.pem expires in [34] days, at .*: renew it", warning)
 
 
+@pytest.mark.live
 def test_the_command_serves_over_tls_survives_its_nginx_and_leaves_nothing(
     repository: Path, index: Path, tmp_path: Path
 ) -> None:
@@ -198,7 +199,7 @@ def test_the_command_serves_over_tls_survives_its_nginx_and_leaves_nothing(
         deadline = time.monotonic() + 15
         while command("probe", "--url", http, "--timeout", "1", env=probe).returncode:
             assert time.monotonic() < deadline, log.read_text(errors="replace")[-2000:]
-        assert "nginx, the TLS proxy of HTTP, ended with -9: starting it again" in log.read_text(errors="replace")
+        assert "nginx, the HTTP proxy, ended with -9: starting it again" in log.read_text(errors="replace")
         assert gone(workers)
         children |= set(psutil.Process(launcher.pid).children(recursive=True))
         launcher.send_signal(signal.SIGTERM)

@@ -25,6 +25,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 
 @pytest.mark.live
+@pytest.mark.slow
 def test_every_way_of_padding_gives_the_vectors_of_the_packed_encoder(bench: Bench) -> None:
     stock = padded.export(padded.bundled_weights(repositories.REPOSITORY))
     paths = inprocess.Paths.of(repositories.REPOSITORY)
