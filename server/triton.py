@@ -110,7 +110,7 @@ def command(home: Home, repository: Path, shm_prefix: str) -> list[str]:
         "--metrics-config=summary_latencies=true",
         "--metrics-config=summary_quantiles=0.5:0.01,0.99:0.001",  # quantile:error
         "--exit-timeout-secs=10",
-        # They only parse and format: two are no slower than eight with 64 clients on two cores, and bound what deep JSON
-        # can make of their stacks (300 MiB each).
+        # They only parse and format: two are no slower than eight with 64 clients on two cores, and bound the memory
+        # that stacks need for deep JSON (300 MiB each).
         "--http-thread-count=2",
     ]
