@@ -57,19 +57,19 @@ class BatchHits:
 
 
 def unit(embeddings: Floats) -> Floats:
-    """Rows divided by their Euclidean length; a row of zeros stays so."""
+    """Rows divided by their Euclidean length; rows of zeros stay zero."""
     length: Floats = np.sqrt(np.einsum("bd,bd->b", embeddings, embeddings))[:, np.newaxis]
     result: Floats = embeddings / np.maximum(length, np.float32(1e-12))
     return result
 
 
 def row_starts(index: Index) -> Ints:
-    """The row where each service begins, and where the last one ends, [S + 1]."""
+    """The first row of each service, and the number of rows at the end, [S + 1]."""
     return np.searchsorted(index.service_of_row, np.arange(len(index.thresholds) + 1))
 
 
 def candidates(scores: Floats, maxima: Floats, queries: Ints, counts: Ints, lowest: Floats) -> tuple[Pairs, Floats]:
-    """Rows that can be among the best `count` of a query, and the score that they exceed.
+    """Rows that can be among the best `count` of a query, and the bound that they exceed.
 
     At least `count` blocks, so at least `count` rows, reach the count-th highest maximum: no row below it is among the
     best `count`. Here one query and six rows in blocks of two; the second block is skipped as a whole:
@@ -88,7 +88,8 @@ def candidates(scores: Floats, maxima: Floats, queries: Ints, counts: Ints, lowe
         lowest: [B], the lowest score that any service is shown with: a bound in any case.
 
     Returns:
-        The pairs, and for each of `queries` the bound, that of `lowest` where it is the higher one.
+        The pairs, and for each of `queries` the bound: the higher of `lowest` and the count-th highest maximum, less a
+        margin for rounding.
     """
     kth, maxima = maxima.shape[1] - counts, maxima[queries]
     ordered = np.partition(maxima, sorted(set(kth.tolist())), axis=1)
