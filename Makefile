@@ -30,7 +30,7 @@ setup: .venv/ready
 
 export: index/CURRENT
 
-.venv/ready: pyproject.toml client/pyproject.toml server/install.sh
+.venv/ready: pyproject.toml core/pyproject.toml client/pyproject.toml server/install.sh
 	sh server/install.sh
 
 model_repository/tokenizer/1/encoder.json: .venv/ready

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import malgil
+from malgil_core.catalog.reading import CatalogError
 from rich.console import Console
 from rich.table import Table
 
@@ -19,7 +20,6 @@ from benchmarks.serving import serving
 from benchmarks.soak import cli as soak_cli
 from benchmarks.soak.cli import SoakError
 from benchmarks.sweep_plan import SweepError
-from export.catalog import CatalogError
 from export.progress import bar
 from server.triton import SetupError
 

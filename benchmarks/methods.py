@@ -9,8 +9,10 @@ from typing import Any
 import bm25s
 import numpy as np
 import numpy.typing as npt
-from lexical import LexicalIndex
-from scoring import CpuScorer, Floats, Ranked, Want, unit
+from malgil_core.lexical.index import LexicalIndex
+from malgil_core.ranking.cpu import CpuScorer
+from malgil_core.ranking.topk import unit
+from malgil_core.ranking.types import Floats, QueryOptions, Ranked
 
 DEPTH = 10  # hits looked at
 LAMBDAS = (0.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # of the linear mix: BM25 + lambda · cosine
@@ -86,8 +88,8 @@ class Corpus:
         found: list[Ranked] = []
         for at in range(0, len(embeddings), 64):
             own = unit(embeddings[at : at + 64])
-            evidence = [self.lexical.evidence(query) for query in queries[at : at + 64]] if queries else []
-            found += self._scorer.rank(own, [Want(DEPTH)] * len(own), evidence)
+            evidence = [self.lexical.matches(query) for query in queries[at : at + 64]] if queries else []
+            found += self._scorer.rank(own, [QueryOptions(DEPTH)] * len(own), evidence)
         return found
 
 

@@ -10,9 +10,9 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
-from layout import FINALS, INITIALS, MEDIALS, compose
+from malgil_core.text.layout import FINALS, INITIALS, MEDIALS, compose
 
-from export.labelled import Labelled
+from export.catalog.labelled import Labelled
 
 FIRST_KEYS, PREFIX, CHOSUNG, WRONG_LAYOUT = "first_keys", "prefix", "chosung", "wrong_layout"
 ONE_TYPO, TWO_TYPOS, SPACING = "one_typo", "two_typos", "spacing"

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from malgil_core.catalog.reading import Service
 
 from benchmarks import methods, noise
 from benchmarks.methods import Corpus, Embed, Entry, Ranks
-from export.catalog import Service
-from export.labelled import OUT_OF_SCOPE, Labelled, names
+from export.catalog.labelled import OUT_OF_SCOPE, Labelled, names
 
 IN_SIGHT = 3  # places that a person looks at while typing
 SAME = "0"  # in the column is_duplicate of songys/Question_pair

@@ -9,16 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import malgil
+from malgil_core.catalog.reading import read as read_catalog
+from malgil_core.ranking.types import Floats
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from scoring import Floats
 
 from benchmarks.methods import Embed, as_array
 from benchmarks.serving import serving
-from export import ROOT, labelled
-from export.catalog import read as read_catalog
-from export.labelled import Labelled
+from export import ROOT
+from export.catalog import labelled
+from export.catalog.labelled import Labelled
 
 CATALOG = ROOT / "catalogs" / "finance.jsonl"
 QUERIES = ROOT / "benchmarks" / "data" / "finance_queries.jsonl"

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import generation
 import numpy as np
 import numpy.typing as npt
-from scoring import CpuScorer, Want, unit
-
-from export import generations
-from export.catalog import Service
+from malgil_core.catalog.reading import Service
+from malgil_core.index import reader as generation
+from malgil_core.index import writer as generations
+from malgil_core.ranking.cpu import CpuScorer
+from malgil_core.ranking.topk import unit
+from malgil_core.ranking.types import QueryOptions
 
 Floats = npt.NDArray[np.float32]
 TOP_K = 10
@@ -73,7 +74,7 @@ def methods(index: Matrix) -> dict[str, Callable[[Floats], object]]:
     flat = faiss.IndexFlatIP(index.matrix.shape[1])
     flat.add(index.matrix)
     weights = torch.from_numpy(index.matrix)
-    wants = {"all": Want(TOP_K), "surface and min_score": Want(TOP_K, "RECO", 0.05)}
+    options = {"all": QueryOptions(TOP_K), "surface and min_score": QueryOptions(TOP_K, "RECO", 0.05)}
 
     def argpartition(queries: Floats) -> object:
         scores = queries @ index.matrix.T
@@ -85,9 +86,9 @@ def methods(index: Matrix) -> dict[str, Callable[[Floats], object]]:
             return torch.topk(torch.from_numpy(queries) @ weights.T, TOP_K)
 
     return {
-        "numpy, blocks (this project), services and thresholds": lambda q: scorer.rank(q, [wants["all"]] * len(q)),
+        "numpy, blocks (this project), services and thresholds": lambda q: scorer.rank(q, [options["all"]] * len(q)),
         "numpy, blocks (this project), and surface, min_score": lambda q: scorer.rank(
-            q, [wants["surface and min_score"]] * len(q)
+            q, [options["surface and min_score"]] * len(q)
         ),
         "numpy, argpartition, rows": argpartition,
         "torch, topk, rows": torch_topk,

@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export import ROOT, embedding, generations
-from export.catalog import read as read_catalog
+from malgil_core.catalog.reading import read as read_catalog
+from malgil_core.index import writer as generations
+
+from export import ROOT
+from export.catalog import embedding
 
 BENCH = ROOT / "models" / "bench"
 REPOSITORY = ROOT / "model_repository"
@@ -75,7 +78,7 @@ def prepare(name: str, progress: Callable[[str], None] = lambda _: None, precisi
     Raises:
         export.encoder.ParityError: the exported graph differs from PyTorch's.
     """
-    from export import encoder
+    from export.encoder import export as encoder
 
     home = BENCH / (name if precision == "fp32" else f"{name}-{precision}")
     repository = home / "model_repository"
@@ -109,7 +112,7 @@ def export(
     Raises:
         export.encoder.ParityError: the exported graph differs from PyTorch's.
     """
-    from export import encoder
+    from export.encoder import export as encoder
 
     if name == BUNDLED:
         encoder.export(BUNDLED, repository, progress, precision=precision)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import malgil
 import psutil
-from generation import folder_of
+from malgil_core.index.reader import folder_of
 
 from benchmarks import scoring, shapes
 from benchmarks.compare import houses

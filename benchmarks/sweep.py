@@ -21,7 +21,7 @@ from benchmarks import perf_analyzer, shapes, sweep_facts, sweep_plan, sweep_rec
 from benchmarks.perf_analyzer import Load, LoadError
 from benchmarks.sweep_plan import Cell, Options, SweepError
 from benchmarks.sweep_record import Line
-from export.encoder import ParityError
+from export.encoder.export import ParityError
 from server.launcher import Server, free_ports
 from server.triton import SetupError
 

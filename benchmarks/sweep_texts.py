@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tokenization import Tokenization
+from malgil_core.text.tokenization import Tokenization
 from tokenizers import Tokenizer
 
 from benchmarks.sweep_plan import SweepError

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 
 import numpy as np
-from fusion import fused
-from lexical import Weights
+from malgil_core.catalog.reading import Service
+from malgil_core.lexical.index import Weights
+from malgil_core.ranking.fusion import fused
 
 from benchmarks import quality
 from benchmarks.methods import Corpus, Embed, Entry
-from export.catalog import Service
-from export.labelled import OUT_OF_SCOPE, Labelled
+from export.catalog.labelled import OUT_OF_SCOPE, Labelled
 
 CLEAN = ("paraphrase", "keyword", "synonym", "mixed")
 MOST = 300  # queries of one kind: keystrokes are many
@@ -39,11 +39,11 @@ def search(
 
     def value(weights: Weights) -> float:
         corpus.lexical.weights = weights
-        shares = np.zeros_like(cosines)
-        for row, one in zip(shares, chosen, strict=True):
-            found = corpus.lexical.evidence(one.query)
-            np.maximum.at(row, corpus.service_of_row[found.rows], found.shares)
-        figures = quality.score(chosen, corpus.by_score(fused(cosines, shares)))
+        scores = np.zeros_like(cosines)
+        for row, one in zip(scores, chosen, strict=True):
+            found = corpus.lexical.matches(one.query)
+            np.maximum.at(row, corpus.service_of_row[found.rows], found.scores)
+        figures = quality.score(chosen, corpus.by_score(fused(cosines, scores)))
         gained = np.mean([own["recall@5"] + own["mrr@10"] for kind, own in figures.items() if kind != "all"])
         lost = sum(max(0.0, bare[kind]["recall@5"] - figures[kind]["recall@5"]) for kind in CLEAN if kind in figures)
         return float(gained - LOSS * lost)

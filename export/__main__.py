@@ -9,12 +9,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from generation import GenerationError
+from malgil_core.catalog import reading as catalog
+from malgil_core.index import history
+from malgil_core.index.reader import GenerationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from export import ROOT, calibrate, calibrate_cli, catalog, catalog_cli, embedding, history, labelled
+from export import ROOT
+from export.catalog import calibrate, calibrate_cli, embedding, labelled
+from export.catalog import cli as catalog_cli
 
 REPOSITORY = ROOT / "model_repository"
 CONSOLE = Console(highlight=False)
@@ -95,9 +99,10 @@ def _repository_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _encoder(arguments: argparse.Namespace) -> int:
-    from export import costs, encoder, parity
-    from export.bundled import BundledError
-    from export.source import UnsupportedEncoderError
+    from export.encoder import costs, parity
+    from export.encoder import export as encoder
+    from export.encoder.bundled import BundledError
+    from export.encoder.source import UnsupportedEncoderError
 
     if arguments.data is not None and not (arguments.data / costs.KORSTS).exists():
         return _fail(f"{arguments.data / costs.KORSTS} is missing: --data names the folder that korsts/ is in")
@@ -142,7 +147,8 @@ def _encoder(arguments: argparse.Namespace) -> int:
 
 def _print_costs(arguments: argparse.Namespace) -> None:
     """Export the source once more, in fp32 and with all pieces, into a folder that goes again, and compare."""
-    from export import costs, encoder
+    from export.encoder import costs
+    from export.encoder import export as encoder
 
     chosen = f"{arguments.precision}, {arguments.vocabulary} pieces"
     table = Table("", "fp32, all pieces", chosen, "ratio", title="what it costs and saves")

@@ -16,7 +16,7 @@ python3 -m venv --upgrade-deps .venv
 # The torch that PyPI serves for Linux carries CUDA, in gigabytes. Where PyTorch's own index can be reached, this is smaller:
 #   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make setup
 .venv/bin/python -m pip install --progress-bar on --quiet \
-    --group export --group bench --group test --editable ./client
+    --group export --group bench --group test --editable ./core --editable ./client
 
 # Only for its tritonserver binary; its Python decorators, and what they depend on, are not used.
 .venv/bin/python -m pip install --quiet --no-deps nvidia-pytriton==0.7.0

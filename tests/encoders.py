@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from export.parity import texts
+from export.encoder.parity import texts
 
 WINDOW = 40  # tokens
 PACKED = ("bert", "roberta", "xlm-roberta", "camembert", "electra")

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from generation import Generation
-from scoring import Floats, Ranked, Want, unit
-
-from export.catalog import Service
+from malgil_core.catalog.reading import Service
+from malgil_core.index.reader import Generation
+from malgil_core.ranking.topk import unit
+from malgil_core.ranking.types import Floats, QueryOptions, Ranked
 
 DIMENSION = 8
 ENCODER: dict[str, Any] = {"name": "small", "fingerprint": "5" * 64, "dimension": DIMENSION}
@@ -118,7 +118,7 @@ def hits(index: Generation, ranked: Ranked) -> list[Hit]:
     return list(zip(ids.tolist(), ranked.rows.tolist(), ranked.scores.tolist(), strict=True))
 
 
-def brute_force(index: Generation, query: Floats, want: Want) -> list[Hit]:
+def brute_force(index: Generation, query: Floats, wanted: QueryOptions) -> list[Hit]:
     """The ranking as the design says it: every row scored, every service looked at, everything sorted."""
     cosines = (index.matrix.astype(np.float64) @ query.astype(np.float64)).tolist()
     best: dict[int, tuple[float, int]] = {}
@@ -129,7 +129,7 @@ def brute_force(index: Generation, query: Floats, want: Want) -> list[Hit]:
     found: list[Hit] = []
     for owner, (score, row) in best.items():
         enough = score >= index.thresholds[owner]
-        enough &= want.min_score is None or score >= np.float32(want.min_score)
-        if enough and (want.surface is None or index.surfaces[want.surface][owner]):
+        enough &= wanted.min_score is None or score >= np.float32(wanted.min_score)
+        if enough and (wanted.surface is None or index.surfaces[wanted.surface][owner]):
             found.append((int(index.ids_padded[owner]), row, score))
-    return sorted(found, key=lambda hit: (-hit[2], hit[0]))[: want.top_k]
+    return sorted(found, key=lambda hit: (-hit[2], hit[0]))[: wanted.top_k]

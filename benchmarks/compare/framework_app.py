@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import fastapi
-import generation
 import torch
 import uvicorn
+from malgil_core.index import reader as generation
 from sentence_transformers import SentenceTransformer
 
 TOP_K = 10

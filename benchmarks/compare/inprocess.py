@@ -20,12 +20,14 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
-import generation
 import numpy as np
 import numpy.typing as npt
-from scoring import CpuScorer, Want, product_threads, unit
+from malgil_core.index import reader as generation
+from malgil_core.ranking.cpu import CpuScorer, product_threads
+from malgil_core.ranking.topk import unit
+from malgil_core.ranking.types import QueryOptions
+from malgil_core.text.tokenization import Tokenization
 from threadpoolctl import threadpool_limits
-from tokenization import Tokenization
 
 from benchmarks.compare import houses, rates
 from server.triton import SetupError
@@ -138,7 +140,7 @@ def one_by_one(house: House, texts: Sequence[str], setting: rates.Setting) -> di
             tokenized = time.perf_counter()
             (embedding,) = session.run(["embedding"], packed(ids))
             encoded = time.perf_counter()
-            scorer.rank(unit(embedding), [Want()])
+            scorer.rank(unit(embedding), [QueryOptions()])
             scored = time.perf_counter()
             for name, spent in (
                 ("tokenize", tokenized - started),
@@ -170,7 +172,7 @@ def padded(batch: Sequence[Ids]) -> dict[str, Any]:
 
 def _search(session: Any, tokenization: Tokenization, scorer: CpuScorer, texts: Sequence[str]) -> None:
     (embedding,) = session.run(["embedding"], packed(tokenization.encode(texts, ["query"] * len(texts))))
-    scorer.rank(unit(embedding), [Want()] * len(texts))
+    scorer.rank(unit(embedding), [QueryOptions()] * len(texts))
 
 
 def _end_with_parent() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scoring import Floats
+from malgil_core.catalog.reading import Service
+from malgil_core.index.writer import publish
+from malgil_core.ranking.types import Floats
 
 from benchmarks import shapes
 from benchmarks.compare import houses, traffic
@@ -17,8 +19,6 @@ from benchmarks.compare.ratios import Ratio
 from benchmarks.compare.run import Bench
 from benchmarks.noise import keystrokes
 from benchmarks.perf_analyzer import write_input
-from export.catalog import Service
-from export.generations import publish
 
 PHRASES = (1_000, 100_000)
 PER_SERVICE = 6  # the name among them

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from export import ROOT, bundled, source
-from export.encoder import BUNDLED_NAME
-from export.graph import OPSET
+from export import ROOT
+from export.encoder import bundled, source
+from export.encoder.export import BUNDLED_NAME
+from export.encoder.graph import OPSET
 from server.triton import SetupError
 
 CACHE = ROOT / "models" / "bench" / "padded"

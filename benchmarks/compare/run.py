@@ -17,7 +17,7 @@ from benchmarks.compare.houses import REPOSITORY
 from benchmarks.compare.ratios import Ratio
 from benchmarks.perf_analyzer import LoadError
 from benchmarks.sweep_plan import SweepError
-from export.encoder import ParityError
+from export.encoder.export import ParityError
 from server.launcher import Server, free_ports
 from server.triton import SetupError
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
-from scoring import CpuScorer, Want, unit
+from malgil_core.ranking.cpu import CpuScorer
+from malgil_core.ranking.topk import unit
+from malgil_core.ranking.types import QueryOptions
 
 from benchmarks.compare.ratios import Ratio
 from benchmarks.compare.run import Bench
@@ -19,7 +21,7 @@ TIMES = 3  # the runs of other comparisons: these take milliseconds, and scatter
 PHRASES, DIMENSION = 100_000, 768
 GROWTH = (1_000, 10_000, 100_000, 1_000_000)
 GROWTH_DIMENSION = 384  # the bundled encoder's; a million rows of 768 would take 3 GB, and as much again to make
-WANTS = {"thresholds": Want(TOP_K), "thresholds, surface, min_score": Want(TOP_K, "RECO", 0.05)}
+WANTS = {"thresholds": QueryOptions(TOP_K), "thresholds, surface, min_score": QueryOptions(TOP_K, "RECO", 0.05)}
 
 
 def compare(bench: Bench) -> list[Ratio]:
@@ -40,20 +42,22 @@ def compare(bench: Bench) -> list[Ratio]:
     return ratios
 
 
-def _at(bench: Bench, phrases: int, dimension: int, wants: dict[str, Want], target: float | None) -> Iterator[Ratio]:
+def _at(
+    bench: Bench, phrases: int, dimension: int, options: dict[str, QueryOptions], target: float | None
+) -> Iterator[Ratio]:
     bench.say(f"making {phrases:,} × {dimension}")
     index = random_matrix(phrases, dimension)
     scorer = CpuScorer(index)
     for batch in (1, 64):
         queries = unit(np.random.default_rng(1).standard_normal((batch, dimension), dtype=np.float32))
         product = np.empty((batch, phrases), dtype=np.float32)
-        for name, want in wants.items():
+        for name, wanted in options.items():
             # Times of a small index are microseconds: repeated until a measurement is long enough to be one.
             repeats = max(1, int(1e9 / (phrases * dimension * batch)))
             found = bench.in_turns(
                 {
                     f"{phrases:,} × {dimension}, batch {batch}": partial(
-                        _ms, partial(scorer.rank, queries, [want] * batch), repeats
+                        _ms, partial(scorer.rank, queries, [wanted] * batch), repeats
                     ),
                     "bare product": partial(_ms, partial(np.matmul, queries, index.matrix.T, out=product), repeats),
                 }

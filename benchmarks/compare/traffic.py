@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from export import ROOT, labelled
+from export import ROOT
+from export.catalog import labelled
 
 Ids = npt.NDArray[np.int64]
 BUCKETS = (8, 16, 32, 64, 128)

@@ -14,8 +14,7 @@ from functools import cached_property
 from itertools import chain
 
 from malgil import SearchResult
-
-from export.catalog import Service
+from malgil_core.catalog.reading import Service
 
 SURFACE = "RECO"
 TOPICS = (

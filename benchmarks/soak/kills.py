@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import generation as reader
+from malgil_core.catalog import reading as catalog
+from malgil_core.catalog.reading import Service
+from malgil_core.index import history, reader
 
 from benchmarks.soak.victims import Finding, House
-from export import ROOT, catalog, history
-from export.catalog import Service
+from export import ROOT
 
 SAMPLE = ROOT / "catalogs" / "finance.jsonl"
 REHEARSALS = 5  # publishes that nobody kills, to learn how long one takes

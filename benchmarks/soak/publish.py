@@ -18,13 +18,14 @@ import malgil
 import numpy as np
 from malgil import SearchResult
 from malgil._tensors import EXPLAINED_OUTPUTS, read_search
+from malgil_core.index import history
+from malgil_core.index.writer import next_number, publish
 from tritonclient import grpc
 from tritonclient.utils import np_to_triton_dtype
 
 from benchmarks.soak.catalogs import SURFACE, TOPICS, Asked, Marked
-from export import embedding, history
-from export.catalog_cli import KEEP
-from export.generations import next_number, publish
+from export.catalog import embedding
+from export.catalog.cli import KEEP
 from server.launcher import Server
 from server.triton import SetupError
 

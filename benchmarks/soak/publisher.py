@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from malgil_core.catalog import reading as catalog
+from malgil_core.index import history
+from malgil_core.index.writer import Vectors, publish
 from safetensors.numpy import load_file, save_file
-
-from export import catalog, history
-from export.generations import Vectors, publish
 
 READY, COLLECTED = "ready", "collected"
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from benchmarks.compare import houses
 from benchmarks.soak import fuzz, heal, kills, overload, publish
-from export import ROOT, labelled
+from export import ROOT
+from export.catalog import labelled
 from server.launcher import Server, free_ports
 
 Advance = Callable[[int, int], None]

@@ -14,12 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from malgil_core.catalog.reading import Service
+from malgil_core.index.history import Line
+
 from benchmarks.soak import publisher
 from benchmarks.soak.publisher import COLLECTED, READY, save_vectors
-from export import ROOT, embedding
-from export.catalog import Service
-from export.catalog_cli import KEEP
-from export.history import Line
+from export import ROOT
+from export.catalog import embedding
+from export.catalog.cli import KEEP
 
 PATIENCE = 20.0  # seconds in which a publisher that is not killed is done
 

@@ -1,11 +1,11 @@
 import random
 
 import pytest
-from keys import keys, words
+from malgil_core.text.keystrokes import keys, words
 from rapidfuzz.distance import OSA
 
 from benchmarks import noise
-from export.labelled import Labelled
+from export.catalog.labelled import Labelled
 
 
 def test_keystrokes_are_what_the_screen_shows_at_each_key_but_the_last() -> None:

@@ -8,14 +8,14 @@ from typing import Any
 import malgil
 import numpy as np
 import pytest
+from malgil_core.catalog.reading import read as read_catalog
 
 from benchmarks import noise, quality
 from benchmarks.__main__ import main
 from benchmarks.methods import Corpus, Entry
 from benchmarks.quality_cli import CATALOG, QUERIES, SLIPS
-from export import labelled
-from export.catalog import read as read_catalog
-from export.labelled import OUT_OF_SCOPE, Labelled
+from export.catalog import labelled
+from export.catalog.labelled import OUT_OF_SCOPE, Labelled
 from server.launcher import Server
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenization import Tokenization
+from malgil_core.text.tokenization import Tokenization
 
 from benchmarks import shapes
-from export import encoder
+from export.encoder import export as encoder
 from server.launcher import check_exported
 
 TINY = {

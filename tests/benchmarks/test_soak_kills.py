@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from generation import folder_of
+from malgil_core.index.history import Line
+from malgil_core.index.reader import folder_of
+from malgil_core.index.writer import point_at, publish
 
 from benchmarks.soak import kills, victims
-from export.generations import point_at, publish
-from export.history import Line
 from tests.index import CATALOG, ENCODER, embed, service
 
 ATTEMPTS = {

@@ -11,14 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from generation import folder_of, load
-from lexical import LexicalIndex
 from malgil import Hit, SearchResult
-from scoring import CpuScorer, Want
+from malgil_core.catalog import reading as catalog
+from malgil_core.index import writer as generations
+from malgil_core.index.reader import folder_of, load
+from malgil_core.lexical.index import LexicalIndex
+from malgil_core.ranking.cpu import CpuScorer
+from malgil_core.ranking.types import QueryOptions
 
 from benchmarks.soak import publish
 from benchmarks.soak.catalogs import SURFACE, TOPICS, Asked, Marked
-from export import catalog, generations
 from server.launcher import Server, free_ports
 from tests.index import ENCODER, embed
 
@@ -40,8 +42,8 @@ def answered(folder: Path, number: int, asked: Asked, matrix_of: int, letters_of
     own, others = ([text.decode() for text in one.phrases_padded[:-1]] for one in (named, letters))
     index = LexicalIndex.of((others + own[len(others) :])[: len(own)], named.is_name)
     vector = embed([asked.query])
-    want = Want(asked.top_k or 10, asked.surface)
-    ranked = CpuScorer(mixed).rank(vector / (vector**2).sum() ** 0.5, [want], [index.evidence(asked.query)])[0]
+    want = QueryOptions(asked.top_k or 10, asked.surface)
+    ranked = CpuScorer(mixed).rank(vector / (vector**2).sum() ** 0.5, [want], [index.matches(asked.query)])[0]
     hits = zip(
         *(texts[where].tolist() for texts, where in (
             (mixed.ids_padded, ranked.services),

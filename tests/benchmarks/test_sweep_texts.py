@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tokenization import Tokenization
+from malgil_core.text.tokenization import Tokenization
 
 from benchmarks import shapes, sweep_texts
 from benchmarks.sweep_plan import LENGTHS

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks import tune
-from export.labelled import Labelled
+from export.catalog.labelled import Labelled
 from tests.index import CATALOG, embed
 
 QUERIES = [

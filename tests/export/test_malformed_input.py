@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from malgil_core.catalog import reading as catalog
+from malgil_core.index.writer import write_manifest
 
-from export import _q4, bundled, catalog, catalog_cli, labelled, source
-from export.generations import write_manifest
+from export.catalog import cli as catalog_cli
+from export.catalog import labelled
+from export.encoder import _q4, bundled, source
 from tests.encoders import save_sentence_transformer
 from tests.index import CATALOG, ENCODER
 from tests.malformed import BOUNDED, damaged, error_of, odd_json

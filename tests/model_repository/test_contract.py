@@ -12,7 +12,7 @@ import pytest
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
-from export.embedding import offline
+from export.catalog.embedding import offline
 from server.launcher import Server
 from tests.live import OUTPUTS, decoded, infer, inputs, texts
 

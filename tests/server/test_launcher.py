@@ -19,7 +19,7 @@ from pathlib import Path
 import malgil
 import psutil
 import pytest
-from generation import current
+from malgil_core.index.reader import current
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import malgil
 import psutil
 import pytest
-from generation import current
+from malgil_core.index.reader import current
 
 from benchmarks.soak.heal import find
 from server.health import OVERDUE_SECONDS, PROBE_SECONDS, Health

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from generation import Generation
-from live import LiveIndex, Serving
-from metrics import Metrics
-from scoring import CpuScorer, Scorer, Want, product_threads, unit
-from tensors import check_embeddings, lay_out, parse_query, parse_wants, require
+from malgil_core.index.reader import Generation
+from malgil_core.ranking.cpu import CpuScorer, product_threads
+from malgil_core.ranking.request import check_embeddings, lay_out, parse_options, parse_query, require
+from malgil_core.ranking.topk import unit
+from malgil_core.ranking.types import QueryOptions, Scorer
+from malgil_core.serving.follower import LiveIndex, Serving
+from malgil_core.serving.metrics import Metrics
 from threadpoolctl import threadpool_limits
 
 
@@ -49,7 +51,7 @@ class TritonPythonModel:
         responses: list[Any] = [None] * len(requests)
         embeddings: list[Any] = []
         queries: list[str] = []
-        wants: list[Want] = []
+        options: list[QueryOptions] = []
         spans: list[tuple[int, int, int]] = []
         for i, request in enumerate(requests):
             try:
@@ -58,24 +60,24 @@ class TritonPythonModel:
                 self.metrics.error("invalid_argument")
                 responses[i] = _error(str(error), pb_utils.TritonError.INVALID_ARG)
                 continue
-            spans.append((i, len(wants), len(wants) + len(own)))
+            spans.append((i, len(options), len(options) + len(own)))
             embeddings.append(embedding)
             queries += texts
-            wants += own
+            options += own
         began = time.perf_counter()
         lexical = serving.generation.lexical
-        evidence = [lexical.evidence(query) for query in queries] if lexical else []
+        evidence = [lexical.matches(query) for query in queries] if lexical else []
         spelled = time.perf_counter()
-        ranked = serving.scorer.rank(self._join(embeddings), wants, evidence) if wants else []
+        ranked = serving.scorer.rank(self._join(embeddings), options, evidence) if options else []
         self.metrics.batch(ranked, spelled - began, time.perf_counter() - spelled)
         for i, start, stop in spans:
-            outputs = lay_out(serving.generation, ranked[start:stop], wants[start:stop])
+            outputs = lay_out(serving.generation, ranked[start:stop], options[start:stop])
             asked = requests[i].requested_output_names()
             tensors = [pb_utils.Tensor(name, value) for name, value in outputs.items() if name in asked]
             responses[i] = pb_utils.InferenceResponse(tensors)
         return responses
 
-    def _read(self, request: Any, serving: Serving) -> tuple[list[str], Any, list[Want]]:
+    def _read(self, request: Any, serving: Serving) -> tuple[list[str], Any, list[QueryOptions]]:
         queries = [parse_query(raw) for raw in require("query", _elements(request, "query"))]
         tensor = require("embedding", pb_utils.get_input_tensor_by_name(request, "embedding"))
         if self.device == "cpu":
@@ -87,7 +89,7 @@ class TritonPythonModel:
             embedding = torch.from_dlpack(tensor.to_dlpack())
             check_embeddings(embedding.cpu().numpy(), serving.generation.dimension)
         top_k, surface, min_score = (_elements(request, name) for name in ("top_k", "surface", "min_score"))
-        return queries, embedding, parse_wants(len(embedding), top_k, surface, min_score, serving.generation.surfaces)
+        return queries, embedding, parse_options(len(embedding), top_k, surface, min_score, serving.generation.surfaces)
 
     def _join(self, embeddings: list[Any]) -> Any:
         if self.device == "cpu":
@@ -100,7 +102,7 @@ class TritonPythonModel:
         if self.device == "cpu":
             threadpool_limits(product_threads(generation), user_api="blas")
             return CpuScorer(generation)
-        from scoring_cuda import CudaScorer
+        from malgil_core.ranking.cuda import CudaScorer
 
         return CudaScorer(generation, self.device)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import triton_python_backend_utils as pb_utils
-from admission import Admission, fetch, pending
-from tokenization import FIELD, Tokenization, check_shape, pad, parse_kind, parse_text, require
+from malgil_core.serving.admission import Admission, fetch, pending
+from malgil_core.text.tokenization import FIELD, Tokenization, check_shape, pad, parse_kind, parse_text, require
 
 # Batches are short texts: handing them to a thread pool costs more than tokenizing them.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

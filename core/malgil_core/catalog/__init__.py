@@ -1,0 +1,1 @@
+"""The catalog: services and their phrases, validated line by line."""

@@ -1,0 +1,1 @@
+"""The index: immutable generations, written, read and rolled back."""

@@ -1,0 +1,1 @@
+"""Lexical matches between a query and the phrases of an index."""

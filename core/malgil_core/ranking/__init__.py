@@ -1,0 +1,1 @@
+"""Ranking of services by dense and lexical similarity."""

@@ -1,0 +1,161 @@
+"""What the scorer counts, for Triton's metrics endpoint. Pure: no Triton here.
+
+Batches add to sums in memory, and one thread sends the sums on twice a second: a call that crosses to the server takes
+20 to 50 µs, and a batch would make two dozen. No other thread may make them. Triton 2.51 crashes when two threads
+increment one metric at once; when a metric outlives its stub; and when one is shared by instances that end one after
+another, which is why each has a label of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from malgil_core.index.reader import Generation
+from malgil_core.ranking.types import Ranked
+
+SEND_SECONDS = 0.5
+EDGES = (0.80, 0.84, 0.86, 0.88, 0.90, 0.92, 0.94, 0.96, 0.98, 1.0)
+_EDGES = [float(np.float32(edge)) for edge in EDGES]  # scores are float32, and one of 0.9 is at most 0.9
+
+GAUGES = {
+    "generation": "Number of the generation that serves, 0 before the first",
+    "services": "Open services of the generation that serves",
+    "phrases": "Phrases of the generation that serves, names included",
+    "index_age_seconds": "Seconds since the generation that serves was published, NaN if there is none",
+}
+COUNTERS = {
+    "publishes_refused_total": "Generations that were refused, each once",
+    "queries_total": "Queries answered, each row of a client batch for itself",
+    "hits_total": "Hits in the answers",
+    "empty_answers_total": "Answers without a hit",
+    "errors_total": "Requests refused",
+    "scoring_seconds_total": "Time spent ranking",
+    "lexical_seconds_total": "Time spent on the letters of queries",
+    # A histogram of Triton's own takes a call for each query.
+    "top_score_bucket": "Answers whose first hit scores at most le",
+    "top_score_sum": "Sum of the first hits' scores",
+    "top_score_count": "Answers with a hit",
+}
+LABELS = {  # metric → label, its values
+    "errors_total": ("kind", ("invalid_argument", "no_catalogue")),
+    "top_score_bucket": ("le", (*(f"{edge:g}" for edge in EDGES), "+Inf")),
+}
+Key = tuple[str, str]  # metric, value of its own label or ""
+
+
+class Metrics:
+    """The counts of one scorer.
+
+    Args:
+        make_family: pb_utils.MetricFamily, or what stands in for it.
+        labels: on every metric; no other instance may have the same.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self, make_family: Any, labels: Mapping[str, str] | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._sums: defaultdict[Key, float] = defaultdict(float)  # not sent yet
+        self._gauges = dict.fromkeys(GAUGES, 0.0)
+        self._published = float("nan")
+        self._families: list[Any] = []
+        self._metrics: dict[Key, Any] = {}
+        for kind, names in ((make_family.GAUGE, GAUGES), (make_family.COUNTER, COUNTERS)):
+            for name, description in names.items():
+                family = make_family(name=f"malgil_{name}", description=description, kind=kind)
+                self._families.append(family)
+                label, values = LABELS.get(name, ("", ("",)))
+                for value in values:
+                    own = {label: value} if label else {}
+                    self._metrics[name, value] = family.Metric(labels={**(labels or {}), **own})
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep_sending, name="metrics", daemon=True)
+
+    def start(self) -> None:
+        """Send now, and from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop sending, and let go of the metrics while the stub still lives."""
+        self._stop.set()
+        self._thread.join()
+        self._metrics.clear()
+        self._families.clear()
+
+    def serves(self, generation: Generation) -> None:
+        """A generation begins to serve."""
+        with self._lock:
+            self._gauges["generation"] = generation.number
+            self._gauges["services"] = len(generation.thresholds)
+            self._gauges["phrases"] = len(generation.matrix)
+            self._published = _seconds(generation.created)
+
+    def refused(self) -> None:
+        """A generation is refused."""
+        self._add({("publishes_refused_total", ""): 1})
+
+    def error(self, kind: str, count: int = 1) -> None:
+        """So many requests are refused: `kind` is invalid_argument or no_catalogue."""
+        self._add({("errors_total", kind): count})
+
+    def batch(self, ranked: Sequence[Ranked], lexical_seconds: float, scoring_seconds: float) -> None:
+        """A batch is ranked, and took so long."""
+        tops = [float(hits.scores[0]) for hits in ranked if len(hits.scores)]
+        buckets = [0] * (len(_EDGES) + 1)
+        for top in tops:
+            buckets[bisect_left(_EDGES, top)] += 1
+        sums: dict[Key, float] = {
+            ("queries_total", ""): len(ranked),
+            ("hits_total", ""): sum(len(hits.scores) for hits in ranked),
+            ("empty_answers_total", ""): len(ranked) - len(tops),
+            ("lexical_seconds_total", ""): lexical_seconds,
+            ("scoring_seconds_total", ""): scoring_seconds,
+            ("top_score_sum", ""): sum(tops),
+            ("top_score_count", ""): len(tops),
+        }
+        for le, count in zip(LABELS["top_score_bucket"][1], accumulate(buckets), strict=True):
+            sums["top_score_bucket", le] = count
+        self._add(sums)
+
+    def send(self) -> None:
+        """Bring the endpoint up to date; what fails to go out goes with the next. Only one thread may call this."""
+        with self._lock:
+            sums = {key: by for key, by in self._sums.items() if by}
+            gauges = {**self._gauges, "index_age_seconds": self._clock() - self._published}
+        for key, by in sums.items():
+            self._metrics[key].increment(by)
+            self._add({key: -by})
+        for name, value in gauges.items():
+            self._metrics[name, ""].set(value)
+
+    def _add(self, sums: Mapping[Key, float]) -> None:
+        with self._lock:
+            for key, by in sums.items():
+                self._sums[key] += by
+
+    def _keep_sending(self) -> None:
+        while True:
+            with contextlib.suppress(Exception):  # full shared memory, say: the thread must not die of it
+                self.send()
+            if self._stop.wait(SEND_SECONDS):
+                return
+
+
+def _seconds(created: str) -> float:
+    """Seconds since 1970, NaN where a manifest does not say."""
+    try:
+        return datetime.fromisoformat(created).timestamp()
+    except (ValueError, OverflowError):
+        return float("nan")

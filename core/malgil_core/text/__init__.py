@@ -1,0 +1,1 @@
+"""Korean input: keyboard layouts, keystrokes, tokens."""

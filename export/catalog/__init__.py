@@ -1,0 +1,1 @@
+"""Export of a catalog: from JSON Lines to an index generation that serves."""

@@ -1,0 +1,1 @@
+"""Export of an encoder: from a sentence-transformers directory to model.onnx."""
