@@ -110,7 +110,7 @@ def command(home: Home, repository: Path, shm_prefix: str) -> list[str]:
         "--metrics-config=summary_latencies=true",
         "--metrics-config=summary_quantiles=0.5:0.01,0.99:0.001",  # quantile:error
         "--exit-timeout-secs=10",
-        # They only parse and format: two are no slower than eight with 64 clients on two cores, and bound the memory
-        # that stacks need for deep JSON (300 MiB each).
+        # They parse and format, no more: two are no slower than eight with 64 clients on two cores, and deep JSON can
+        # make their stacks grow by 300 MiB each.
         "--http-thread-count=2",
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import re
 import signal
@@ -14,14 +13,12 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
 import malgil
 import psutil
 import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from server.http_proxy import MAX_BYTES
 from server.tls import Certificates
 from server.triton import SetupError
 from tests.client.certificates import SERVER_NAME, Authority, write
@@ -86,13 +83,6 @@ def test_a_catalog_is_published_through_a_server_that_asks_for_certificate_and_k
     assert "generation 1 serves" in done.stdout
 
 
-def https(secure: Secure) -> httpx.Client:
-    context = ssl.create_default_context(cafile=str(secure.authority.ca))
-    context.load_cert_chain(secure.authority.client_cert, secure.authority.client_key)
-    context.check_hostname = False
-    return httpx.Client(base_url=secure.server.http_url, verify=context, headers={"malgil-key": KEY})
-
-
 def test_old_tls_is_not_spoken(secure: Secure) -> None:
     for port in (secure.server.ports.http, secure.server.ports.grpc):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -102,27 +92,6 @@ def test_old_tls_is_not_spoken(secure: Secure) -> None:
             context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
         with socket.create_connection(("127.0.0.1", port)) as raw, pytest.raises((ssl.SSLError, ConnectionError)):
             context.wrap_socket(raw)
-
-
-def test_over_https_what_is_too_large_or_compressed_is_refused_before_triton(secure: Secure) -> None:
-    path = "/v2/models/search/infer"
-    with https(secure) as client:
-        passed = client.post(path, content=b"x" * MAX_BYTES)
-        assert "JSON" in passed.json()["error"]  # Triton's own answer
-        answer = client.post(path, content=b"x" * (MAX_BYTES + 1))
-        assert answer.status_code == 413
-        assert answer.json() == {"error": f"the request is over {MAX_BYTES} bytes"}
-        assert client.post(path, content=iter([b"x"] * 3)).status_code == 411  # in chunks: nobody knows how many
-        assert client.post(path, content=b"", headers={"Content-Encoding": "gzip"}).status_code == 415
-
-
-def test_the_largest_batch_of_the_longest_texts_passes(secure: Secure) -> None:
-    longest = "가" * 2730  # 8190 bytes, and twice that where JSON escapes it
-    body = {"inputs": [{"name": "text", "shape": [64, 1], "datatype": "BYTES", "data": [longest] * 64}]}
-    with https(secure) as client:
-        answer = client.post("/v2/models/tokenizer/infer", content=json.dumps(body), timeout=60)
-    assert answer.status_code == 200
-    assert len(answer.request.content) > 64 * 2 * 8190
 
 
 def test_bad_certificates_are_refused_in_a_sentence_before_anything_starts(tmp_path: Path) -> None:

@@ -14,15 +14,14 @@ from tritonclient.grpc import service_pb2
 from tests.soak.fuzz.statuses import (
     ANY,
     BAD,
-    COMPRESSED,
     HUNG_UP,
-    NO_LENGTH,
     NO_METHOD,
     NOT_JSON,
     OK,
     RESTRICTED,
     UNKNOWN,
     UNREADABLE,
+    UNSUPPORTED,
     Expected,
 )
 from tests.soak.wire import INFER, Call, Message, grpc_infer, http_infer, http_json, raw_http, string
@@ -32,7 +31,7 @@ SERVICE = INFER.rpartition("/")[0] + "/"
 PATH = "/v2/models/search/infer"
 GOOD = b'{"inputs":[{"name":"query","datatype":"BYTES","shape":[1,1],"data":["a"]}]}'
 CALL = Call("search", (string("query", b"a"),), ("id",))
-DEEPEST_DATA = 500  # brackets; 40,000 end Triton 2.51: tests/soak/test_crashes.py
+DEEPEST_DATA = 100_000  # brackets
 
 
 def _put(old: bytes, new: bytes) -> bytes:
@@ -110,22 +109,24 @@ _any_json = st.recursive(
     ),
     max_leaves=8,
 ).map(_sent_json)
+# Triton 2.51 does not free what it has unpacked of a request that it cannot read, a megabyte for a kilobyte of gzip:
+# only small bodies are sent, so that another leak still shows.
 _packed = gzip.compress(GOOD, mtime=0)
-ENCODED: Sequence[tuple[str, bytes]] = (
-    ("gzip", _packed), ("deflate", zlib.compress(GOOD)), ("br", GOOD), ("gzip", b""), ("gzip", b"\x1f\x8bgarbage"),
-    ("gzip", GOOD), ("gzip", gzip.compress(b"{" * 9, mtime=0)),
+COMPRESSED: Sequence[tuple[str, bytes, Expected]] = (
+    ("gzip", _packed, OK), ("deflate", zlib.compress(GOOD), OK), ("br", GOOD, UNSUPPORTED), ("gzip", b"", BAD),
+    ("gzip", b"\x1f\x8bgarbage", BAD), ("gzip", GOOD, BAD), ("gzip", gzip.compress(b"{" * 9, mtime=0), NOT_JSON),
 )  # fmt: skip
-_compressed = st.sampled_from(ENCODED).map(
+_compressed = st.sampled_from(COMPRESSED).map(
     lambda it: (
         f"{it[0]} of {len(it[1])} bytes",
         Message(False, PATH, it[1], headers=(("Content-Encoding", it[0]),)),
-        COMPRESSED,
+        it[2],
     )
 )
 _LENGTH, _CHUNKED = ("Content-Length", str(len(GOOD))), ("Transfer-Encoding", "chunked")
 RAW: Sequence[tuple[Message, Expected]] = (
     (raw_http(PATH, GOOD, [_LENGTH]), OK),
-    (raw_http(PATH, b"%x\r\n%s\r\n0\r\n\r\n" % (len(GOOD), GOOD), [_CHUNKED]), NO_LENGTH),
+    (raw_http(PATH, b"%x\r\n%s\r\n0\r\n\r\n" % (len(GOOD), GOOD), [_CHUNKED]), OK),
     *((raw_http(PATH, GOOD, [("Content-Length", length)]), HUNG_UP) for length in ("500", "-5", "9" * 20)),
     *((raw_http(PATH, body, [_CHUNKED]), HUNG_UP) for body in (
         b"zz\r\nabc\r\n", b"ffffffffffffffff\r\nabc\r\n", b"5\r\nab",

@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 
 from tests.soak.fuzz.answers import CALLS
 from tests.soak.fuzz.protocol import messages
-from tests.soak.fuzz.statuses import OK, RESTRICTED, Expected
+from tests.soak.fuzz.statuses import OK, Expected
 from tests.soak.fuzz.tensors import cases
 from tests.soak.wire import Message, grpc_infer, http_infer
 
 FEWEST, MOST, GOOD = 5, 20, 2  # odd requests in a burst, at least and at most, and good ones
-STEPS = ("encoder", "scorer")  # models that are not called over HTTP
 HEADERS = (("traceparent", "00-x"), ("x-request-id", "9" * 500), ("accept-language", "ko;q=x"), ("x-a", "; ,="))
 
 
@@ -47,8 +46,6 @@ def odd(draw: st.DrawFn, width: int) -> Request:
         return Request(*draw(messages))
     what, call, expected = draw(cases(width))
     message = (grpc_infer if draw(st.booleans()) else http_infer)(call)
-    if not message.grpc and call.model in STEPS:
-        expected |= RESTRICTED
     if draw(st.integers(0, 19)) == 7:
         message = replace(message, headers=(*message.headers, draw(st.sampled_from(HEADERS))))
     return Request(f"{call.model[:20]}: {what}", message, expected)

@@ -89,7 +89,7 @@ class Target:
         self._died: str | None = None
 
     def __enter__(self) -> Target:
-        self._sender = Sender(self._server.grpc_url, self._server.http_url)
+        self._sender = Sender(self._server.grpc_url, self._server.inner_http_url)  # the proxy would refuse half of it
         self._runner.run(self._sender.__aenter__())
         self.known = self._runner.run(self._record())
         self.width = max(answer["embedding"].shape[1] for answer in self.known if "embedding" in answer)

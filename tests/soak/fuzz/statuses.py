@@ -31,9 +31,7 @@ NO_METHOD = _any("UNIMPLEMENTED", "404", "405")
 RESTRICTED = _any("UNAVAILABLE", "403")
 # A Content-Encoding that Triton has not, or a sequence's id of more than 128 letters.
 UNSUPPORTED = _any("501", "UNIMPLEMENTED")
-# The HTTP proxy takes no compressed body, and none whose length is not stated.
-COMPRESSED, NO_LENGTH = _any("415"), _any("411")
-HUNG_UP = _any(CLOSED, "400", "405", "411", "413", "414")
+HUNG_UP = _any(CLOSED, "400")
 # Bytes changed at random may still mean something, another model or method included.
 ANY = OK | BAD | UNKNOWN | {UNREADABLE, "UNIMPLEMENTED"}
 # Optional surfaces: whether the catalog has them is not known here.
