@@ -7,6 +7,7 @@ import sys
 import click
 import malgil
 from malgil_core.catalog.reading import CatalogError
+from malgil_core.encoder import EncoderMetadataError
 
 from benchmarks import korsts, quality_cli, scoring, sizing
 from benchmarks.compare.run import compare
@@ -37,6 +38,16 @@ for command in (
     cli.add_command(command)
 
 
+FAILURES = (
+    CatalogError,
+    EncoderMetadataError,
+    FileNotFoundError,
+    SetupError,
+    SweepError,
+    malgil.MalgilError,
+)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one benchmark; its exit status."""
     try:
@@ -49,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_code
     except click.Abort:
         return 130
-    except (SetupError, CatalogError, malgil.MalgilError, SweepError, FileNotFoundError) as error:
+    except FAILURES as error:
         click.echo(error, err=True)
         return 1
     return 0

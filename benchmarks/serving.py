@@ -42,7 +42,7 @@ def started(repository: Path, folder: Path) -> Iterator[Server]:
     Raises:
         server.triton.SetupError: it could not start, or no catalog is published; the log is kept.
     """
-    log = folder / f"triton-{repository.name}.log"
+    log = folder / f"triton-{repository.parent.name}.log"
     with log.open("wb") as stream, Server(repository, free_ports(), log=stream) as server:
         try:
             generation = server.wait_ready()

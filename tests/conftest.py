@@ -73,8 +73,12 @@ def server(repository: Path, index: Path, tmp_path_factory: pytest.TempPathFacto
         assert running.process.poll() is None, log.read_text(errors="replace")[-5000:]
 
 
+# Fixtures with a running server.
+SERVERS = {"server", "secure", "narrow"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that ask the shared server as live; those that start one of their own say so themselves."""
+    """Mark the tests that ask a shared server as live; those that start one of their own say so themselves."""
     for item in items:
-        if "server" in getattr(item, "fixturenames", ()):
+        if SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.live)

@@ -42,28 +42,25 @@ def compare(bench: Bench) -> list[Ratio]:
     weights = older_form(padded.bundled_weights(repositories["fp32"], bench.say), bench.folder / "weights")
     prompt = EncoderMetadata.of(repositories["fp32"]).prompts["query"]
     queries = traffic.queries()
-    ratios = []
-    for precision, target in TARGETS.items():
-        with (
-            inprocess.Process() as process,
-            bench.serving(repositories[precision]) as server,
-            infinity(bench, python, weights) as url,
-        ):
-            sides = {
-                "malgil": [triton_request(server, query) for query in queries],
-                "infinity": [infinity_request(url, prompt + query) for query in queries],
-            }
-            check_agreement(sides["malgil"][0], sides["infinity"][0])
-            found = bench.in_turns(
-                {
-                    name: partial(process.call, http_load.rate, requests, CLIENTS, bench.seconds)
-                    for name, requests in sides.items()
-                }
-            )
-        name = f"embed, {precision}, {CLIENTS} clients, against Infinity (torch, batch 64)"
-        details = {"protocol": "HTTP", "packages": PACKAGES, "precision": precision}
-        ratios.append(Ratio("j", name, found["malgil"], found["infinity"], target, details=details))
-    return ratios
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(inprocess.Process())
+        url = stack.enter_context(infinity(bench, python, weights))
+        asked = {"infinity": [infinity_request(url, prompt + query) for query in queries]}
+        for precision, repository in repositories.items():
+            server = stack.enter_context(bench.serving(repository))
+            asked[precision] = [triton_request(server, query) for query in queries]
+            check_agreement(asked[precision][0], asked["infinity"][0])
+        sides = {
+            name: partial(process.call, http_load.rate, requests, CLIENTS, bench.seconds)
+            for name, requests in asked.items()
+        }
+        found = bench.in_turns(sides)
+    name = f"{CLIENTS} clients, against Infinity (torch, batch 64)"
+    details = {"protocol": "HTTP", "packages": PACKAGES}
+    return [
+        Ratio("j", f"embed, {precision}, {name}", found[precision], found["infinity"], target, details=details)
+        for precision, target in TARGETS.items()
+    ]
 
 
 def environment(bench: Bench) -> Path:
@@ -86,8 +83,9 @@ def environment(bench: Bench) -> Path:
             except subprocess.TimeoutExpired:
                 raise SetupError(f"{PACKAGES[0]} was not installed within {INSTALL_SECONDS:.0f} s") from None
         if done.returncode:
-            last = log.read_text(errors="replace").strip().rpartition("\n")[2]
-            raise SetupError(f"{PACKAGES[0]} cannot be installed into {HOME}: {last}")
+            lines = log.read_text(errors="replace").strip().splitlines()
+            why = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "no output")
+            raise SetupError(f"{PACKAGES[0]} cannot be installed into {HOME}: {why}")
     ready.write_text(wanted, encoding="utf-8")
     return python
 
@@ -120,7 +118,7 @@ def infinity(bench: Bench, python: Path, weights: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     command = [str(python.parent / "infinity_emb"), "v2", "--model-id", str(weights), "--served-model-name", NAME]
     command += ["--engine", "torch", "--device", "cpu", "--batch-size", "64", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--no-trust-remote-code"]
+    command += ["--port", str(port), "--no-trust-remote-code", "--no-model-warmup"]
     with http_load.serving(command, infinity_request(url, "a"), bench.folder / "infinity.log", "Infinity"):
         yield url
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from tritonclient import grpc
 
+from benchmarks import shapes
 from benchmarks.compare import inprocess, padded, rates, repositories, traffic
 from benchmarks.compare.load import Load
 from benchmarks.compare.ratios import Ratio
@@ -52,14 +53,15 @@ WAYS = {
 
 def compare(bench: Bench) -> list[Ratio]:
     """Ratios of requests a second, for log-normal lengths and for uniform ones."""
-    paths = inprocess.Paths.of(repositories.REPOSITORY)
-    stock = padded.export(padded.bundled_weights(repositories.REPOSITORY, bench.say), bench.say)
+    repository = shapes.prepare(shapes.BUNDLED, bench.say, "fp32")  # as the stock graph, and with its vocabulary
+    paths = inprocess.Paths.of(repository)
+    stock = padded.export(padded.bundled_weights(repository, bench.say), bench.say)
     lengths = {
         "log-normal lengths, mean 10": traffic.log_normal(REQUESTS),
         "uniform lengths, 4…128": traffic.uniform(REQUESTS),
     }
     ratios: list[Ratio] = []
-    with inprocess.Process() as process, ways(bench, stock) as server:
+    with inprocess.Process() as process, ways(bench, repository, stock) as server:
         ids = process.call(inprocess.token_ids, paths, traffic.queries())
         check_agreement(server.grpc_url, traffic.requests(ids, traffic.uniform(16)))
         for name, drawn in lengths.items():
@@ -70,9 +72,9 @@ def compare(bench: Bench) -> list[Ratio]:
 
 
 @contextlib.contextmanager
-def ways(bench: Bench, stock: Path) -> Iterator[Server]:
-    """A server with the project's encoder and, beside it, the stock graph in the other ways."""
-    repository = repositories.copy(repositories.REPOSITORY, bench.folder / "ways")
+def ways(bench: Bench, source: Path, stock: Path) -> Iterator[Server]:
+    """A server over a copy of a repository that has, beside its encoder, the stock graph in the other ways."""
+    repository = repositories.copy(source, bench.folder / "ways")
     repositories.add_padded(repository, stock)
     repositories.add_longest(repository, stock)
     with bench.serving(repository) as server:

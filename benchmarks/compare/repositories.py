@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
+from malgil_core.encoder import EncoderMetadata
 from tritonclient.grpc import model_config_pb2
 
 from benchmarks import ROOT
@@ -54,6 +55,7 @@ def add_padded(repository: Path, model_file: Path) -> None:
     message.ClearField("input")
     for name in ("input_ids", "attention_mask"):
         message.input.add(name=name, data_type=model_config_pb2.TYPE_INT64, dims=[-1])
+    message.output[0].dims[:] = [EncoderMetadata.of(repository).dimension]  # the stock graph says its width
     write(repository / "padded", message)
     _add_version(repository / "padded", model_file)
 
@@ -73,12 +75,6 @@ def index(repository: Path) -> Path:
     """The index folder that the scorer follows."""
     parameter = config(repository / "scorer" / "config.pbtxt").parameters["index"]
     return Path(repository, "scorer", parameter.string_value).resolve()
-
-
-def threads(repository: Path) -> int:
-    """The encoder's intra-op threads as its config says, 0 for one a core."""
-    parameters = config(repository / "encoder" / "config.pbtxt").parameters
-    return int(parameters["intra_op_thread_count"].string_value) if "intra_op_thread_count" in parameters else 0
 
 
 def _add_version(folder: Path, model_file: Path) -> None:

@@ -80,7 +80,7 @@ docs/encoders.md says what each precision and vocabulary costs.
     "--only-if",
     type=click.Choice(["missing", "changed"]),
     help="missing: export only where the repository has no whole encoder that this version can serve; changed: there, "
-    "or where it was made of another source, precision or vocabulary.  [default: always]",
+    "or where it was made of another SOURCE or with other options.  [default: always]",
 )
 @options.repository
 def encoder(

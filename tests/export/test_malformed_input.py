@@ -44,6 +44,7 @@ def test_no_catalog_gets_past_its_check_broken(data: st.DataObject, at: int) -> 
     assert refused is None or all(line.startswith("c.jsonl:") for line in refused.splitlines())
 
 
+@pytest.mark.slow
 def test_a_long_chain_of_parents_and_a_service_of_many_phrases_are_read_in_seconds() -> None:
     chain = [
         {**LINES[0], "id": i, "parent_id": i + 1 if i < 59_999 else None, "service_id": f"s{i}"} for i in range(60_000)

@@ -197,6 +197,7 @@ def test_the_scorer_alone_takes_any_length_of_embedding(client: Any) -> None:
         ("  \t　".encode(), "is blank: 6 bytes"),
         (b"\xec\x86\xa1\xff", "is not UTF-8: invalid start byte at byte 3"),
         (b"\xed\xa0\x80", "is not UTF-8"),
+        ("\u3164\u200b".encode(), "is blank: 6 bytes without a visible character"),
         (b"a" * 8193, "is 8193 bytes long: at most 8192"),
     ],
 )

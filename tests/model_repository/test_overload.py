@@ -54,6 +54,7 @@ def test_excess_is_refused_at_once_and_costs_the_encoder_nothing(narrow: Server)
     assert after - before == answered + 16
 
 
+@pytest.mark.live
 def test_who_has_less_time_than_the_queue_takes_is_told_at_once(narrow: Server) -> None:
     stop = threading.Event()
 

@@ -126,7 +126,8 @@ def test_filling_again_does_nothing_until_something_is_asked_for_otherwise(volum
     encoder = volumes / "exported" / "encoder" / "1" / "model.onnx"
     made = encoder.stat().st_mtime_ns
     again = fill(volumes)
-    assert again.splitlines() == ["exported holds the encoder already", "index serves what was published already"]
+    index = volumes / "index"
+    assert again.splitlines() == ["exported holds the encoder already", f"{index} serves what was published already"]
     small = volumes / "data" / "small.jsonl"
     first, *_ = (ROOT / "catalogs" / "finance.jsonl").read_text(encoding="utf-8").splitlines()
     small.write_text(json.dumps({**json.loads(first), "parent_id": None}, ensure_ascii=False) + "\n", encoding="utf-8")

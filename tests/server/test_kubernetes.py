@@ -168,6 +168,7 @@ def test_the_metric_that_scales_has_a_value(prometheus: str) -> None:
     assert 0 <= float(one["value"][1]) < 10
 
 
+@pytest.mark.live
 def test_connections_end_without_a_failed_request_so_that_clients_find_replicas_added_later(
     repository: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,8 @@ from server.ports import free_ports
 from server.triton import SetupError
 from tests.index import ENCODER
 
+pytestmark = pytest.mark.live
+
 SERVE = [sys.executable, "-m", "server"]
 
 

@@ -19,6 +19,8 @@ from server.triton import SetupError
 from tests.server.test_launcher import gone, serving, shared_memory
 from tests.soak.heal import find
 
+pytestmark = pytest.mark.live
+
 
 def generation_within(url: str, seconds: float) -> int:
     """The generation of the first search that is answered."""

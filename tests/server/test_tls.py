@@ -134,6 +134,7 @@ def test_a_certificate_that_expires_soon_is_reported_and_serves(tmp_path: Path, 
     assert re.search(r"soon.pem expires in [34] days, at .*: renew it", warning)
 
 
+@pytest.mark.live
 def test_the_command_serves_over_tls_survives_its_nginx_and_leaves_nothing(
     repository: Path, index: Path, tmp_path: Path
 ) -> None:

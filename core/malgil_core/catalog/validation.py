@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from malgil_core.catalog.errors import CatalogError, shown
 from malgil_core.catalog.service import Service
 from malgil_core.limits import MAX_TEXT_BYTES
-from malgil_core.text.jamo import is_blank
+from malgil_core.text.validation import is_blank
 
 MAX_ID = 2**53 - 1  # JavaScript's largest whole number: apps read ids as JSON
 

@@ -85,7 +85,8 @@ class LexicalIndex:
         self._initials = Prefixes(arrays.initials.prefixes, is_name)
         self._words = Postings(arrays.keystrokes.postings, len(is_name))
         self._initial_words = Postings(arrays.initials.postings, len(is_name))
-        self._keys = self._prefixes.texts()  # with spaces between words
+        self._spaced_keys = self._prefixes.texts()
+        self._keys = [text.replace(" ", "") for text in self._spaced_keys]
 
     @classmethod
     def of(cls, phrases: Sequence[str], is_name: npt.NDArray[np.bool_], weights: Weights = Weights()) -> LexicalIndex:
@@ -137,7 +138,9 @@ class LexicalIndex:
         found = self._prefix_scores(self._initials, texts, asked, MIXED_CANDIDATES)
         fits = {query: re.compile(pattern).search for query, pattern in patterns.items()}
         pairs = zip(found.queries.tolist(), found.rows.tolist(), strict=True)
-        kept = np.array([at for at, (query, row) in enumerate(pairs) if fits[query](self._keys[row])], dtype=np.int64)
+        kept = np.array(
+            [at for at, (query, row) in enumerate(pairs) if fits[query](self._spaced_keys[row])], dtype=np.int64
+        )
         kept = kept[np.lexsort((-found.scores[kept], found.queries[kept]))]
         place = np.arange(len(kept)) - np.searchsorted(found.queries[kept], found.queries[kept])
         kept = kept[place < CANDIDATES]
@@ -147,7 +150,7 @@ class LexicalIndex:
         """The candidates, scored by how few slips they are away from their query."""
         w = self.weights
         ends = np.searchsorted(candidates.queries, np.arange(len(texts) + 1)).tolist()
-        phrases = [self._keys[row].replace(" ", "") for row in candidates.rows.tolist()]
+        phrases = [self._keys[row] for row in candidates.rows.tolist()]
         scores = all_fuzzy_scores(
             texts, [phrases[low:high] for low, high in pairwise(ends)], w.fuzzy_threshold, w.first_prefix
         )

@@ -19,12 +19,12 @@ K1, B = 1.2, 0.75  # the usual values of BM25
 
 
 class PostingArrays(NamedTuple):
-    """An inverted index: G different n-grams, and H postings, each a phrase that contains one of them.
+    """An inverted index: G different n-grams, and H postings, each a pair of an n-gram and a phrase with it.
 
     Attributes:
         grams: uint8, ASCII, the n-grams with a line feed after each.
         doc_freq: int32 [G], how many phrases contain each n-gram.
-        posting_rows: int32 [H], those phrases, n-gram after n-gram, ascending.
+        posting_rows: int32 [H], the rows of those phrases, ascending within each n-gram.
         term_freq: int32 [H], how often the phrase contains the n-gram.
     """
 
@@ -50,8 +50,8 @@ class PostingArrays(NamedTuple):
 class Postings:
     """An inverted index with the BM25 weight of each posting.
 
-    A score is a share of the score of a phrase made of the query's n-grams alone. Of a query "a b" the second phrase
-    contains "a", which is the more common:
+    Scores are divided by that of a phrase that consists of the query's n-grams, so that they are at most 1. Of a query
+    "a b" the second phrase contains "a", which is the more common:
 
     >>> arrays = PostingArrays.of([["a", "b"], ["a", "c"], ["d"]])
     >>> arrays.doc_freq.tolist(), arrays.posting_rows.tolist()  # of a, b, c, d
@@ -100,7 +100,7 @@ class Postings:
         """The phrases that share n-grams with each query of a batch, at most `limit` of them, scored from 0 to 1.
 
         N-grams that no phrase contains count as the rarest of all: a query that names something else as well scores
-        lower.
+        lower. Rare n-grams are read first; those left unread when MAX_READ is used up count in the same way.
 
         Args:
             queries: the n-grams of each.

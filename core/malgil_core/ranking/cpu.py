@@ -72,7 +72,7 @@ class CpuScorer:
         return product
 
     def _parts(self, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]) -> Iterator[slice]:
-        """Parts of a batch with at most PART_ROWS candidate rows, or one query: they bound the memory."""
+        """Parts of a batch with at most PART_ROWS candidate rows at first, or one query: they bound the memory."""
         start, rows = 0, 0
         for end, (query, found) in enumerate(zip(options, matches, strict=True)):
             more = min(query.top_k, self._blocks) * BLOCK_ROWS + len(found.rows) * self._largest
@@ -98,18 +98,22 @@ class CpuScorer:
     def _rank_dense(self, embeddings: Floats, product: Floats, thresholds: BatchThresholds, top_k: Ints) -> BatchHits:
         """Look into the blocks with the highest maxima, and into more of them until nothing outside can be a hit."""
         scores = product.reshape(len(product), self._blocks, BLOCK_ROWS)
-        maxima = scores.max(axis=2)
+        maxima, lowest = scores.max(axis=2), thresholds.lowest()
         queries, counts = np.arange(len(product)), np.minimum(top_k, self._blocks)
         found: list[BatchHits] = []
         while len(queries):
-            pairs, bounds = candidates(scores, maxima, queries, counts)
+            fitting = max(int(np.searchsorted(np.cumsum(counts), PART_ROWS // BLOCK_ROWS, side="right")), 1)
+            part, part_counts = queries[:fitting], counts[:fitting]
+            pairs, bounds = candidates(scores, maxima, part, part_counts, lowest)
             hits = select(pairs, embeddings, self._index, thresholds, top_k)
             # Services share blocks, or do not reach their thresholds: then look further down.
-            done = self._is_full(hits, queries, bounds, top_k) | (counts == self._blocks)
-            if done.all() and not found:
-                return hits
-            found.append(hits.take(np.isin(hits.queries, queries[done])))
-            queries, counts = queries[~done], np.minimum(4 * counts[~done], self._blocks)
+            more = (part_counts < self._blocks) & (bounds > lowest[part] - np.float32(3 * ROUNDING))
+            again = more & ~self._is_full(hits, part, bounds, top_k)
+            found.append(hits.take(~np.isin(hits.queries, part[again])) if again.any() else hits)
+            queries = np.concatenate([part[again], queries[fitting:]])
+            counts = np.concatenate([np.minimum(4 * part_counts[again], self._blocks), counts[fitting:]])
+        if len(found) == 1:
+            return found[0]
         joined = reduce(BatchHits.join, found)
         return joined.take(np.argsort(joined.queries, kind="stable"))
 

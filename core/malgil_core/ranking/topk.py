@@ -57,25 +57,26 @@ class BatchHits:
 
 
 def unit(embeddings: Floats) -> Floats:
-    """Rows divided by their Euclidean length; a row of zeros stays so."""
+    """Rows divided by their Euclidean length; rows of zeros stay zero."""
     length: Floats = np.sqrt(np.einsum("bd,bd->b", embeddings, embeddings))[:, np.newaxis]
     result: Floats = embeddings / np.maximum(length, np.float32(1e-12))
     return result
 
 
 def row_starts(index: Index) -> Ints:
-    """[S + 1]: where each service's rows begin, and where the last one's end."""
+    """The first row of each service, and the number of rows at the end, [S + 1]."""
     return np.searchsorted(index.service_of_row, np.arange(len(index.thresholds) + 1))
 
 
-def candidates(scores: Floats, maxima: Floats, queries: Ints, counts: Ints) -> tuple[Pairs, Floats]:
-    """Rows that can be among the best `count` of a query, and the score that they exceed.
+def candidates(scores: Floats, maxima: Floats, queries: Ints, counts: Ints, lowest: Floats) -> tuple[Pairs, Floats]:
+    """Rows that can be among the best `count` of a query, and the bound that they exceed.
 
     At least `count` blocks, so at least `count` rows, reach the count-th highest maximum: no row below it is among the
     best `count`. Here one query and six rows in blocks of two; the second block is skipped as a whole:
 
     >>> scores = np.array([[[0.1, 0.9], [0.3, 0.2], [0.8, 0.7]]], np.float32)
-    >>> pairs, bounds = candidates(scores, scores.max(axis=2), queries=np.array([0]), counts=np.array([2]))
+    >>> maxima, none = scores.max(axis=2), np.array([-np.inf], np.float32)
+    >>> pairs, bounds = candidates(scores, maxima, queries=np.array([0]), counts=np.array([2]), lowest=none)
     >>> print(pairs.rows, bounds.round(2))
     [1 4] [0.8]
 
@@ -83,15 +84,18 @@ def candidates(scores: Floats, maxima: Floats, queries: Ints, counts: Ints) -> t
         scores: [B, blocks, rows in a block], padded with -inf.
         maxima: [B, blocks], the highest score in each block.
         queries: [q], those to look at, ascending.
-        counts: [q], 1 to the number of blocks; for that many there is no bound, and every row is a candidate.
+        counts: [q], 1 to the number of blocks; for that many there is no such bound.
+        lowest: [B], the lowest score that any service is shown with: a bound in any case.
 
     Returns:
-        The pairs, and for each of `queries` the bound, -inf where there is none.
+        The pairs, and for each of `queries` the bound: the higher of `lowest` and the count-th highest maximum, less a
+        margin for rounding.
     """
     kth, maxima = maxima.shape[1] - counts, maxima[queries]
     ordered = np.partition(maxima, sorted(set(kth.tolist())), axis=1)
     bounds = ordered[np.arange(len(queries)), kth] - np.float32(4 * ROUNDING)
     bounds[kth == 0] = -np.inf
+    bounds = np.maximum(bounds, lowest[queries] - np.float32(4 * ROUNDING))
     place, block = np.nonzero(maxima >= bounds[:, np.newaxis])
     picked = scores[queries[place], block]  # [picked blocks, rows in a block]
     which, offset = np.nonzero(picked > bounds[place, np.newaxis])
@@ -159,7 +163,7 @@ def first_maxima(values: npt.NDArray[np.floating[Any]], keys: Ints) -> Ints:
 
 
 def _keys(pairs: Pairs, index: Index) -> Ints:
-    """[n], a number for each query and service."""
+    """A number for each pair's query and service, [n], ascending."""
     keys: Ints = pairs.queries * len(index.thresholds) + index.service_of_row[pairs.rows]
     return keys
 
@@ -173,7 +177,7 @@ def _exactly_nearest(pairs: Pairs, embeddings: Floats, index: Index) -> BatchHit
 
 
 def _exact_cosines(pairs: Pairs, embeddings: Floats, index: Index) -> Floats:
-    """[n], float64 products, rounded."""
+    """The cosines of pairs as float64 products, rounded, [n]."""
     exact = np.empty(len(pairs.rows))
     ends = np.searchsorted(pairs.queries, np.arange(len(embeddings) + 1)).tolist()
     # Query by query: the vectors of a batch would fill fresh pages, which cost more than the products.
@@ -185,11 +189,11 @@ def _exact_cosines(pairs: Pairs, embeddings: Floats, index: Index) -> Floats:
 
 
 def _kth_best(queries: Ints, scores: Floats, top_k: Ints) -> Floats:
-    """[B]: the top_k-th highest score of each query, -inf where it has fewer; `queries` is ascending."""
-    ordered = scores[np.lexsort((-scores, queries))]
+    """The top_k-th highest score of each query, [B], -inf where it has fewer; `queries` is ascending."""
+    ordered = np.sort(4.0 * queries - scores)  # by query, then from the highest: cosines are within -1 and 1
     batch = np.arange(len(top_k))
     place = np.searchsorted(queries, batch) + top_k - 1
-    kth = np.full(len(top_k), -np.inf, dtype=np.float32)
     enough = place < np.searchsorted(queries, batch, side="right")
-    kth[enough] = ordered[place[enough]]
+    kth = np.full(len(top_k), -np.inf, dtype=np.float32)
+    kth[enough] = 4.0 * batch[enough] - ordered[place[enough]]
     return kth

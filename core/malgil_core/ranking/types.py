@@ -107,15 +107,20 @@ class BatchThresholds:
         self._distinct, self._which = distinct, which
 
     def of(self, queries: Ints, services: npt.NDArray[Any]) -> Floats:
-        """[n], for pairs of a query of the batch and a service."""
+        """The thresholds for pairs of a query of the batch and a service, [n]."""
         if len(self._distinct) == 1:
             thresholds: Floats = self._distinct[0][services]
         else:
             thresholds = self._distinct[self._which[queries], services]
         return thresholds
 
+    def lowest(self) -> Floats:
+        """The lowest of the thresholds for each query, [B]."""
+        lowest: Floats = self._distinct.min(axis=1)[self._which]
+        return lowest
+
     def table(self) -> Floats:
-        """[B, S]."""
+        """The threshold of each service for each query, [B, S]."""
         table: Floats = self._distinct[self._which]
         return table
 

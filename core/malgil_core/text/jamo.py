@@ -1,4 +1,4 @@
-"""Jamo, and characters that show nothing, in the forms that Unicode has for them."""
+"""Jamo in the forms that Unicode has for them."""
 
 from __future__ import annotations
 
@@ -17,24 +17,8 @@ _TYPED = {
     for code in range(first, last + 1)
     if (plain := unicodedata.normalize("NFKC", chr(code)).strip("()")) in _CONJOINING
 }
-# Without a glyph, though Unicode calls them letters, symbols or marks: Hangul fillers, the blank of Braille, joiners.
-_INVISIBLE = set("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-_INVISIBLE_CATEGORIES = ("Cc", "Cf", "Zl", "Zp", "Zs")
 
 
 def composed(text: str) -> str:
     """The text in NFC, with single jamo as a keyboard types them, whatever form of Unicode they have."""
     return unicodedata.normalize("NFC", text).translate(_TYPED)
-
-
-def is_blank(text: str) -> bool:
-    """Whether a text shows nothing: it is empty, or of spaces, fillers, and control and format characters alone."""
-    return all(
-        letter in _INVISIBLE or unicodedata.category(letter) in _INVISIBLE_CATEGORIES or _is_selector(letter)
-        for letter in text
-    )
-
-
-def _is_selector(letter: str) -> bool:
-    """Whether a character chooses between forms of the one before it."""
-    return "\ufe00" <= letter <= "\ufe0f" or "\u180b" <= letter <= "\u180f" or "\U000e0100" <= letter <= "\U000e01ef"

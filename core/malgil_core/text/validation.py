@@ -5,16 +5,19 @@ The text of every ValueError is a sentence for the caller: the field, the value,
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from malgil_core.limits import MAX_TEXT_BYTES
-from malgil_core.text.jamo import is_blank
 
 # Kind of text → the encoder's prompt in front of it. A phrase of a catalog takes that of the queries that are compared
 # with it, but its keyboard layout is never corrected.
 PROMPT_OF = {"query": "query", "passage": "passage", "phrase": "query"}
 TEXT_FIELD = "text (query in search)"  # the tokenizer's input, by the names that embed and search give it
+# Without a glyph, though Unicode calls them letters, symbols or marks: Hangul fillers, the blank of Braille, joiners.
+_INVISIBLE = set("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_INVISIBLE_CATEGORIES = ("Cc", "Cf", "Zl", "Zp", "Zs")
 Tensor = TypeVar("Tensor")
 
 
@@ -67,6 +70,19 @@ def parse_text(field: str, raw: bytes) -> str:
     if is_blank(text):
         raise ValueError(f"{field} is blank: {len(raw)} bytes without a visible character; send at least one")
     return text
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text shows nothing: it is empty, or of spaces, fillers, and control and format characters alone."""
+    return all(
+        letter in _INVISIBLE or unicodedata.category(letter) in _INVISIBLE_CATEGORIES or _is_selector(letter)
+        for letter in text
+    )
+
+
+def _is_selector(letter: str) -> bool:
+    """Whether a character chooses between forms of the one before it."""
+    return "\ufe00" <= letter <= "\ufe0f" or "\u180b" <= letter <= "\u180f" or "\U000e0100" <= letter <= "\U000e01ef"
 
 
 def parse_kind(raw: bytes) -> str:

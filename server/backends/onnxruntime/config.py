@@ -1,4 +1,4 @@
-"""What a config.pbtxt asks of the drop-in ONNX Runtime backend. Pure: no Triton, no onnxruntime here."""
+"""Reading and checking a model's config.pbtxt, graph and requests for the drop-in ONNX Runtime backend."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Plan:
-    """How one model is to be run."""
+    """Settings of one model, read from its config."""
 
     name: str
     inputs: dict[str, Value]  # without the batch dimension
@@ -79,7 +79,7 @@ def plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
     """Read a model's config.
 
     Raises:
-        ValueError: it asks for something that the C++ backend has and this drop-in has not; the text names it.
+        ValueError: it is malformed, or asks for something that this backend does not support; the text names it.
     """
     try:
         return _plan(config, instance_kind)
@@ -88,6 +88,7 @@ def plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
 
 
 def _plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
+    """`plan`, for a config whose fields are of the right types."""
     for feature in (
         "sequence_batching",
         "model_transaction_policy",
@@ -96,7 +97,7 @@ def _plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
         "model_warmup",
     ):
         if config.get(feature) and config[feature] != {"decoupled": False}:
-            raise ValueError(f"{feature}: the drop-in onnxruntime backend has it not")
+            raise ValueError(f"{feature}: the drop-in onnxruntime backend does not support it")
     if instance_kind not in ("CPU", "KIND_CPU", "AUTO", "KIND_AUTO"):
         raise ValueError(f"instance kind {instance_kind}: the drop-in onnxruntime backend runs on the CPU alone")
     if config["max_batch_size"] < 1:
@@ -106,7 +107,7 @@ def _plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
             raise ValueError(f"{tensor['name']}: {tensor['data_type']} is not among {', '.join(sorted(TYPES))}")
         for feature in ("is_shape_tensor", "optional", "reshape"):
             if tensor.get(feature):
-                raise ValueError(f"{tensor['name']}: {feature}: the drop-in onnxruntime backend has it not")
+                raise ValueError(f"{tensor['name']}: {feature}: the drop-in onnxruntime backend does not support it")
     inputs, outputs = (
         {tensor["name"]: Value(TYPES[tensor["data_type"]], tuple(map(int, tensor["dims"]))) for tensor in config[part]}
         for part in ("input", "output")
@@ -118,11 +119,11 @@ def _plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
             raise ValueError(f"parameter {key}: it must be one of {', '.join(PARAMETERS)}")
     optimization = config.get("optimization", {})
     if optimization.get("execution_accelerators"):
-        raise ValueError("execution_accelerators: the drop-in onnxruntime backend has it not")
+        raise ValueError("execution_accelerators: the drop-in onnxruntime backend does not support it")
     level = int(optimization.get("graph", {}).get("level", 0))
     if level not in OPTIMIZATION:
         raise ValueError(f"optimization graph level {level}: it must be one of {', '.join(map(str, OPTIMIZATION))}")
-    memory_arena = bool(_whole(parameters, "enable_mem_arena", 1, 1))
+    memory_arena = bool(_integer(parameters, "enable_mem_arena", 1, 1))
     return Plan(
         name=config["name"],
         inputs=inputs,
@@ -130,19 +131,19 @@ def _plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
         shapes=shapes,
         outputs=outputs,
         optimization=OPTIMIZATION[level],
-        intra_op_threads=_whole(parameters, "intra_op_thread_count", 0, None),
-        inter_op_threads=_whole(parameters, "inter_op_thread_count", 0, None),
-        execution_mode=_whole(parameters, "execution_mode", 0, 1),
+        intra_op_threads=_integer(parameters, "intra_op_thread_count", 0, None),
+        inter_op_threads=_integer(parameters, "inter_op_thread_count", 0, None),
+        execution_mode=_integer(parameters, "execution_mode", 0, 1),
         memory_arena=memory_arena,
-        memory_pattern=bool(_whole(parameters, "enable_mem_pattern", 1, 1)),
+        memory_pattern=bool(_integer(parameters, "enable_mem_pattern", 1, 1)),
         shrink_arena=_shrinks(parameters, memory_arena),
-        max_ragged_elements=_whole(parameters, "max_ragged_elements", 0, None) or None,
+        max_ragged_elements=_integer(parameters, "max_ragged_elements", 0, None) or None,
     )
 
 
 def _batch_input(value: Mapping[str, Any], inputs: Collection[str]) -> tuple[str, tuple[str, str]]:
     if value["kind"] != "BATCH_ITEM_SHAPE":
-        raise ValueError(f"batch_input kind {value['kind']}: only BATCH_ITEM_SHAPE is there")
+        raise ValueError(f"batch_input kind {value['kind']}: only BATCH_ITEM_SHAPE is supported")
     if value["data_type"] not in BATCH_TYPES:
         raise ValueError(f"batch_input data_type {value['data_type']}: it must be {' or '.join(BATCH_TYPES)}")
     if len(value["target_name"]) != 1 or len(value["source_input"]) != 1:
@@ -164,7 +165,8 @@ def _shrinks(parameters: Mapping[str, str], memory_arena: bool) -> bool:
     return True
 
 
-def _whole(parameters: Mapping[str, str], key: str, default: int, most: int | None) -> int:
+def _integer(parameters: Mapping[str, str], key: str, default: int, most: int | None) -> int:
+    """An integer parameter from 0 to `most`; true and false are 1 and 0."""
     text = parameters.get(key, str(default))
     text = {"true": "1", "false": "0"}.get(text.lower(), text)
     if not (text.isascii() and text.isdigit()) or (most is not None and int(text) > most):
@@ -254,16 +256,16 @@ def check_request(plan: Plan, tensors: Mapping[str, Array]) -> None:
 
 
 def join(plan: Plan, tensors: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-    """The graph's inputs for a batch of requests.
+    """The graph's inputs for a batch of requests, batch inputs included.
 
     Ragged inputs [b, ...] are laid end to end as rank 1; the others are concatenated along the batch. One request
     alone is passed on without a copy.
     """
     feed: dict[str, Array] = {}
     for name in plan.inputs:
-        parts = [own[name].reshape(-1) if name in plan.ragged else own[name] for own in tensors]
+        parts = [request[name].reshape(-1) if name in plan.ragged else request[name] for request in tensors]
         feed[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
     for target, (source, kind) in plan.shapes.items():
-        items = [own[source].shape[1:] for own in tensors for _ in range(len(own[source]))]
+        items = [request[source].shape[1:] for request in tensors for _ in range(len(request[source]))]
         feed[target] = np.array(items, dtype=BATCH_TYPES[kind])
     return feed

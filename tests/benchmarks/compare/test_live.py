@@ -11,6 +11,7 @@ import malgil
 import numpy as np
 import pytest
 
+from benchmarks import shapes
 from benchmarks.__main__ import main
 from benchmarks.compare import framework, http_load, inprocess, lengths, padded, repositories, traffic
 from benchmarks.compare.run import Bench
@@ -24,12 +25,19 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(runs=1, seconds=0.5, quick=True, folder=tmp_path_factory.mktemp("compare"))
 
 
+@pytest.fixture(scope="module")
+def fp32() -> Path:
+    """The bundled encoder with the weights that PyTorch has, whatever serves by default on this machine."""
+    return shapes.prepare(shapes.BUNDLED, precision="fp32")
+
+
 @pytest.mark.live
-def test_every_way_of_padding_gives_the_vectors_of_the_packed_encoder(bench: Bench) -> None:
-    stock = padded.export(padded.bundled_weights(repositories.REPOSITORY))
-    paths = inprocess.Paths.of(repositories.REPOSITORY)
+@pytest.mark.slow
+def test_every_way_of_padding_gives_the_vectors_of_the_packed_encoder(bench: Bench, fp32: Path) -> None:
+    stock = padded.export(padded.bundled_weights(fp32))
+    paths = inprocess.Paths.of(fp32)
     requests = traffic.requests(inprocess.token_ids(paths, TEXTS), traffic.uniform(12))
-    with lengths.ways(bench, stock) as server:
+    with lengths.ways(bench, fp32, stock) as server:
         expected = lengths.vectors(server.grpc_url, lengths.PACKED, requests)
         for name in lengths.WAYS:
             found = lengths.vectors(server.grpc_url, name, requests)
@@ -37,14 +45,22 @@ def test_every_way_of_padding_gives_the_vectors_of_the_packed_encoder(bench: Ben
 
 
 @pytest.fixture(scope="module")
-def application(bench: Bench, index: Path) -> Iterator[str]:
-    with framework.application(bench, padded.bundled_weights(repositories.REPOSITORY), index) as url:
+def application(bench: Bench, fp32: Path) -> Iterator[str]:
+    with framework.application(bench, padded.bundled_weights(fp32), repositories.index(fp32)) as url:
         yield url
 
 
+@pytest.fixture(scope="module")
+def fp32_server(bench: Bench, fp32: Path) -> Iterator[Server]:
+    with bench.serving(fp32) as server:
+        yield server
+
+
+@pytest.mark.live
+@pytest.mark.slow
 @pytest.mark.parametrize("route", framework.ROUTES.values())
-def test_the_framework_finds_what_the_server_finds(application: str, server: Server, route: str) -> None:
-    with malgil.SearchClient(server.grpc_url) as client:
+def test_the_framework_finds_what_the_server_finds(application: str, fp32_server: Server, route: str) -> None:
+    with malgil.SearchClient(fp32_server.grpc_url) as client:
         expected = client.search_many(TEXTS, top_k=1000, explain=True)
     for text, hits in zip(TEXTS, expected, strict=True):
         with urllib.request.urlopen(framework.application_request(f"{application}/{route}", text).url) as response:
@@ -53,6 +69,7 @@ def test_the_framework_finds_what_the_server_finds(application: str, server: Ser
         assert found[0]["score"] == pytest.approx(max(hit.dense or 0 for hit in hits), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_both_sides_of_the_framework_answer_the_same_load(application: str, server: Server) -> None:
     for request in (
         framework.triton_request(server.http_url, "송금"),

@@ -25,10 +25,12 @@ def test_short_batches_are_not_counted_more_often_than_long_ones(workers: int) -
         seen[batch] += 1
         return 1
 
+    began = time.perf_counter()
     rate = rates.rate([1, 2, 20], lambda: step, workers, 0.1)
+    elapsed = time.perf_counter() - began
     seen[20] -= workers  # warm-ups
     assert len(set(seen.values())) == 1
-    assert rate == pytest.approx(workers * 3 / 0.023, rel=0.4)
+    assert seen.total() / elapsed <= rate <= workers * 3 / 0.023
 
 
 def test_the_best_setting_is_the_fastest() -> None:

@@ -13,7 +13,7 @@ def test_a_copy_is_the_same_repository_and_serves_the_index_that_it_is_told(repo
         assert {path.parent.name for path in copied.glob("*/config.pbtxt")} == models
         for name in models:
             before, after = (repositories.config(folder / name / "config.pbtxt") for folder in (repository, copied))
-            if name == "scorer":
+            if "index" in before.parameters:
                 before.parameters["index"].string_value = str(index)
             assert before == after
         return (copied / "encoder/1/model.onnx").samefile(repository / "encoder/1/model.onnx")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -58,6 +60,14 @@ def test_a_name_is_found_by_syllables_and_initials_mixed(abbreviated: Callable[[
     assert len(named) >= 110
     missed = [service.name for service in named if first(abbreviated(service.name)) != service.id]
     assert len(missed) <= 0.03 * len(named), missed
+
+
+@pytest.mark.parametrize("form", ["NFD", "NFKC", "NFKD"])
+def test_initials_find_a_name_in_whatever_form_a_phone_sends_them(form: Literal["NFD", "NFKC", "NFKD"]) -> None:
+    for service in SERVICES:
+        typed = "".join(letter for letter in initials(service.name) if letter != " ")
+        sent = unicodedata.normalize(form, typed)
+        assert first(sent) == first(typed)
 
 
 @pytest.mark.parametrize("query", ["IRP ㄱㅈ", "irpㄱㅈ", "IRP ㄱ좌"])

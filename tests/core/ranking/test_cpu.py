@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from malgil_core.index.generation import Generation
+from malgil_core.ranking import cpu
 from malgil_core.ranking.cpu import BLOCK_ROWS, ONE_THREAD_SIZE, CpuScorer, product_threads
 from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import Floats, QueryOptions
@@ -61,15 +62,16 @@ def test_a_service_does_not_show_on_a_surface_it_is_not_meant_for() -> None:
     assert found(index) == [1, 3]
 
 
-def test_asking_again_with_a_hit_s_own_score_keeps_the_hit() -> None:
+@pytest.mark.parametrize(("rows", "services", "top_k"), [(700, 90, 30), (20_000, 9_000, 12)])
+def test_asking_again_with_a_hit_s_own_score_keeps_the_hit(rows: int, services: int, top_k: int) -> None:
     rng = np.random.default_rng(0)
-    index = random_generation(rng, 700, 90)
+    index = random_generation(rng, rows, services)
     (query,) = random_queries(rng, 1, index)
     scorer = CpuScorer(index)
-    first = scorer.rank(query[np.newaxis], [QueryOptions(30)])[0]
-    assert len(first.scores) == 30
+    first = scorer.rank(query[np.newaxis], [QueryOptions(top_k)])[0]
+    assert len(first.scores) == top_k
     for n, score in enumerate(first.scores.tolist(), start=1):
-        again = scorer.rank(query[np.newaxis], [QueryOptions(30, min_score=score)])[0]
+        again = scorer.rank(query[np.newaxis], [QueryOptions(top_k, min_score=score)])[0]
         assert again.services[:n].tolist() == first.services[:n].tolist()
         assert (again.scores >= np.float32(score)).all()
 
@@ -155,6 +157,17 @@ def questions(draw: st.DrawFn) -> tuple[Generation, Floats, list[QueryOptions]]:
 @given(questions())
 def test_no_service_is_missed_and_none_misplaced(question: tuple[Generation, Floats, list[QueryOptions]]) -> None:
     index, queries, options = question
+    for query, wanted, ranked in zip(queries, options, CpuScorer(index).rank(queries, options), strict=True):
+        assert hits(index, ranked) == brute_force(index, query, wanted)
+
+
+def test_many_queries_that_must_look_at_every_row_are_answered_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(8)
+    index = random_generation(rng, 6 * BLOCK_ROWS, 900)
+    queries = random_queries(rng, 7, index)
+    surfaces = (None, "RARE", "RECO", None, "RARE", "RECO", None)
+    options = [QueryOptions(*asked) for asked in zip((1, 2, 10, 1, 40, 3, 1), surfaces, strict=True)]
+    monkeypatch.setattr(cpu, "PART_ROWS", 4 * BLOCK_ROWS)
     for query, wanted, ranked in zip(queries, options, CpuScorer(index).rank(queries, options), strict=True):
         assert hits(index, ranked) == brute_force(index, query, wanted)
 

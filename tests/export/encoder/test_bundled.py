@@ -78,6 +78,7 @@ def test_sentences_are_cut_into_the_tokens_the_encoder_was_trained_on(
 
 
 @pytest.mark.parametrize(("prompt", "is_query"), [("query", True), ("passage", False)])
+@pytest.mark.slow
 def test_search_finds_the_neighbours_that_the_carried_weights_give(
     bundled_dir: Path, engine: Any, sentences: list[str], prompt: str, is_query: bool
 ) -> None:
@@ -165,6 +166,7 @@ def test_a_second_export_does_not_wait_for_the_weights_again(bundled_dir: Path) 
     assert steps == []
 
 
+@pytest.mark.slow
 def test_an_unpacking_cut_short_leaves_nothing_that_looks_like_an_encoder(room: Path) -> None:
     target = room / "encoder"
     child = subprocess.Popen([sys.executable, "-c", UNPACK, str(target)], cwd=ROOT)

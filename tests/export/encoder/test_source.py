@@ -141,6 +141,7 @@ def test_a_tokenizer_that_the_server_cannot_run_is_refused_by_name(tmp_path: Pat
         ("longformer", encoder.ParityError, r"the exported graph does not run: .* Nothing was replaced\.$"),
     ],
 )
+@pytest.mark.slow
 def test_a_family_that_cannot_be_exported_is_refused_in_a_sentence_and_nothing_is_left(
     tmp_path: Path, family: str, error: type[Exception], named: str
 ) -> None:

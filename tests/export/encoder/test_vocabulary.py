@@ -64,6 +64,7 @@ def table(model: Any) -> Any:
     return model.get_input_embeddings().weight.detach().numpy()
 
 
+@pytest.mark.slow
 def test_the_sample_catalog_is_cut_into_the_same_tokens_and_looks_up_the_same_rows(
     whole: Source, smaller: Source, tokenizers: tuple[Tokenizer, Tokenizer], kept: list[int]
 ) -> None:

@@ -53,7 +53,7 @@ JSONS: Sequence[tuple[bytes, Expected]] = (
     (_add(b'"inputs":[]'), OK),  # the first of two counts
     (_put(b'["a"]', b'[[["a"]]]'), OK),
     (_put(b'["a"]', b"[" * DEEPEST_DATA + b'"a"' + b"]" * DEEPEST_DATA), OK),
-    (_put(b'["a"]', rb'["\u0000"]'), OK),
+    (_put(b'["a"]', rb'["\u0000"]'), BAD),
     (_add(b'"outputs":[{"name":"score","parameters":{"classification":3}}]'), OK),
     (_add(b'"outputs":[{"name":"score","parameters":{"classification":1000000000}}]'), OK),
     (_put(b'["a"]', b'["a","b"]'), BAD),

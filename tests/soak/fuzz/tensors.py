@@ -59,7 +59,7 @@ def odd_option(draw: st.DrawFn, width: int) -> Case:
     if name == "kind":
         kind = draw(st.sampled_from(KIND))
         call = _with(draw(valid(width, ("embed", "tokenizer"))), string(name, kind))
-        return f"kind {kind[:16]!r}", call, OK if kind in KIND[:2] else BAD
+        return f"kind {kind[:16]!r}", call, OK if kind in KIND[:3] else BAD
     call = draw(valid(width, ("search", "scorer")))
     if name == "surface":
         surface = draw(st.sampled_from(SURFACE))

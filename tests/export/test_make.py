@@ -1,0 +1,45 @@
+"""`make export`, which every other target depends on: what it asks for, with `echo` in the place of Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from export import ROOT
+
+ENCODER = "-m export encoder --only-if missing"
+PUBLISH = "-m export catalog publish catalogs/finance.jsonl --offline"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder with the Makefile, a set-up that is done, a catalog and no index."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("catalogs/finance.jsonl", ".venv/ready"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def asked(checkout: Path) -> list[str]:
+    """What Python is called with."""
+    command = ["make", "--silent", "--old-file=.venv/ready", "export", "PYTHON=echo"]
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_what_an_older_version_made_is_looked_at_every_time(checkout: Path) -> None:
+    assert asked(checkout) == [ENCODER, f"{PUBLISH} --only-if missing"]
+
+
+def test_a_catalog_saved_after_the_last_publish_is_published_and_an_older_one_is_not(checkout: Path) -> None:
+    catalog, current = checkout / "catalogs/finance.jsonl", checkout / "index/CURRENT"
+    current.parent.mkdir()
+    current.touch()
+    os.utime(catalog, (1, 1))
+    assert asked(checkout) == [ENCODER, f"{PUBLISH} --only-if missing"]
+    os.utime(current, (0, 0))
+    assert asked(checkout) == [ENCODER, PUBLISH]
