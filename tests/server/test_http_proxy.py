@@ -21,6 +21,7 @@ from server.ports import free_ports
 from server.triton import SetupError
 from tests.server.conftest import KEY, Secure
 
+pytestmark = pytest.mark.live
 INFER = "/v2/models/search/infer"
 GENERATE = "/v2/models/search/generate"
 

@@ -86,6 +86,8 @@ def image(volumes: Path, tmp_path: Path) -> Iterator[Path]:
             path.chmod(0o755)
 
 
+@pytest.mark.live
+@pytest.mark.slow
 def test_the_image_starts_answers_passes_its_health_check_writes_nothing_and_stops_on_sigterm(
     image: Path, tmp_path: Path
 ) -> None:

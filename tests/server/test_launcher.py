@@ -209,7 +209,6 @@ def test_a_stopped_server_starts_again_at_the_same_addresses(repository: Path, i
             assert not list(Path("/dev/shm").glob(f"{server.shm_prefix}*"))
 
 
-@pytest.mark.live
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["새 폴더", 'it\'s; `touch $HOME` ("x")'])
 def test_a_repository_serves_from_a_folder_of_whatever_name(
