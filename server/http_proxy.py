@@ -76,7 +76,7 @@ http {
         if ($$http_content_encoding) { return 415 '{"error":"compressed requests are not taken"}'; }
         if ($$http_transfer_encoding) { return 411 '{"error":"requests must say their Content-Length"}'; }
         location / {
-            proxy_pass http://triton;
+            proxy_pass http://triton/;  # with a URI: Triton gets the path as nginx has read it
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_max_temp_file_size 0;

@@ -84,6 +84,12 @@ def test_a_tensor_of_impossible_shape_cannot_be_sent_to_encoder_or_scorer_over_h
     assert client.get("/v2/models/encoder/ready").status_code == 200
 
 
+def test_triton_gets_the_path_that_was_judged_and_no_other_reading_of_it(client: httpx.Client) -> None:
+    url = client.base_url.copy_with(raw_path=b"/v2/models/encoder/infer/../../search//%67enerate")
+    answer = client.send(httpx.Request("POST", url, headers=client.headers, content='{"query": "a", "top_k": 1}'))
+    assert answer.json()["model_name"] == "search"
+
+
 def nested(levels: int) -> bytes:
     """A query in so many brackets."""
     data = b"[" * levels + b'"a"' + b"]" * levels
