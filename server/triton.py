@@ -43,6 +43,8 @@ def find_home(scratch: Path) -> Home:
     spec = find_spec("pytriton")
     if spec is None or not spec.submodule_search_locations:
         raise SetupError("there is no tritonserver: run `make setup`, or install nvidia-pytriton==0.7.0 (--no-deps)")
+    if not sys.prefix.isascii():
+        raise SetupError(f"pip's Triton finds no Python packages in {sys.prefix}: move the checkout to an ASCII path")
     package = Path(spec.submodule_search_locations[0])
     triton = package / "tritonserver"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -38,3 +38,13 @@ def test_jemalloc_goes_before_what_is_preloaded_already_but_not_before_another_j
     assert triton.preload({"LD_PRELOAD": "libtcmalloc.so"}, tmp_path) == {"LD_PRELOAD": f"{unpacked}:libtcmalloc.so"}
     given = {"LD_PRELOAD": "/opt/libjemalloc.so.2"}
     assert triton.preload(dict(given), tmp_path) == given
+
+
+def test_a_checkout_that_pip_s_triton_cannot_run_from_is_refused_with_its_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "prefix", "/home/user/새 폴더/malgil/.venv")
+    with pytest.raises(
+        triton.SetupError, match=r"in /home/user/새 폴더/malgil/.venv: move the checkout to an ASCII path"
+    ):
+        triton.find_home(tmp_path)
