@@ -21,6 +21,9 @@ from tests.soak.processes import RSS_BOUND_MB, SHM_BOUND_MB, Growth, Memory, Pro
 from tests.soak.wire import Call, Tensor, grpc_infer, string
 
 WIDTH = 384
+# A body of just over the server's bound is drawn on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr:hypothesis.errors.HypothesisWarning")
+
 SEARCH: dict[str, Any] = {
     "id": np.array([[7, 3, 5]]),
     "phrase": np.array([[b"a", b"b", b"c"]], dtype=object),
