@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from malgil_core.index.generation import Generation, GenerationError
 from malgil_core.index.reader import current, folder_of, load
 from malgil_core.ranking.types import Scorer
 from malgil_core.serving.metrics import Metrics
+from malgil_core.serving.polling import Poller
 
-POLL_SECONDS = 0.5  # a publish serves within this and the time it takes to load
 # Errors whose text says what to do.
 SENTENCES = (GenerationError, EncoderMetadataError, FileNotFoundError)
 
@@ -26,7 +25,7 @@ class Serving:
     scorer: Scorer
 
 
-class IndexFollower:
+class IndexFollower(Poller):
     """Watcher of an index folder, and holder of the generation that serves.
 
     Args:
@@ -48,13 +47,12 @@ class IndexFollower:
         metrics: Metrics | None = None,
         with_lexical: bool = True,
     ) -> None:
+        super().__init__("index-follower")
         self._index, self._encoder, self._make_scorer, self._log = index, encoder, make_scorer, log
         self._metrics, self._with_lexical = metrics, with_lexical
         self._serving: Serving | None = None
         self._fingerprint: str | None = None
         self._refused: tuple[int | None, str] | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="index-follower", daemon=True)
 
     @property
     def serving(self) -> Serving | None:
@@ -67,16 +65,6 @@ class IndexFollower:
         if self._refused:
             return f"no generation serves: {self._refused[1]}"
         return "no catalog is published: run `python -m export catalog publish FILE`"
-
-    def start(self) -> None:
-        """Load the current generation, then follow the index in the background."""
-        self.refresh()
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop following."""
-        self._stop.set()
-        self._thread.join()
 
     def refresh(self) -> None:
         """Load the current generation unless it serves already; a bad one is refused with one line in the log."""
@@ -104,7 +92,3 @@ class IndexFollower:
                 self._log("error", f"{subject} is refused: {refused[1]}")
                 if self._metrics:
                     self._metrics.count_refused_publish()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(POLL_SECONDS):
-            self.refresh()
