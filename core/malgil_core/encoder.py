@@ -104,7 +104,7 @@ def _checked(content: Any) -> dict[str, Any]:
     """The fields of the metadata, each of its type and within its bounds."""
     if not isinstance(content, dict):
         raise ValueError("it must hold an object")
-    content = {"format": 1, "source": "", **content}  # format 1 said neither
+    content = {"format": 1, "source": "", **content}  # format 1 had neither
     names = [field.name for field in dataclasses.fields(EncoderMetadata)]
     if missing := [name for name in names if name not in content]:
         raise ValueError(f"{missing[0]} is missing")
