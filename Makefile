@@ -29,7 +29,7 @@ bench: export .venv/ready-test  ## Requests/s and latency by sequence length, in
 
 soak: export .venv/ready-test  ## What a server must survive, in about 40 minutes: tables, and soak.json
 	$(PYTHON) -m tests.soak --json soak.json
-	$(PYTHON) -m pytest -m soak tests/soak
+	$(PYTHON) -m pytest -m soak
 
 setup: .venv/ready
 

@@ -301,13 +301,19 @@ def test_every_triton_from_24_10_on_can_load_the_graph(family: str) -> None:
 @pytest.mark.parametrize(
     ("family", "shape"),
     [
-        ("roberta", {"vocab_size": 32_000, "max_position_embeddings": 514, "type_vocab_size": 1}),  # ko-sroberta
+        pytest.param(  # ko-sroberta
+            "roberta",
+            {"vocab_size": 32_000, "max_position_embeddings": 514, "type_vocab_size": 1},
+            marks=pytest.mark.soak,
+        ),
         (
             "electra",  # koelectra-small-v3
             {"vocab_size": 35_000, "embedding_size": 128, "hidden_size": 256, "num_attention_heads": 4}
             | {"intermediate_size": 1024, "max_position_embeddings": 512},
         ),
-        ("bert", {"vocab_size": 119_547, "max_position_embeddings": 512}),  # bert-base-multilingual
+        pytest.param(  # bert-base-multilingual
+            "bert", {"vocab_size": 119_547, "max_position_embeddings": 512}, marks=pytest.mark.soak
+        ),
     ],
 )
 def test_an_encoder_of_full_shape_is_exported(tmp_path: Path, family: str, shape: dict[str, Any]) -> None:
