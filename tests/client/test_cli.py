@@ -16,6 +16,8 @@ from malgil._table import table, width
 from tests.client import fake_triton
 from tests.client.fake_triton import SERVERS, Scenario
 
+pytestmark = pytest.mark.slow
+
 
 def malgil(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = shutil.which("malgil", path=os.path.dirname(sys.executable))  # noqa: PTH120

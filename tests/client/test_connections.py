@@ -20,6 +20,8 @@ from malgil._retry import Deadline
 from tests.client.blocking import open_client
 from tests.client.fake_triton import SERVERS, Scenario, grpc_server
 
+pytestmark = pytest.mark.slow
+
 MODES = ["sync", "async"]
 
 

@@ -19,6 +19,8 @@ from tests.client import fake_triton
 from tests.client.blocking import open_client
 from tests.client.fake_triton import SERVERS, Scenario
 
+pytestmark = pytest.mark.slow
+
 MODES = ["sync", "async"]
 
 

@@ -22,6 +22,8 @@ from tests.encoders import save_sentence_transformer
 from tests.index import CATALOG, ENCODER
 from tests.malformed import BOUNDED, damaged, error_of, odd_json
 
+pytestmark = pytest.mark.slow
+
 LINES = [json.loads(json.dumps(one.as_dict())) for one in CATALOG]
 LABELLED = {"query": "이체 예약", "id": 103, "kind": "keyword"}
 

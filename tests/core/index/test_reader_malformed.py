@@ -23,6 +23,8 @@ from safetensors.numpy import load_file, save
 from tests.index import CATALOG, ENCODER, embed
 from tests.malformed import BOUNDED, damaged, error_of, odd_json
 
+pytestmark = pytest.mark.slow
+
 QUERIES = ("송금", "ㅅ", "ㄷㅊ", "thdrma", "돈 빌리기", "이체 한도")
 
 

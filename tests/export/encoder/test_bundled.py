@@ -17,6 +17,8 @@ import pytest
 
 from export.encoder.bundled import DEFAULT_TARGET, BundledError, unpack
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 UNPACK = "import sys, pathlib, export.encoder.bundled as b; b.unpack(pathlib.Path(sys.argv[1]))"
 
