@@ -14,6 +14,7 @@ from server.launcher import Server
 from server.ports import free_ports
 
 CATALOG = ROOT / "catalogs" / "finance.jsonl"
+TESTS = ROOT / "tests"
 
 
 @pytest.fixture(scope="session")
@@ -73,12 +74,22 @@ def server(repository: Path, index: Path, tmp_path_factory: pytest.TempPathFacto
         assert running.process.poll() is None, log.read_text(errors="replace")[-5000:]
 
 
-# Fixtures with a running server.
-SERVERS = {"server", "secure", "narrow"}
+# Fixtures with a running server, and those of them that all tests share.
+SERVERS = {"server", "secure", "narrow", "expendable"}
+SHARED = {"server", "secure"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that ask a shared server as live; those that start one of their own say so themselves."""
+    """Mark the tests whose fixture is a server as live, and say which tests stay together in one worker.
+
+    Tests that start a server themselves say so themselves. Of the shared servers there is one of each whatever the
+    number of workers; benchmarks share what they export into models/bench; all other files go wherever there is room.
+    """
     for item in items:
-        if SERVERS & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        folder, *_ = item.path.relative_to(TESTS).parts
+        if SERVERS & fixtures:
             item.add_marker(pytest.mark.live)
+        group = "shared" if SHARED & fixtures else folder if folder == "benchmarks" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
