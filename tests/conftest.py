@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.nodeid import NodeId
 
 from export import ROOT
 from export.__main__ import main as export
@@ -79,8 +80,7 @@ SERVERS = {"server", "secure", "narrow", "expendable"}
 SHARED = {"server", "secure"}
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests whose fixture is a server as live, and say which tests stay together in one worker.
 
     Tests that start a server themselves say so themselves. Of the shared servers there is one of each whatever the
@@ -88,8 +88,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        folder, *_ = item.path.relative_to(TESTS).parts
+        file = item.path.relative_to(TESTS)
         if SERVERS & fixtures:
             item.add_marker(pytest.mark.live)
-        group = "shared" if SHARED & fixtures else folder if folder == "benchmarks" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+        if config.getoption("loadgroup", False):  # in a worker
+            group = "shared" if SHARED & fixtures else file.parts[0] if file.parts[0] == "benchmarks" else str(file)
+            # As `@pytest.mark.xdist_group` does, but for its fault: xdist 3.8 renames what pytest 9.2 does not read.
+            item._id = NodeId.parse(f"{item.nodeid}@{group}")
