@@ -1,4 +1,4 @@
-"""The sample's help articles and their labelled questions are what retrieval is measured on: valid, distinct, fair.
+"""The help articles of the sample app and their labelled questions: valid, distinct, paraphrases without shared words.
 
 Sentences are counted by their ends: a run of `.`, `?` or `!` before a space, a line's end or the text's end, and each
 line that ends otherwise. The number in front of a step (`1. `) is no sentence.
@@ -138,7 +138,7 @@ def test_no_question_is_a_title() -> None:
     assert [query["query"] for query in QUERIES if typed(query["query"]) in titles] == []
 
 
-def test_a_paraphrase_is_found_by_what_it_means_alone() -> None:
+def test_lexical_match_alone_finds_no_paraphrase() -> None:
     found = {
         query["query"]: common
         for query in PARAPHRASES
