@@ -59,7 +59,7 @@ def send(server: Server, messages: Sequence[Message]) -> list[Reply]:
 @pytest.mark.soak
 def test_a_shape_whose_bytes_are_none_modulo_2_to_the_64_does_not_end_a_models_process(expendable: Server) -> None:
     call = Call("encoder", (Tensor("input_ids", "INT64", (1, 2**61), b""),))
-    (reply,) = send(expendable, [grpc_infer(call)])  # over HTTP the proxy refuses it: tests/server/test_http_proxy.py
+    (reply,) = send(expendable, [grpc_infer(call)])  # over HTTP the proxy refuses it: tests/server/test_proxy.py
     assert reply.status in BAD
 
 
