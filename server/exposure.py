@@ -18,9 +18,9 @@ from server.tls import Certificates
 from server.triton import SetupError
 
 LOOPBACK = "127.0.0.1"
-# Seconds after which gRPC clients connect anew, requests under way unharmed, and look up the name again: so they find
-# replicas that were added since.
-CONNECTION_AGE = 300
+# Milliseconds after which gRPC clients connect anew, requests under way unharmed, and look up the name again: so they
+# find replicas that were added since.
+CONNECTION_AGE_MS = 300_000
 
 # Triton's names for groups of calls, the same for gRPC and HTTP. `health` stays open, `inference` has a key of its own.
 # This project uses none of the first: the stubs' own shared memory could be registered, and answers written over it;
@@ -89,7 +89,7 @@ class Exposure:
             f"--metrics-port={ports.metrics}",
         ]
         if not self.proxies_grpc:
-            flags.append(f"--grpc-max-connection-age={CONNECTION_AGE * 1000}")
+            flags.append(f"--grpc-max-connection-age={CONNECTION_AGE_MS}")
         described = self.admin_key is None and is_loopback(self.listen)
         closed = CHANGING if described else CHANGING + DESCRIBING
         flags += _restricted(closed, ADMIN_HEADER, self.admin_key or secrets.token_urlsafe(32))

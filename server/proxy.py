@@ -16,8 +16,8 @@ from pathlib import Path
 from string import Template
 from typing import IO
 
-from server import processes
-from server.exposure import CONNECTION_AGE, Exposure
+from server import exposure, processes
+from server.exposure import Exposure
 from server.ports import Ports
 from server.triton import SetupError
 
@@ -51,15 +51,15 @@ class Proxy:
     """An nginx before Triton, started again should it end. `start()` and `stop()` it, once.
 
     Args:
-        exposure: where it listens, whether it stands before gRPC as well, what certificates it shows and asks for.
+        access: where it listens, whether it stands before gRPC as well, what certificates it shows and asks for.
         ports: what it listens on.
         inner: Triton's own ports, on loopback.
         folder: where its files go; it must not exist yet.
         log: where its output goes; None shares this process's stderr.
     """
 
-    def __init__(self, exposure: Exposure, ports: Ports, inner: Ports, folder: Path, log: IO[bytes] | None) -> None:
-        self._exposure, self._ports, self._inner = exposure, ports, inner
+    def __init__(self, access: Exposure, ports: Ports, inner: Ports, folder: Path, log: IO[bytes] | None) -> None:
+        self._access, self._ports, self._inner = access, ports, inner
         self._folder, self._log = folder, log
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
@@ -103,24 +103,24 @@ class Proxy:
     def _write_config(self) -> None:
         self._folder.mkdir()
         values = {
-            "host": self._exposure.listen,
+            "host": self._access.listen,
             "http": self._ports.http,
             "grpc": self._ports.grpc,
             "inner_http": self._inner.http,
             "inner_grpc": self._inner.grpc,
-            "ssl": " ssl" if self._exposure.certificates else "",
+            "ssl": " ssl" if self._access.certificates else "",
             "tls": self._tls(),
             "max_bytes": MAX_BYTES,
             "buffer_bytes": MAX_BYTES + 2**16,  # a body that fills its buffer would go to a file
             "max_requests": MAX_REQUESTS,
-            "connection_age": f"{CONNECTION_AGE}s",
+            "connection_age": f"{exposure.CONNECTION_AGE_MS}ms",
         }
-        grpc = _read("nginx-grpc.conf", values) if self._exposure.proxies_grpc else ""
+        grpc = _read("nginx-grpc.conf", values) if self._access.proxies_grpc else ""
         (self._folder / "nginx.conf").write_text(_read("nginx.conf", {**values, "grpc_server": grpc}))
 
     def _tls(self) -> str:
         """The directives of TLS, by links to its files beside the config."""
-        certificates = self._exposure.certificates
+        certificates = self._access.certificates
         if certificates is None:
             return ""
         # By links of fixed names no path needs quoting; nginx would take a $ in one for a variable.
@@ -132,7 +132,7 @@ class Proxy:
         return _TLS + (_CLIENT_CERTIFICATES if certificates.client_ca else "")
 
     def _wait_listening(self, process: subprocess.Popen[bytes]) -> None:
-        host = "127.0.0.1" if self._exposure.listen == "0.0.0.0" else self._exposure.listen
+        host = "127.0.0.1" if self._access.listen == "0.0.0.0" else self._access.listen
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if process.poll() is not None:

@@ -144,7 +144,10 @@ def test_beyond_loopback_everything_but_searches_and_health_is_closed_by_a_key_n
     assert len(keys[0]["trace"]) > 40
     assert keys[0] != keys[1]
     assert set(restricted(Exposure("127.0.0.1").flags(Ports(), Ports()))) == set(CHANGING)
-    assert set(restricted(Exposure("127.0.0.1", admin_key=ADMIN_KEY).flags(Ports(), Ports()))) == {*CHANGING, *DESCRIBING}
+    assert set(restricted(Exposure("127.0.0.1", admin_key=ADMIN_KEY).flags(Ports(), Ports()))) == {
+        *CHANGING,
+        *DESCRIBING,
+    }
 
 
 def test_options_that_expose_or_contradict_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
