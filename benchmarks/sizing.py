@@ -9,10 +9,12 @@ import statistics
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import malgil
@@ -41,7 +43,7 @@ LONG_TEXTS = 64
 
 @dataclass(frozen=True)
 class Long:
-    """Memory of a server under the largest requests, MiB of all processes; see `held_mib`.
+    """Memory of a server under the largest requests, MiB of all processes.
 
     Attributes:
         rest: after short searches.
@@ -58,7 +60,7 @@ class Long:
 
 @dataclass(frozen=True)
 class Point:
-    """One measured server. MiB are proportional set sizes: shared pages are counted once.
+    """One measured server. MiB are what is private to a process and its part of the pages that it shares.
 
     Attributes:
         encoder: its name.
@@ -188,13 +190,21 @@ def _ask(server: Server) -> None:
 
 
 def _memory(server: Server) -> dict[str, float]:
-    """Process → MiB, stubs by their models' names."""
-    held = {"tritonserver": _pss(psutil.Process(server.process.pid))}
-    return held | {name.rsplit("_", 2)[0]: _pss(stub) for stub, name in stubs.find(server.process.pid).items()}
+    """Process → MiB, stubs by their models' names: what is private to it, and its part of shared pages.
 
+    A file's shared pages are divided among the processes of this server that map it. Unlike proportional set sizes,
+    other servers on the machine do not lower them.
+    """
+    processes = {"tritonserver": psutil.Process(server.process.pid)}
+    processes |= {name.rsplit("_", 2)[0]: stub for stub, name in stubs.find(server.process.pid).items()}
+    regions = {name: process.memory_maps() for name, process in processes.items()}
+    users = Counter(region.path for part in regions.values() for region in part)
 
-def _pss(process: psutil.Process) -> float:
-    return float(process.memory_full_info().pss / MIB)
+    def held(region: Any) -> float:
+        private = region.private_clean + region.private_dirty
+        return float(private + (region.rss - private) / users[region.path])
+
+    return {name: sum(map(held, part)) / MIB for name, part in regions.items()}
 
 
 def _swap(server: Server, publish: Callable[[], int]) -> tuple[float, float]:
@@ -203,17 +213,16 @@ def _swap(server: Server, publish: Callable[[], int]) -> tuple[float, float]:
     Raises:
         SetupError: it is not taken up within a minute.
     """
-    (scorer,) = (stub for stub, name in stubs.find(server.process.pid).items() if name.startswith("scorer"))
     with malgil.SearchClient(server.grpc_url, timeout=60) as client:
         number, most = publish(), 0.0
         began = time.monotonic()
         while client.generation() != number:
             if time.monotonic() > began + SWAP_SECONDS:
                 raise SetupError(f"generation {number} is not taken up within {SWAP_SECONDS:g} s")
-            most = max(most, _pss(scorer))
+            most = max(most, _memory(server)["scorer"])
             time.sleep(0.02)
         seconds = time.monotonic() - began
-    return max(most, _pss(scorer)), seconds
+    return max(most, _memory(server)["scorer"]), seconds
 
 
 def measure_long(server: Server, requests: int, texts: int = LONG_TEXTS) -> Long:
@@ -221,7 +230,7 @@ def measure_long(server: Server, requests: int, texts: int = LONG_TEXTS) -> Long
     long = np.array([["송금 한도 " * 500]] * texts, dtype=object)
     tensor = InferInput("text", long.shape, "BYTES").set_data_from_numpy(long)
     _ask(server)
-    rest, after = held_mib(server), list[float]()
+    rest, after = sum(_memory(server).values()), list[float]()
     seen = [rest]
     with InferenceServerClient(server.grpc_url) as client:
         for _ in range(requests):
@@ -229,23 +238,9 @@ def measure_long(server: Server, requests: int, texts: int = LONG_TEXTS) -> Long
             client.async_infer("embed", [tensor], callback=lambda result, error, done=done: done.set())
             while not done.wait(0.1):
                 if not after:
-                    seen.append(held_mib(server))
-            after.append(held_mib(server))
+                    seen.append(sum(_memory(server).values()))
+            after.append(sum(_memory(server).values()))
     return Long(rest, max(seen), after[0], after[-1])
-
-
-def held_mib(server: Server) -> float:
-    """MiB that the server's processes hold together: what is private to each, and each file's shared pages once.
-
-    Unlike proportional sizes, other servers on the machine do not lower it.
-    """
-    private, shared = 0, dict[str, int]()
-    for process in (psutil.Process(server.process.pid), *stubs.find(server.process.pid)):
-        for region in process.memory_maps():
-            own = region.private_clean + region.private_dirty
-            private += own
-            shared[region.path] = max(shared.get(region.path, 0), region.rss - own)
-    return float(private + sum(shared.values())) / MIB
 
 
 @click.command(short_help="Memory of a server by encoder and phrases.")
@@ -276,8 +271,7 @@ def held_mib(server: Server) -> float:
 def sizing(encoders: Sequence[str], sizes: Sequence[int], long_requests: int, file: Path | None) -> None:
     """Measure a server's memory at rest and while a publish takes over, beside the formula of docs/sizing.md.
 
-    And how long a publish takes to serve. Servers of its own; a minute for each size. Other Triton servers on the
-    machine make the figures too small: what they share is counted in part.
+    And how long a publish takes to serve. Servers of its own; a minute for each size.
     """
     points: list[Point] = []
     table = Table(
