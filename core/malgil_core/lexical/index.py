@@ -149,7 +149,7 @@ class LexicalIndex:
     def _fuzzy_scores(self, texts: Sequence[str], candidates: Found) -> Found:
         """The candidates, scored by how few slips they are away from their query."""
         w = self.weights
-        ends = np.searchsorted(candidates.queries, np.arange(len(texts) + 1)).tolist()
+        ends = candidates.queries.searchsorted(np.arange(len(texts) + 1)).tolist()
         phrases = [self._keys[row] for row in candidates.rows.tolist()]
         scores = all_fuzzy_scores(
             texts, [phrases[low:high] for low, high in pairwise(ends)], w.fuzzy_threshold, w.first_prefix
@@ -164,12 +164,15 @@ class LexicalIndex:
         """Each row once, with the best of its scores and that of shared words, as 1 - (1 - best) · (1 - words)."""
         phrases = len(self._is_name)
         keys_of = [found.queries * phrases + found.rows for found in (*best, shared)]
-        pairs, place = np.unique(np.concatenate(keys_of), return_inverse=True)
+        pairs = np.concatenate(keys_of)
+        pairs.sort()
+        pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])[: len(pairs)]]
         scores = np.zeros(len(pairs))
-        end = len(place) - len(shared.rows)
-        np.maximum.at(scores, place[:end], np.concatenate([found.scores for found in best]))
-        scores[place[end:]] = 1 - (1 - scores[place[end:]]) * (1 - shared.scores)
-        ends = np.searchsorted(pairs, np.arange(batch + 1) * phrases).tolist()
+        for keys_found, found in zip(keys_of, best, strict=False):
+            np.maximum.at(scores, pairs.searchsorted(keys_found), found.scores)
+        place = pairs.searchsorted(keys_of[-1])
+        scores[place] = 1 - (1 - scores[place]) * (1 - shared.scores)
+        ends = pairs.searchsorted(np.arange(batch + 1) * phrases).tolist()
         rows = pairs % max(phrases, 1)
         return [LexicalMatches(rows[low:high], scores[low:high]) for low, high in pairwise(ends)]
 
