@@ -99,8 +99,7 @@ class CpuScorer:
             matched = with_lexical(nearest_rows, by_service)
             hits = merge(hits, matched, by_service, self._index, thresholds, top_k)
         ranked = hits.split(len(options))
-        queries = scope.compared(options, matches)
-        if self._index.null is None or not len(queries):
+        if self._index.null is None or not len(queries := scope.compared(options, matches)):
             return ranked
         services, _ = candidates(scores, maxima, queries, np.ones_like(queries), maxima.max(axis=1))
         near = scope.Near(queries, services, _nearest_rows(embeddings, queries, self._index.null.matrix))

@@ -66,8 +66,7 @@ class CudaScorer:
             matched = with_lexical(nearest(self._pairs(queries, *of_matches), host, self._index), by_service)
             hits = merge(hits, matched, by_service, self._index, thresholds, top_k)
         ranked = hits.split(len(options))
-        asked = scope.compared(options, matches)
-        if self._null is None or self._null_half is None or not len(asked):
+        if self._null is None or self._null_half is None or not len(asked := scope.compared(options, matches)):
             return ranked
         places = torch.from_numpy(asked).to(self._device)
         nulls = self._nearest_rows(queries, places, queries[places].half() @ self._null_half.T, self._null)

@@ -39,8 +39,10 @@ class NullSettings:
     floor: float | None = None
 
     def made(self, limits: Mapping[str, Any]) -> bool:
-        """Whether limits in a manifest were chosen by these settings."""
-        return bool(limits["settings"] == asdict(self))
+        """Whether limits in a manifest were chosen by these settings; a margin or floor that was given stays."""
+        made = NullSettings(**limits["settings"])
+        kept = self.margin in (None, made.margin) and self.floor in (None, made.floor)
+        return kept and self.loss == made.loss
 
     def limits(self, generation: Generation) -> dict[str, Any]:
         """What the manifest says of the limits: `margin`, `floor`, and the share of phrases that they refuse."""
