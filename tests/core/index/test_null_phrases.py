@@ -66,8 +66,8 @@ def test_limits_are_chosen_from_what_a_scorer_would_load(index: Path) -> None:
     (given,) = seen
     assert given.ids_padded.tolist() == loaded.ids_padded.tolist()
     np.testing.assert_array_equal(given.matrix, loaded.matrix)
-    np.testing.assert_array_equal(given.null.matrix, loaded.null.matrix if loaded.null else None)
     assert loaded.null
+    np.testing.assert_array_equal(given.null.matrix, loaded.null.matrix)
     assert loaded.null.floor == -np.inf
     assert read_manifest(folder_of(index, 2))["null"] == {
         "topics": 2, "phrases": 5, "margin": 0.0, "floor": None, "lost": 0.5,

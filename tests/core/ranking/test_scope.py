@@ -100,13 +100,16 @@ def test_under_the_floor_a_query_finds_nothing_though_no_null_phrase_is_nearer(i
 
 
 def test_what_is_in_scope_is_so_on_every_surface_and_with_every_threshold(index: Generation) -> None:
-    east, options = [1, 0, 0.9], ({}, {"surface": "RECO"}, {"min_score": 0.99})
+    east = [1, 0, 0.9]
+    options: tuple[dict[str, Any], ...] = ({}, {"surface": "RECO"}, {"min_score": 0.99})
     for option in options:
         found = rank(index, east, **option).null
         assert found
         assert found.best == pytest.approx(0.7433, abs=1e-3)  # of service 10, which two of them do not show
         assert found.refused_by == ""
-    assert all(rank(index, [0.3, 0.2, 1], **option).null.refused_by == "null" for option in options)  # type: ignore[union-attr]
+        refused = rank(index, [0.3, 0.2, 1], **option).null
+        assert refused
+        assert refused.refused_by == "null"
 
 
 def test_a_lexical_match_counts_for_the_service_as_it_does_among_hits(index: Generation) -> None:
