@@ -27,7 +27,6 @@ def cli() -> None:
 
 for command in (
     quality_cli.quality,
-    quality_cli.tune,
     korsts.korsts,
     sweep_cli.sweep,
     sweep_cli.report,

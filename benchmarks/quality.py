@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from malgil_core.catalog.reading import NullTopic, Service
 
-from benchmarks import methods, noise, null_phrases
+from benchmarks import methods, null_phrases
 from benchmarks.methods import MALGIL, Corpus, Embed, Entry, Ranks
 from benchmarks.null_phrases import NullReport
-from export.catalog.labelled import OUT_OF_SCOPE, Labelled, names
+from export.catalog import noise
+from export.catalog.labelled import OUT_OF_SCOPE, Labelled
 
 IN_SIGHT = 3  # places that a person looks at while typing
 SAME = "0"  # in the column is_duplicate of songys/Question_pair
@@ -33,11 +34,6 @@ class Report:
     kept: list[str]
     confusions: list[str]
     null: NullReport | None = None  # unless there are no null topics
-
-
-def everything(given: Sequence[Labelled], services: Sequence[Service]) -> list[Labelled]:
-    """Labelled queries, and what `noise` makes of the clean ones and of the services' names."""
-    return [*given, *noise.noisy([one for one in given if one.kind not in noise.KINDS], names(services))]
 
 
 def score(labelled: Sequence[Labelled], ranks: Ranks) -> dict[str, dict[str, float]]:

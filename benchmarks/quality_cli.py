@@ -1,16 +1,15 @@
-"""The commands `python -m benchmarks quality` and `tune`."""
+"""The command `python -m benchmarks quality`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 import malgil
-from malgil_core.catalog.reading import read as read_services
 from malgil_core.catalog.reading import read_catalog
 from malgil_core.ranking.types import Floats
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,27 +20,11 @@ from benchmarks.methods import MALGIL, WITH_NULL, Embed, as_array
 from benchmarks.null_phrases import Empty, NullReport
 from benchmarks.options import CONSOLE, FILE, FOLDER
 from benchmarks.serving import serving
-from export.catalog import labelled
+from export.catalog import labelled, noise
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled
 from export.encoder import korsts
 
 CHUNK = 256  # texts between two steps of the bar
-
-
-def _inputs(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of both commands."""
-    for option in (
-        click.option(
-            "--queries", type=FILE, multiple=True, default=[QUERIES, SLIPS],
-            help="Labelled queries; may be given more than once. Default: the sample's.",
-        ),
-        click.option("--catalog", type=FILE, default=CATALOG, help="What can be found. Default: the sample."),
-        click.option(
-            "--url", help="gRPC HOST:PORT of a running server, for its encoder. Default: start one."
-        ),
-    ):  # fmt: skip
-        command = option(command)
-    return command
 
 
 @click.command(short_help="Recall and MRR of four ways to search, on labelled queries.")
@@ -52,7 +35,15 @@ def _inputs(command: Callable[..., None]) -> Callable[..., None]:
     help="Public data as well: the folder with question_pair/kor_Pair_test.csv and korsts/sts-test.tsv.",
 )
 @click.option("--null-topics", type=FILE, default=NULL_TOPICS, help="What the app does not do. Default: the sample's.")
-@_inputs
+@click.option("--url", help="gRPC HOST:PORT of a running server, for its encoder. Default: start one.")
+@click.option("--catalog", type=FILE, default=CATALOG, help="What can be found. Default: the sample.")
+@click.option(
+    "--queries",
+    type=FILE,
+    multiple=True,
+    default=[QUERIES, SLIPS],
+    help="Labelled queries; may be given more than once. Default: the sample's.",
+)
 def quality(
     file: Path | None, data: Path | None, null_topics: Path, url: str | None, catalog: Path, queries: Sequence[Path]
 ) -> None:
@@ -64,7 +55,7 @@ def quality(
     from benchmarks import quality
 
     found = read_catalog(catalog, [null_topics])
-    asked = quality.everything(_read(queries), found.services)
+    asked = noise.with_noise(_read(queries), found.services)
     sentences: list[str] = []
     if data and (file_of_pairs := data / quality.SENTENCES).exists():
         first, second, _ = korsts.read(file_of_pairs)
@@ -90,21 +81,6 @@ def quality(
         figures |= {kind: _as_figures(empty) for kind, empty in report.null.empty.items()}
     if file:
         file.write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-
-
-@click.command(short_help="Search for better weights of lexical matches.")
-@click.option("--seconds", type=float, default=120, show_default=True, help="How long.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@_inputs
-def tune(seconds: float, seed: int, url: str | None, catalog: Path, queries: Sequence[Path]) -> None:
-    """Search for better weights of lexical matches, on the half of the queries that no figure is reported on."""
-    from benchmarks import quality
-    from benchmarks.tune import search
-
-    services = read_services(catalog)
-    asked = quality.everything(_read(queries), services)
-    with embedding(url) as embed:
-        search(services, asked, embed, seconds, seed, CONSOLE.print)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import sys
 
 import click
 
-from export.catalog.calibrate_cli import calibrate
 from export.catalog.cli import catalog
 from export.encoder.cli import encoder
 from export.errors import ExportError
@@ -31,7 +30,7 @@ def cli() -> None:
     """Fill the model repository: an encoder into ONNX, a catalog into an index generation."""
 
 
-for command in (encoder, catalog, calibrate):
+for command in (encoder, catalog):
     cli.add_command(command)
 
 

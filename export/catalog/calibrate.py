@@ -7,20 +7,20 @@ given share of recall on one half of the queries; what they do is reported on th
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from malgil_core.catalog.reading import Catalog
 from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader
+from malgil_core.index.generation import Generation
 from malgil_core.index.writer import Embed, publish
+from malgil_core.lexical.index import Weights
 from malgil_core.ranking.cpu import CpuScorer
 from malgil_core.ranking.margin import NullSettings
 from malgil_core.ranking.scope import is_out_of_scope
-from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import Floats, NullMatch, QueryOptions
 
 from export.catalog.labelled import Labelled
@@ -28,11 +28,6 @@ from export.errors import ExportError
 
 TOP = 5  # hits among which the right one must be
 STEPS = 200  # thresholds tried, between the lowest and the highest score, and margins
-CURVES = {
-    "precision": f"precision among the first {TOP}",
-    "recall": f"recall@{TOP}",
-    "empty": "out of scope: nothing found",
-}
 
 
 class NothingToLearnError(ExportError):
@@ -109,37 +104,63 @@ class Answer:
         ]
 
 
-def answers(
-    catalog: Catalog, queries: Sequence[Labelled], metadata: EncoderMetadata, embed: Embed
-) -> tuple[list[Answer], Limits | None]:
-    """Rank every query as the scorer would, on a temporary generation.
-
-    Returns:
-        The answers without null phrases, and the limits that a publish sets by itself, if the catalog has any.
-    """
+def generation_of(catalog: Catalog, metadata: EncoderMetadata, embed: Embed) -> Generation:
+    """A generation of a catalog, as a scorer would load it, with the limits that a publish sets by itself."""
     with tempfile.TemporaryDirectory(prefix="malgil-calibrate-") as folder:
         limits = NullSettings().limits
         number = publish(catalog.services, Path(folder), metadata, embed, None, catalog.null_topics, limits)
-        index = reader.load(reader.folder_of(Path(folder), number))
-    lexical, scorer = index.lexical, CpuScorer(index)
+        return reader.load(reader.folder_of(Path(folder), number))
+
+
+def with_weights(generation: Generation, weights: Weights) -> Generation:
+    """The generation with other weights of lexical matches, and the limits that a publish sets with them."""
+    assert generation.lexical
+    other = replace(generation, lexical=generation.lexical.with_weights(weights))
+    if other.null is None:
+        return other
+    limits = NullSettings().limits(other)
+    floor = float("-inf") if limits["floor"] is None else limits["floor"]
+    return replace(other, null=replace(other.null, margin=limits["margin"], floor=floor))
+
+
+def with_thresholds(generation: Generation, thresholds: Mapping[int, float]) -> Generation:
+    """The generation with other thresholds, by the services' ids."""
+    pairs = zip(generation.ids_padded[:-1].tolist(), generation.thresholds.tolist(), strict=True)
+    found = np.array([thresholds.get(id, threshold) for id, threshold in pairs], dtype=np.float32)
+    return replace(generation, thresholds=found)
+
+
+def limits_of(generation: Generation) -> Limits | None:
+    """The limits of a generation's null phrases, if it has any."""
+    return Limits(generation.null.margin, generation.null.floor) if generation.null else None
+
+
+def answers(generation: Generation, queries: Sequence[Labelled], embeddings: Floats) -> list[Answer]:
+    """The answers without null phrases and default threshold: every query ranked as the scorer would.
+
+    Args:
+        generation: of the catalog.
+        queries: labelled ones.
+        embeddings: their unit vectors.
+    """
+    lexical, scorer = generation.lexical, CpuScorer(generation)
     assert lexical
-    vectors = unit(np.asarray(embed([query.query for query in queries]), dtype=np.float32))
+    published = limits_of(generation)
     found = []
-    for query, vector in zip(queries, vectors, strict=True):
+    for query, embedding in zip(queries, embeddings, strict=True):
         # Services below the threshold make room for others: more than TOP may come into sight.
         options = [QueryOptions(4 * TOP, null=False), QueryOptions(1)]
-        pair = np.stack([vector, vector])
+        pair = np.stack([embedding, embedding])
         ranked, compared = scorer.rank(pair, options, [lexical.matches(query.query)] * 2)
-        fixed = np.isfinite(index.thresholds[ranked.services]).tolist()
-        answer = Answer(query.id, index.ids_padded[ranked.services].tolist(), ranked.scores, fixed, compared.null)
-        if index.null:
+        fixed = np.isfinite(generation.thresholds[ranked.services]).tolist()
+        answer = Answer(query.id, generation.ids_padded[ranked.services].tolist(), ranked.scores, fixed, compared.null)
+        if published:
             # Of most initials of a phrase only the same null phrase refuses a query, whatever the limits.
             exempt = compared.null and not compared.null.refused_by
-            published = Limits(index.null.margin, index.null.floor)
             refused = not answer.with_margin(published).ids and answer.ids
             answer = replace(answer, null=None) if exempt and refused else answer
         found.append(answer)
-    return found, Limits(index.null.margin, index.null.floor) if index.null else None
+    return found
 
 
 def curve(found: Sequence[Answer]) -> list[Point]:
@@ -187,49 +208,6 @@ def propose_margin(points: Sequence[MarginPoint], found: Sequence[Answer], cost:
 def at(threshold: float, found: Sequence[Answer]) -> Point:
     """The point of this threshold."""
     return _point(threshold, *_by_scope(found))
-
-
-def check_picture(file: Path) -> None:
-    """Check that a picture can be written to a file.
-
-    Raises:
-        ExportError: the file's suffix stands for no picture format, or its folder is not there.
-    """
-    from matplotlib.backend_bases import FigureCanvasBase
-
-    known = FigureCanvasBase.get_supported_filetypes()
-    if file.suffix.removeprefix(".").lower() not in known:
-        raise ExportError(f"--plot: {file} ends with none of {', '.join(f'.{name}' for name in sorted(known))}")
-    if not file.absolute().parent.is_dir():
-        raise ExportError(f"--plot: {file.parent} is not a folder")
-
-
-def plot(
-    points: Sequence[Point], chosen: Point, file: Path, margins: Sequence[MarginPoint] = (), margin: float = 0.0
-) -> None:
-    """Draw precision, recall and the share of empty answers over the threshold, and over the margin."""
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from matplotlib import pyplot
-
-    panels: list[tuple[str, str, float, Sequence[Any]]] = [("threshold", "default threshold", chosen.threshold, points)]
-    if margins:
-        panels.insert(0, ("margin", "margin of null phrases", margin, margins))
-    figure, grid = pyplot.subplots(1, len(panels), figsize=(7 * len(panels), 4), layout="constrained", squeeze=False)
-    for axes, (name, label, proposed, drawn) in zip(grid[0], panels, strict=True):
-        x = [getattr(point, name) for point in drawn]
-        for number, (value, text) in enumerate(CURVES.items()):
-            if hasattr(drawn[0], value):
-                axes.plot(x, [getattr(point, value) for point in drawn], f"C{number}", label=text)
-        axes.axvline(proposed, color="grey", linestyle="--", label=f"proposed: {proposed:.4f}")
-        axes.set(xlabel=label, ylim=(0, 1.02))
-        axes.legend()
-        axes.grid(alpha=0.3)
-    try:
-        figure.savefig(file, dpi=120)
-    finally:
-        pyplot.close(figure)
 
 
 def _by_scope(found: Sequence[Answer]) -> tuple[list[Answer], list[Answer]]:

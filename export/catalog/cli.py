@@ -10,6 +10,7 @@ import click
 
 from export import options
 from export.catalog import access
+from export.catalog.calibrate_cli import calibrate
 
 KEEP = 5  # generations that a publish leaves: the one that serves, and some to go back to
 FILE = click.argument("file", type=options.PATH)
@@ -17,7 +18,7 @@ FILE = click.argument("file", type=options.PATH)
 
 @click.group()
 def catalog() -> None:
-    """Check and publish catalogs of services, and go back.
+    """Check, calibrate and publish catalogs of services, and go back.
 
     A publish makes a generation of the index: immutable, checksummed, numbered. A running server takes up the one that
     index/CURRENT names, within two seconds and without a failed request.
@@ -49,6 +50,9 @@ def check(file: Path, null_topics: tuple[Path, ...]) -> None:
         click.echo(f"{len(topics)} null topics, {sum(len(topic.phrases) for topic in topics)} null phrases")
 
 
+catalog.add_command(calibrate)
+
+
 @catalog.command(
     epilog="""\b
 Examples:
@@ -56,6 +60,7 @@ Examples:
   python -m export catalog publish catalogs/finance.jsonl --offline    without a server
   python -m export catalog publish catalogs/finance.jsonl --watch      and again whenever the file is saved
   python -m export catalog publish catalogs/finance.jsonl --null-topics catalogs/null_topics.jsonl
+  python -m export catalog publish catalogs/finance.jsonl --settings settings.json
   python -m export catalog publish catalogs/finance.jsonl --url grpcs://search.internal:8001 --key-file key
 
 docs/catalog.md describes the file."""
@@ -63,28 +68,33 @@ docs/catalog.md describes the file."""
 @FILE
 @click.option("--offline", is_flag=True, help="Embed in this process, not through the server.")
 @access.server
-@click.option("--watch", is_flag=True, help="Stay, and publish again whenever the file changes.")
+@click.option("--watch", is_flag=True, help="Stay, and publish again whenever a file changes.")
+@click.option(
+    "--settings",
+    type=options.PATH,
+    metavar="SETTINGS",
+    help="Weights, thresholds and limits that `calibrate --write` chose; the options below count instead of them.",
+)
 @click.option(
     "--default-threshold",
     type=options.Between(-1, 1),
     metavar="SCORE",
-    help="Lowest score that is shown of services without a threshold in the catalog, -1 to 1.  [default: none]",
+    help="Lowest score that is shown of services without a threshold in the catalog, -1 to 1.  "
+    "[default: that of SETTINGS, else none]",
 )
 @click.option(
     "--only-if",
     type=click.Choice(["missing", "changed"]),
     help="missing: publish only where no generation serves that this version and the exported encoder can use; "
-    "changed: there, or where FILE is not what was published last, rollbacks aside.  [default: always]",
+    "changed: there, or where FILE or SETTINGS is not what was published last, rollbacks aside.  [default: always]",
 )
 @options.null_topics
 @click.option(
     "--null-loss",
     type=options.Between(0, 1),
-    default=0.03,
-    show_default=True,
     metavar="SHARE",
     help="Of the services' phrases, each left out of the catalog and searched for, the share that null phrases may "
-    "leave without an answer. Margin and floor follow from it.",
+    "leave without an answer. Margin and floor follow from it.  [default: those of SETTINGS, else 0.03]",
 )
 @click.option(
     "--null-margin",
@@ -111,10 +121,11 @@ def publish(
     tls_name: str | None,
     key_file: Path | None,
     watch: bool,
+    settings: Path | None,
     default_threshold: float | None,
     only_if: str | None,
     null_topics: tuple[Path, ...],
-    null_loss: float,
+    null_loss: float | None,
     null_margin: float | None,
     null_floor: float | None,
     keep: int,
@@ -128,16 +139,15 @@ def publish(
     """
     if watch and only_if:
         raise click.UsageError("--watch publishes whenever FILE changes: --only-if does not go with it")
-    from malgil_core.ranking.margin import NullSettings
-
     from export.catalog.publish import Publisher
 
     server = None
     if not offline:
         key = access.key(key_file, os.environ.get("MALGIL_KEY"))
         server = access.Access(url, tls_ca, tls_cert, tls_key, tls_name, key)
-    null = NullSettings(null_loss, null_margin, null_floor)
-    publisher = Publisher(file, repository, index, server, default_threshold, keep, null_topics, null)
+    limits = {"loss": null_loss, "margin": null_margin, "floor": null_floor}
+    null = {name: value for name, value in limits.items() if value is not None}
+    publisher = Publisher(file, repository, index, server, default_threshold, keep, null_topics, null, settings)
     if watch:
         publisher.watch()
     if only_if is not None:
@@ -164,6 +174,7 @@ def list_generations(index: Path) -> None:
     columns = ("number", "", created, "open", "phrases", "null", "encoder", "threshold")
     table = Table(*columns, box=box.SIMPLE, padding=(0, 1, 0, 0))
     encoders: dict[str, str] = {}
+    made_with: dict[str, list[int]] = {}
     for entry in history.entries(index):
         mark = "serves" if entry.serves else ""
         if entry.manifest is None:
@@ -174,6 +185,8 @@ def list_generations(index: Path) -> None:
         default = "" if manifest["default_threshold"] is None else f"{manifest['default_threshold']:g}"
         encoder = manifest["encoder"]["fingerprint"][:8]
         encoders[encoder] = manifest["encoder"]["name"]
+        if source := manifest.get("settings"):
+            made_with.setdefault(f"{source['created']} ({source['sha256'][:8]})", []).append(entry.number)
         table.add_row(
             f"{entry.number}{again}",
             mark,
@@ -187,6 +200,8 @@ def list_generations(index: Path) -> None:
     CONSOLE.print(table)
     for encoder, name in encoders.items():  # once: names are long, and rows narrow
         click.echo(f"{encoder}: {name}")
+    for settings, numbers in made_with.items():
+        click.echo(f"generations made with settings of {settings}: {', '.join(map(str, numbers))}")
 
 
 @catalog.command(
@@ -217,7 +232,7 @@ Examples:
 @click.argument("after", type=int, required=False)
 @options.index
 def diff(before: int, after: int | None, index: Path) -> None:
-    """Print what changed between two generations.
+    """Print what changed between two generations: services, null topics, weights, thresholds and limits.
 
     BEFORE is the number of the older one, AFTER of the newer; without it, the one that serves.
     """
@@ -229,6 +244,8 @@ def diff(before: int, after: int | None, index: Path) -> None:
         click.echo(f"{change.what} {change.line.get('id', 'null topic')} {change.line['name']}")
         for name, (old, new) in change.fields.items():
             click.echo(f"  {name}: {json.dumps(old, ensure_ascii=False)} → {json.dumps(new, ensure_ascii=False)}")
+    for name, (old, new) in history.diff_settings(*(history.manifest(index, number) for number in numbers)).items():
+        click.echo(f"{name}: {json.dumps(old)} → {json.dumps(new)}")
     topics = sum("null" in change.line for change in changes)
     what = f"{len(changes) - topics} services" + (f" and {topics} null topics" if topics else "")
     click.echo(f"{what} differ between generations {numbers[0]} and {numbers[1]}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,17 +29,28 @@ class OtherEncoderError(ExportError):
     """The running server and the exported files hold different encoders."""
 
 
-def offline(repository: Path, advance: Advance = lambda done, total: None) -> Embed:
+def offline(
+    repository: Path,
+    advance: Advance = lambda done, total: None,
+    kind: str = KIND,
+    latin_words: Container[str] = frozenset(),
+) -> Embed:
     """Embed in this process with the exported files.
+
+    Args:
+        repository: the model repository with the encoder.
+        advance: called as texts are embedded.
+        kind: of the texts; "query" corrects the keyboard layout, as a search does.
+        latin_words: words of the catalog that no such correction changes.
 
     Raises:
         FileNotFoundError: the encoder was not exported yet.
     """
-    tokenization = Tokenization.load(repository / "tokenizer" / "1")
+    tokenization = Tokenization.load(repository / "tokenizer" / "1", latin_words)
     run = runner.load(repository / "encoder" / "1" / "model.onnx")
 
     def embed(batch: Sequence[str]) -> Vectors:
-        return run(tokenization.encode(batch, [KIND] * len(batch)))
+        return run(tokenization.encode(batch, [kind] * len(batch)))
 
     return _in_batches(embed, advance)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,13 +18,23 @@ from malgil_core.index import history, reader, writer
 from malgil_core.index.generation import GenerationError
 from malgil_core.ranking.margin import NullSettings
 
-from export.catalog import embedding
+from export.catalog import embedding, settings
 from export.catalog.access import Access
+from export.catalog.settings import SettingsFile
 from export.console import CONSOLE
 from export.errors import ExportError
 from export.progress import Advance, bar
 
 LOOK_SECONDS = 1.0  # between two looks at a watched file
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a publish was told, of options and of the settings file together."""
+
+    default_threshold: float | None
+    null: NullSettings
+    calibrated: writer.Calibrated
 
 
 @dataclass(frozen=True)
@@ -36,10 +46,11 @@ class Publisher:
         repository: the model repository with the encoder.
         index: the index folder.
         server: how to reach the server that embeds; None embeds in this process.
-        default_threshold: for services without a threshold in the catalog.
+        default_threshold: for services without a threshold in the catalog; None takes that of the settings.
         keep: generations kept.
         null_files: files of null topics, beside those in the catalog.
-        null: how margin and floor are chosen.
+        null: fields of NullSettings that were given; the settings count for the others.
+        settings: the settings file, if there is one.
     """
 
     file: Path
@@ -49,7 +60,8 @@ class Publisher:
     default_threshold: float | None
     keep: int
     null_files: Sequence[Path] = ()
-    null: NullSettings = field(default_factory=NullSettings)
+    null: Mapping[str, float] = field(default_factory=dict)
+    settings: Path | None = None
 
     def publish(self) -> None:
         """Publish the file as it is, and print what serves.
@@ -57,15 +69,18 @@ class Publisher:
         Raises:
             CatalogError: the file holds mistakes; nothing was published.
             EncoderMetadataError: the encoder's metadata is damaged.
-            ExportError: there is no server, or it has another encoder.
+            ExportError: there is no server, it or the settings are of another encoder, or the settings hold mistakes.
             OSError: the file cannot be read, or there is no encoder.
         """
         catalog = self._read()
-        for note in catalog.notes:
-            click.echo(note)
         metadata = EncoderMetadata.of(self.repository)
+        found = self._settings(metadata.fingerprint)
+        calibrated, notes = found.calibrated(catalog.services) if found else (writer.Calibrated(), [])
+        for note in (*catalog.notes, *notes):
+            click.echo(note)
+        choices = Choices(self._threshold(found), self._null(found), calibrated)
         with bar("embedding", CONSOLE) as advance:
-            number = self._write(catalog, metadata, advance)
+            number = self._write(catalog, metadata, choices, advance)
         services = catalog.services
         phrases = sum(len(service.texts) for service in services)
         opened = sum(service.open for service in services)
@@ -73,27 +88,51 @@ class Publisher:
         manifest = reader.read_manifest(reader.folder_of(self.index, number))
         if "null" in manifest:
             click.echo(describe(manifest["null"]))
+        if self.settings:
+            default = manifest["default_threshold"]
+            click.echo(
+                f"{self.settings}: weights of lexical matches, thresholds of {len(calibrated.thresholds)} services, "
+                f"{'no default threshold' if default is None else f'default threshold {default:.4f}'}"
+            )
         remove_old(self.index, self.keep)
 
     def _read(self) -> Catalog:
         return reading.read_catalog(self.file, self.null_files)
 
-    def _write(self, catalog: Catalog, metadata: EncoderMetadata, advance: Advance) -> int:
+    def _settings(self, fingerprint: str) -> SettingsFile | None:
+        return settings.read(self.settings, fingerprint) if self.settings else None
+
+    def _threshold(self, found: SettingsFile | None) -> float | None:
+        return found.settings.default_threshold if found and self.default_threshold is None else self.default_threshold
+
+    def _null(self, found: SettingsFile | None) -> NullSettings:
+        # A loss that was given decides on margin and floor: those of the settings would leave it without effect.
+        base = found.settings.null_settings if found and "loss" not in self.null else NullSettings()
+        return replace(base, **self.null)
+
+    def _write(self, catalog: Catalog, metadata: EncoderMetadata, choices: Choices, advance: Advance) -> int:
         """Write the new generation; its number."""
         if self.server is None:
             embed = embedding.offline(self.repository, advance)
-            return self._write_with(embed, catalog, metadata)
+            return self._write_with(embed, catalog, metadata, choices)
         with self.server.client() as client:
             embed = embedding.online(client, self.server.url, self.repository, advance)
             try:
-                return self._write_with(embed, catalog, metadata)
+                return self._write_with(embed, catalog, metadata, choices)
             except malgil.MalgilError as error:
                 hint = "Start `python -m server`, or publish with --offline"
                 raise ExportError(f"{self.server.url}: {error}. {hint}") from None
 
-    def _write_with(self, embed: writer.Embed, catalog: Catalog, metadata: EncoderMetadata) -> int:
+    def _write_with(self, embed: writer.Embed, catalog: Catalog, metadata: EncoderMetadata, choices: Choices) -> int:
         return writer.publish(
-            catalog.services, self.index, metadata, embed, self.default_threshold, catalog.null_topics, self.null.limits
+            catalog.services,
+            self.index,
+            metadata,
+            embed,
+            choices.default_threshold,
+            catalog.null_topics,
+            choices.null.limits,
+            choices.calibrated,
         )
 
     def why_missing(self) -> str | None:
@@ -111,7 +150,7 @@ class Publisher:
         return None
 
     def why_changed(self) -> str | None:
-        """Why the file is not what was published last; None if it is, and serves or was rolled back."""
+        """Why the files are not what was published last; None if they are, and serve or were rolled back."""
         if reason := self.why_missing():
             return reason
         last = history.last_published(self.index)
@@ -122,11 +161,17 @@ class Publisher:
         lines = json.loads(json.dumps(entries))
         if history.diff(history.catalog(self.index, last.number), lines):
             return f"{self.file} is not what generation {last.number} was made of"
-        manifest = last.manifest or {}
-        if self.default_threshold not in (None, manifest["default_threshold"]):
-            return f"generation {last.number} has another default threshold"
-        if catalog.null_topics and not self.null.made(manifest["null"]):
-            return f"generation {last.number} has other limits of null phrases"
+        return self._why_other_options(catalog, last.number, last.manifest or {})
+
+    def _why_other_options(self, catalog: Catalog, number: int, manifest: Mapping[str, Any]) -> str | None:
+        """Why a generation of this catalog was published with other options or settings; None if it was not."""
+        found = self._settings(EncoderMetadata.of(self.repository).fingerprint)
+        if found and found.checksum != manifest.get("settings", {}).get("sha256"):
+            return f"generation {number} has other settings than {found.path}"
+        if self._threshold(found) not in (None, manifest["default_threshold"]):
+            return f"generation {number} has another default threshold"
+        if catalog.null_topics and not self._null(found).made(manifest["null"]):
+            return f"generation {number} has other limits of null phrases"
         return None
 
     def watch(self) -> NoReturn:
@@ -135,7 +180,8 @@ class Publisher:
         refused: str | None = None
         while True:
             try:
-                content = [file.read_bytes() for file in (self.file, *self.null_files)]
+                files = (self.file, *self.null_files, *([self.settings] if self.settings else []))
+                content = [file.read_bytes() for file in files]
                 if content != published:
                     self.publish()
                     published, refused = content, None

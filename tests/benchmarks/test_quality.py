@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from malgil_core.catalog.reading import read as read_catalog
 
-from benchmarks import CATALOG, QUERIES, SLIPS, noise, quality
+from benchmarks import CATALOG, QUERIES, SLIPS, quality
 from benchmarks.__main__ import main
 from benchmarks.methods import MALGIL, WITH_NULL, Corpus, Entry
-from export.catalog import labelled
+from export.catalog import labelled, noise
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled
 from server.launcher import Server
 

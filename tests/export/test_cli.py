@@ -157,7 +157,7 @@ def test_help_has_examples() -> None:
 @pytest.mark.parametrize(("words", "example"), EXAMPLES)
 def test_an_example_of_the_help_is_right_usage(words: tuple[str, ...], example: str) -> None:
     called = next(w for w in sorted(COMMANDS, key=len, reverse=True) if tuple(example.split()[: len(w)]) == w)
-    assert words in ((), ("calibrate",), called)
+    assert words in ((), ("catalog", "calibrate"), called)
     COMMANDS[called].make_context("example", example.split()[len(called) :])
 
 
@@ -166,8 +166,9 @@ def test_an_example_of_the_help_is_right_usage(words: tuple[str, ...], example: 
     [
         [], ["catalog"], ["publish"], ["encoder", "--precision", "int4"], ["catalog", "publish"],
         ["catalog", "publish", "x", "--default-threshold", "1.01"], ["catalog", "publish", "x", "--keep", "0"],
-        ["catalog", "publish", "x", "--default-threshold", "nan"], ["calibrate", "x"],
-        ["calibrate", "x", "y", "--cost", "-0.1"], ["catalog", "diff"], ["catalog", "show", "first"],
+        ["catalog", "publish", "x", "--default-threshold", "nan"], ["catalog", "calibrate", "x"],
+        ["catalog", "calibrate", "x", "--queries", "y", "--cost", "-0.1"],
+        ["catalog", "diff"], ["catalog", "show", "first"],
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -103,19 +103,18 @@ class Generation:
         """The generation of these open services, without its lexical index.
 
         Args:
-            manifest: `generation`, `default_threshold` and `created` are read.
+            manifest: `generation`, `default_threshold`, `thresholds` and `created` are read.
             services: S open ones, with the fields of a catalog.
             matrix: [P, D], the vectors of their phrases.
             service_of_row: [P], the service of each phrase.
 
         Raises:
-            GenerationError: the arrays and the services do not belong together.
+            GenerationError: the arrays and the services do not belong together, or a threshold is not a number.
         """
         sizes = [1 + len(service["phrases"]) for service in services]
         _check_rows(service_of_row, sizes, "service", "services.jsonl")
         _check_matrix(matrix)
-        default = manifest.get("default_threshold")
-        thresholds = [service["threshold"] if service["threshold"] is not None else default for service in services]
+        thresholds = _thresholds(manifest, services)
         surfaces = {surface for service in services for surface in service["surfaces"]}
         return cls(
             number=manifest["generation"],
@@ -125,7 +124,7 @@ class Generation:
             names_padded=_padded([service["name"] for service in services]),
             paths_padded=_padded([service["path"] for service in services]),
             phrases_padded=_padded(phrases_of(services)),
-            thresholds=np.array([-np.inf if t is None else t for t in thresholds], dtype=np.float32),
+            thresholds=thresholds,
             surfaces={s: np.array([s in service["surfaces"] for service in services], bool) for s in sorted(surfaces)},
             created=str(manifest.get("created", "")),
         )
@@ -134,6 +133,17 @@ class Generation:
 def phrases_of(services: Sequence[Mapping[str, Any]]) -> list[str]:
     """The phrases of services in the order of the matrix: of each service its name, then its phrases."""
     return [phrase for service in services for phrase in (service["name"], *service["phrases"])]
+
+
+def _thresholds(manifest: Mapping[str, Any], services: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float32]:
+    """The lowest score of each service: the manifest's for it, else the catalog's, else the default; -inf for none."""
+    default, calibrated = manifest.get("default_threshold"), manifest.get("thresholds", {})
+    for service, threshold in calibrated.items():
+        if not -1 <= threshold <= 1:
+            raise GenerationError(f"manifest.json: threshold {threshold} of service {service} must be from -1 to 1")
+    in_catalog = [calibrated.get(str(service["id"]), service["threshold"]) for service in services]
+    found = [default if threshold is None else threshold for threshold in in_catalog]
+    return np.array([-np.inf if threshold is None else threshold for threshold in found], dtype=np.float32)
 
 
 def _check_rows(rows: npt.NDArray[Any], sizes: Sequence[int], name: str, file: str) -> None:

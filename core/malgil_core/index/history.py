@@ -5,9 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,15 @@ def resolve(index: Path, number: int | None) -> int:
     return number
 
 
+def manifest(index: Path, number: int) -> dict[str, Any]:
+    """The manifest of a generation of any format: `show` brings back what older versions published.
+
+    Raises:
+        GenerationError: it is damaged.
+    """
+    return reader.read_manifest(reader.folder_of(index, number), tuple(reader.FILES))
+
+
 def catalog(index: Path, number: int) -> list[Line]:
     """The catalog of a generation, services first, its checksums verified.
 
@@ -98,8 +107,8 @@ def catalog(index: Path, number: int) -> list[Line]:
         GenerationError: it is damaged.
     """
     folder = reader.folder_of(index, number)
-    manifest = reader.read_manifest(folder, tuple(reader.FILES))  # `show` brings back what older versions published
-    names = [name for name in ("services.jsonl", "null_topics.jsonl") if name in manifest["files"]]
+    files = manifest(index, number)["files"]
+    names = [name for name in ("services.jsonl", "null_topics.jsonl") if name in files]
     return [line for name in names for line in reader.lines_of(folder, name)]
 
 
@@ -113,6 +122,29 @@ def diff(before: Sequence[Line], after: Sequence[Line]) -> list[Change]:
         if fields:
             changes.append(Change(new[key], "changed", fields))
     return sorted(changes, key=lambda change: _key(change.line))
+
+
+def diff_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The weights, thresholds and limits that differ between two manifests: name → old and new value.
+
+    Limits of null phrases are compared where both have some: those of the first null topics are no change.
+    """
+    old, new = _settings(before), _settings(after)
+    if not ("null" in before and "null" in after):
+        old, new = ({k: v for k, v in one.items() if not k.startswith("null ")} for one in (old, new))
+    return {name: (old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)}
+
+
+def _settings(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a manifest that decide on scores and hits, by name."""
+    weights, thresholds = asdict(reader.weights_of(manifest)), manifest.get("thresholds", {})
+    null = manifest.get("null", {})
+    return {
+        **{f"weight {name}": value for name, value in weights.items()},
+        "default threshold": manifest.get("default_threshold"),
+        **{f"threshold of service {id}": value for id, value in thresholds.items()},
+        **{f"null {name}": null.get(name) for name in ("margin", "floor")},
+    }
 
 
 def _key(line: Line) -> tuple[bool, int, str]:

@@ -2,7 +2,7 @@
 
 index/CURRENT                          the number of the generation that serves
 index/generations/000042/
-    manifest.json                      counts, the encoder's fingerprint, limits of null phrases, checksums of the rest
+    manifest.json                      counts, the encoder's fingerprint, weights, thresholds and limits; checksums
     vectors.safetensors                vectors float32 [P + N, D], unit rows; service int32 [P]: row → line of services;
                                        topic int32 [N]: row, after those of services → line of null topics
     services.jsonl                     the catalog's services, open ones first, then by id
@@ -16,7 +16,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from safetensors import SafetensorError, safe_open
 from malgil_core.checksums import sha256
 from malgil_core.index.generation import Generation, GenerationError, NullPhrases, phrases_of
 from malgil_core.lexical import arrays
-from malgil_core.lexical.index import LexicalIndex
+from malgil_core.lexical.index import LexicalIndex, Weights
 
 FORMAT = 3
 FILES = {  # of each format, beside the manifest
@@ -134,13 +134,26 @@ def _load(folder: Path, fingerprint: str | None, with_lexical: bool) -> Generati
             generation = replace(generation, null=null)
         if not with_lexical:
             return generation
-        return replace(generation, lexical=_lexical(folder, phrases_of(services), generation.is_name))
+        weights = weights_of(manifest)
+        return replace(generation, lexical=_lexical(folder, phrases_of(services), generation.is_name, weights))
     except GenerationError as error:
         raise GenerationError(f"{folder}: {error}") from None
     except (
         KeyError, TypeError, AttributeError, ValueError, OverflowError, OSError, RecursionError, SafetensorError
     ) as error:  # fmt: skip
         raise GenerationError(f"{folder} is damaged: {error!r}") from None
+
+
+def weights_of(manifest: Mapping[str, Any]) -> Weights:
+    """The weights of lexical matches in a manifest; the defaults if it has none.
+
+    Raises:
+        GenerationError: they are not those of this version, or out of bounds.
+    """
+    try:
+        return Weights(**manifest.get("weights", {}))
+    except (TypeError, ValueError) as error:
+        raise GenerationError(f"manifest.json: weights: {error}") from None
 
 
 def lines_of(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -163,8 +176,8 @@ def _shared_lock(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _lexical(folder: Path, phrases: list[str], is_name: npt.NDArray[np.bool_]) -> LexicalIndex:
+def _lexical(folder: Path, phrases: list[str], is_name: npt.NDArray[np.bool_], weights: Weights) -> LexicalIndex:
     try:
-        return LexicalIndex(arrays.read(folder / "lexical.safetensors", phrases), is_name)
+        return LexicalIndex(arrays.read(folder / "lexical.safetensors", phrases), is_name, weights)
     except ValueError as error:
         raise GenerationError(f"lexical.safetensors: {error}") from None

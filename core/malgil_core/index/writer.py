@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,34 @@ from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader
 from malgil_core.index.generation import Generation, GenerationError, NullPhrases, phrases_of
 from malgil_core.lexical import arrays
-from malgil_core.lexical.index import LexicalIndex
+from malgil_core.lexical.index import LexicalIndex, Weights
 from malgil_core.text.layout import latin_words
 
 Vectors = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Vectors]
 # A generation with null phrases → what its manifest says of them, `margin` and `floor` among it.
 Limits = Callable[[Generation], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What was calibrated for an encoder, beside the default threshold and the limits of null phrases.
+
+    Attributes:
+        weights: of lexical matches.
+        thresholds: by id of a service, instead of the one in the catalog.
+        source: what the manifest says of the settings file; None without one.
+    """
+
+    weights: Weights = field(default_factory=Weights)
+    thresholds: Mapping[int, float] = field(default_factory=dict)
+    source: Mapping[str, str] | None = None
+
+    def as_manifest(self) -> dict[str, Any]:
+        """The entries of a manifest."""
+        thresholds = {"thresholds": {str(id): threshold for id, threshold in self.thresholds.items()}}
+        source = {"settings": dict(self.source)} if self.source else {}
+        return {"weights": asdict(self.weights), **(thresholds if self.thresholds else {}), **source}
 
 
 def no_limits(generation: Generation) -> Mapping[str, Any]:
@@ -53,6 +74,7 @@ def publish(
     default_threshold: float | None = None,
     null_topics: Sequence[NullTopic] = (),
     limits: Limits = no_limits,
+    calibrated: Calibrated = Calibrated(),
 ) -> int:
     """Write a generation and make it the one that serves.
 
@@ -66,6 +88,7 @@ def publish(
         default_threshold: for services without a threshold.
         null_topics: what the app does not do.
         limits: chooses margin and floor, where there are null topics.
+        calibrated: weights of lexical matches, and thresholds instead of the catalog's.
 
     Returns:
         The new generation's number.
@@ -104,6 +127,7 @@ def publish(
             "open_services": sum(service.open for service in ordered),
             "phrases": len(texts),
             "default_threshold": default_threshold,
+            **calibrated.as_manifest(),
             "latin_words": latin_words(opened),
             "files": {name: sha256(temporary / name) for name in reader.FILES[reader.FORMAT]},
         }
@@ -134,7 +158,7 @@ def _in_memory(
     null_vectors = vectors[len(service_of_row) :]
     return replace(
         generation,
-        lexical=LexicalIndex(lexical, generation.is_name),
+        lexical=LexicalIndex(lexical, generation.is_name, reader.weights_of(manifest)),
         null=NullPhrases.of(topics, null_vectors, topic_of_row, {"margin": 0.0, "floor": None}),
     )
 

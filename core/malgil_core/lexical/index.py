@@ -13,9 +13,10 @@ The best of the first three and the last are taken as independent: score = 1 - (
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -43,7 +44,13 @@ LONGEST_QUERY = 120  # keys; a longer query is a sentence that no catalog contai
 
 @dataclass(frozen=True)
 class Weights:
-    """The weight of each way of matching, from 0 to 1; chosen by `python -m benchmarks tune`."""
+    """The weight of each way of matching, from 0 to below 1.
+
+    The defaults were chosen for the bundled encoder by `python -m export catalog calibrate`.
+
+    Raises:
+        ValueError: a weight is out of its bounds.
+    """
 
     first_prefix: float = 0.75  # lowest score of a query that begins the phrase; it is 1 for the whole phrase
     word_prefix: float = 0.45  # lowest score of a query that begins a later word
@@ -53,6 +60,11 @@ class Weights:
     fuzzy: float = 0.7  # factor
     fuzzy_threshold: float = 0.3  # similarity that counts as 0
     words: float = 0.6  # factor of shared n-grams of keys
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not 0 <= value < 1:
+                raise ValueError(f"weight {name} is {value}: it must be from 0 to below 1")
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,12 @@ class LexicalIndex:
     def of(cls, phrases: Sequence[str], is_name: npt.NDArray[np.bool_], weights: Weights = Weights()) -> LexicalIndex:
         """The index of phrases in memory, without a file."""
         return cls(PhraseArrays.of(phrases), is_name, weights)
+
+    def with_weights(self, weights: Weights) -> LexicalIndex:
+        """The index of the same phrases with other weights; shares their arrays."""
+        other = copy.copy(self)
+        other.weights = weights
+        return other
 
     def matches(self, query: str) -> LexicalMatches:
         """The phrases that match a query; none if it has no letters, or more than LONGEST_QUERY keys."""

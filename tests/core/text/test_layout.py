@@ -5,8 +5,8 @@ from malgil_core.text.layout import compose, latin_words, restore
 from malgil_core.text.tokenization import Tokenization
 
 from benchmarks import QUERIES
-from benchmarks.noise import typed
 from export.catalog import labelled
+from export.catalog.noise import typed
 
 PIECES = {"thdrma": 4, "송금": 1, "auto": 1, "며새": 2, "ehs qhsorl": 6, "돈 보내기": 2, "ehs": 1, "돈": 1, "qhsorl": 3}
 

@@ -83,16 +83,16 @@ def test_a_picture_that_cannot_be_written_is_refused_before_the_work(
     tmp_path: Path, name: str, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The catalog and the queries do not exist: reading them would be refused first."""
-    assert main(["calibrate", "catalog", "queries", "--plot", str(tmp_path / name)]) == 1
+    assert main(["catalog", "calibrate", "catalog", "--queries", "queries", "--plot", str(tmp_path / name)]) == 1
     assert sentence in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_the_command_proposes_a_threshold_and_draws_the_curves(repository: Path, tmp_path: Path) -> None:
     picture = tmp_path / "curves.png"
-    command = [sys.executable, "-m", "export", "calibrate", str(CATALOG), str(QUERIES)]
-    options = ["--repository", str(repository), "--plot", str(picture)]
+    command = [sys.executable, "-m", "export", "catalog", "calibrate", str(CATALOG), "--queries", str(QUERIES)]
+    options = ["--repository", str(repository), "--plot", str(picture), "--steps", "2"]
     ended = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "proposed: --default-threshold 0." in ended.stdout
-    assert "on the other half of the queries: recall@5" in ended.stdout
+    assert "on the half of the queries that nothing was chosen on" in ended.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")

@@ -9,10 +9,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 
+from malgil_core.catalog.reading import Service
 from malgil_core.text.keyboard import SYLLABLE_KEYS
 from malgil_core.text.layout import compose
 
-from export.catalog.labelled import Labelled
+from export.catalog.labelled import Labelled, names
 
 FIRST_KEYS, PREFIX, CHOSUNG, WRONG_LAYOUT = "first_keys", "prefix", "chosung", "wrong_layout"
 ONE_TYPO, TWO_TYPOS, SPACING = "one_typo", "two_typos", "spacing"
@@ -65,16 +66,16 @@ def spacing(text: str, draw: random.Random) -> str:
     return f"{text[:at]} {text[at:]}"
 
 
-def noisy(clean: Sequence[Labelled], names: Sequence[Labelled], seed: int = 0) -> list[Labelled]:
+def noisy(clean: Sequence[Labelled], names_typed: Sequence[Labelled], seed: int = 0) -> list[Labelled]:
     """Noisy queries: keystrokes, initials and layout of names and keywords, typos and spacing of all clean queries.
 
     Args:
         clean: labelled queries of the clean kinds.
-        names: the services' names as queries.
+        names_typed: the services' names as queries.
         seed: the same gives the same.
     """
     draw = random.Random(seed)
-    short = [one for one in (*names, *(c for c in clean if c.kind == "keyword")) if is_korean(one.query)]
+    short = [one for one in (*names_typed, *(c for c in clean if c.kind == "keyword")) if is_korean(one.query)]
     found: list[Labelled] = []
     for one in short:
         for keys, shown in keystrokes(one.query):
@@ -89,6 +90,11 @@ def noisy(clean: Sequence[Labelled], names: Sequence[Labelled], seed: int = 0) -
         if len(one.query) > 1:
             found.append(one.as_kind(SPACING, spacing(one.query, draw)))
     return found
+
+
+def with_noise(given: Sequence[Labelled], services: Sequence[Service]) -> list[Labelled]:
+    """Labelled queries, and what `noisy` makes of the clean ones and of the services' names."""
+    return [*given, *noisy([one for one in given if one.kind not in KINDS], names(services))]
 
 
 def _neighbour(key: str, draw: random.Random) -> str:

@@ -4,7 +4,7 @@ import pytest
 from malgil_core.text.keystrokes import keys, words
 from rapidfuzz.distance import OSA
 
-from benchmarks import noise
+from export.catalog import noise
 from export.catalog.labelled import Labelled
 
 
