@@ -16,6 +16,7 @@ from server.launcher import Server
 from server.ports import free_ports
 
 CATALOG = ROOT / "catalogs" / "finance.jsonl"
+NULL_TOPICS = ROOT / "catalogs" / "null_topics.jsonl"
 TESTS = ROOT / "tests"
 
 
@@ -51,6 +52,8 @@ def index(repository: Path) -> Path:
             "catalog",
             "publish",
             str(CATALOG),
+            "--null-topics",
+            str(NULL_TOPICS),
             "--offline",
             "--index",
             str(folder),
