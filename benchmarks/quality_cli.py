@@ -16,11 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from benchmarks import CATALOG, QUERIES, SLIPS
-from benchmarks.methods import Embed, as_array
 from benchmarks.options import CONSOLE, FILE, FOLDER
 from benchmarks.serving import serving
 from export.catalog import labelled
 from export.catalog.labelled import Labelled
+from training.evaluation.corpus import Embed, as_array
 
 CHUNK = 256  # texts between two steps of the bar
 

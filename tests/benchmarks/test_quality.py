@@ -12,10 +12,10 @@ from malgil_core.catalog.reading import read as read_catalog
 
 from benchmarks import CATALOG, QUERIES, SLIPS, noise, quality
 from benchmarks.__main__ import main
-from benchmarks.methods import Corpus, Entry
 from export.catalog import labelled
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled
 from server.launcher import Server
+from training.evaluation.corpus import Corpus, Entry
 
 
 def test_recall_and_mrr_are_those_of_the_textbook() -> None:
