@@ -9,6 +9,7 @@ from training.evaluation.metrics import Doubles, means
 
 DENSE, LEXICAL = "dense", "dense and lexical"
 BM25, BOTH = "BM25", "BM25 + dense"
+KORQUAD = "KorQuAD"
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,11 @@ from training.errors import TrainingError
 from training.evaluation.corpus import bm25
 from training.evaluation.encoder import Encoder
 from training.evaluation.metrics import Doubles
-from training.evaluation.outcome import BM25, BOTH, DENSE, Outcome
+from training.evaluation.outcome import BM25, BOTH, DENSE, KORQUAD, Outcome
 
 FILE = Path("korquad") / "KorQuAD_v1.0_dev.json"
 DEPTHS = (1, 5, 20, 100)
 LAMBDAS = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # of BM25 + lambda · cosine
-KIND = "KorQuAD"
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def is_reported(title: str) -> bool:
 def bm25_alone(passages: Passages) -> Outcome:
     """BM25 without an encoder."""
     places = places_of(passages.bm25, passages.gold)
-    return Outcome("passages", KIND, BM25, _top(places[passages.reported]))
+    return Outcome("passages", KORQUAD, BM25, _top(places[passages.reported]))
 
 
 def measure(passages: Passages, encoder: Encoder, advance: Advance) -> list[Outcome]:
@@ -115,8 +114,8 @@ def measure(passages: Passages, encoder: Encoder, advance: Advance) -> list[Outc
     dense = _top(places_of(cosines[reported], gold))
     both = _top(places_of(passages.bm25[reported] + chosen * cosines[reported], gold))
     return [
-        Outcome("passages", KIND, DENSE, dense),
-        Outcome("passages", KIND, BOTH, both, {"lambda": chosen}),
+        Outcome("passages", KORQUAD, DENSE, dense),
+        Outcome("passages", KORQUAD, BOTH, both, {"lambda": chosen}),
     ]
 
 

@@ -91,27 +91,20 @@ def plane(before_after: Mapping[str, Phrases], file: Path, seed: int = 0) -> Non
 def curve(report: Report, file: Path) -> bool:
     """Draw figures over the number of training pairs, with and without BM25 negatives; False if there is no curve."""
     trained = [about for about in report.encoders if about.pairs]
-    if len({about.pairs for about in trained}) < 2:
+    drawn = report.curve()
+    if len({about.pairs for about in trained}) < 2 or not drawn:
         return False
     untrained = next((about for about in report.encoders if about.pairs is None), None)
-    drawn = [
-        (part, kind, metric)
-        for part, kind, metric in (
-            ("queries", "all", "recall@1"), ("queries", "all", "recall@5"),
-            ("passages", "KorQuAD", "top-1"), ("passages", "KorQuAD", "top-20"),
-        )
-        if report.of(part, kind, "dense")
-    ]  # fmt: skip
     with _figure(file, len(drawn), height=2.8) as panels:
-        for panel, (part, kind, metric) in zip(panels, drawn, strict=True):
-            figures = {row.encoder: row.figures[metric] for row in report.of(part, kind, "dense")}
+        for panel, (title, by_encoder) in zip(panels, drawn.items(), strict=True):
+            figures = {name: row.figures[title.partition(": ")[2]] for name, row in by_encoder.items()}
             for mined, label in ((False, "without BM25 negatives"), (True, "with BM25 negatives")):
                 line = sorted((a.pairs or 0, figures[a.name]) for a in trained if bool(a.hard_negatives) == mined)
                 if line:
                     panel.plot(*zip(*line, strict=True), marker="o" if mined else "s", label=label)
             if untrained:
                 panel.axhline(figures[untrained.name], color="grey", linestyle="--", label=untrained.name)
-            panel.set(title=f"{kind}, dense: {metric}", xlabel="training pairs", xscale="log")
+            panel.set(title=title, xlabel="training pairs", xscale="log")
             panel.grid(alpha=0.3)
         panels[0].legend(fontsize="x-small")
     return True

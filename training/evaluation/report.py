@@ -8,11 +8,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from training.evaluation.outcome import Outcome
+from training.evaluation.metrics import ALL
+from training.evaluation.outcome import DENSE, KORQUAD, Outcome
 from training.evaluation.significance import Comparison, compare
 
 FORMAT = 1  # of the JSON file; see schema.json
 SCHEMA = Path(__file__).with_name("schema.json")
+# Part, kind, method and metric of the figures that a learning curve shows.
+CURVE = (
+    ("queries", ALL, DENSE, "recall@1"),
+    ("queries", ALL, DENSE, "recall@5"),
+    ("passages", KORQUAD, DENSE, "top-1"),
+    ("passages", KORQUAD, DENSE, "top-20"),
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,14 @@ class Report:
         return [
             row for row in self.rows if row.part == part and kind in (None, row.kind) and method in (None, row.method)
         ]
+
+    def curve(self) -> dict[str, dict[str, Row]]:
+        """Title → encoder → the row with the figure, for those figures of CURVE that were measured."""
+        found = {
+            f"{kind}, {method}: {metric}": {str(row.encoder): row for row in self.of(part, kind, method)}
+            for part, kind, method, metric in CURVE
+        }
+        return {title: by_encoder for title, by_encoder in found.items() if by_encoder}
 
     def write(self, file: Path) -> None:
         """Write the report as JSON."""

@@ -97,31 +97,18 @@ def _passages(report: Report) -> Iterator[Table]:
 
 
 def _curve(report: Report) -> Iterator[Table]:
-    trained = [about for about in report.encoders if about.pairs is not None]
-    if not trained:
+    trained = sorted(
+        (about for about in report.encoders if about.pairs is not None), key=lambda about: about.pairs or 0
+    )
+    if len({about.pairs for about in trained}) < 2:
         return
-    columns = [
-        (row.part, row.method, metric)
-        for row in report.rows
-        if row.encoder == trained[0].name and row.method in (DENSE, LEXICAL)
-        for metric in row.figures
-        if (row.part, row.kind, metric) in (("queries", "all", "recall@1"), ("queries", "all", "recall@5"))
-        or (row.part, metric) in (("passages", "top-1"), ("passages", "top-20"))
-    ]
+    columns = report.curve()
     cells = []
-    for about in [one for one in report.encoders if one.pairs is None][:1] + sorted(
-        trained, key=lambda a: a.pairs or 0
-    ):
-        figures = {
-            (row.part, row.method, metric): _cell(row, metric)
-            for row in report.rows
-            if row.encoder == about.name and row.kind in ("all", "KorQuAD")
-            for metric in row.figures
-        }
+    for about in [*(one for one in report.encoders if one.pairs is None), *trained]:
         negatives = "" if about.hard_negatives is None else f"{about.hard_negatives:.0%}"
-        cells.append([about.name, str(about.pairs or 0), negatives, *(figures[column] for column in columns)])
-    header = ["encoder", "pairs", "with BM25 negatives", *(f"{part}, {method}: {m}" for part, method, m in columns)]
-    yield Table("Learning curve", header, cells)
+        figures = [_cell(rows[about.name], title.partition(": ")[2]) for title, rows in columns.items()]
+        cells.append([about.name, f"{about.pairs or 0:,}", negatives, *figures])
+    yield Table("Learning curve", ["encoder", "training pairs", "with BM25 negatives", *columns], cells)
 
 
 def _triple(row: Row) -> str:

@@ -24,7 +24,8 @@ def test_a_curve_needs_encoders_trained_on_different_numbers_of_pairs(tmp_path: 
     ]
     assert plots.curve(Report(about, measured), tmp_path / "curve.png")
     assert (tmp_path / "curve.png").stat().st_size > 1000
-    assert not plots.curve(Report(about[:2], measured), tmp_path / "none.png")
+    for few in (Report(about[:2], measured), Report(about, ())):
+        assert not plots.curve(few, tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
 
 
