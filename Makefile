@@ -1,6 +1,10 @@
 # The set-up lives in .venv and is made once: .venv/ready for serving and exporting, .venv/ready-test for the rest.
 PYTHON := .venv/bin/python
 CATALOG := catalogs/finance.jsonl
+# Two workers: most tests are one thread of Python. tests/conftest.py says which of them stay together in one worker.
+PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+# Tests start hundreds of Pythons, each of which would compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo serve test quick check setup lock export bench soak clean
 
@@ -12,10 +16,10 @@ serve: export  ## The same, and stay up
 
 test: export .venv/ready-test  ## Set up and pass the tests: ruff, types, imports, pytest; all but the soak
 	$(MAKE) check
-	$(PYTHON) -m pytest -m "not soak"
+	$(PYTEST) -m "not soak"
 
 quick: export .venv/ready-test  ## The tests that need no server, in under a minute
-	$(PYTHON) -m pytest -m "not live and not slow and not soak" -q
+	$(PYTEST) -m "not live and not slow and not soak" -q
 
 check: .venv/ready-test
 	$(PYTHON) -m ruff check .

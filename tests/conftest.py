@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.nodeid import NodeId
 
 from export import ROOT
 from export.__main__ import main as export
@@ -14,6 +15,7 @@ from server.launcher import Server
 from server.ports import free_ports
 
 CATALOG = ROOT / "catalogs" / "finance.jsonl"
+TESTS = ROOT / "tests"
 
 
 @pytest.fixture(scope="session")
@@ -73,12 +75,23 @@ def server(repository: Path, index: Path, tmp_path_factory: pytest.TempPathFacto
         assert running.process.poll() is None, log.read_text(errors="replace")[-5000:]
 
 
-# Fixtures with a running server.
-SERVERS = {"server", "secure", "narrow"}
+# Fixtures with a running server, and those of them that all tests share.
+SERVERS = {"server", "secure", "narrow", "expendable"}
+SHARED = {"server", "secure"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that ask a shared server as live; those that start one of their own say so themselves."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests whose fixture is a server as live, and say which tests stay together in one worker.
+
+    Tests that start a server themselves say so themselves. Of the shared servers there is one of each whatever the
+    number of workers; benchmarks share what they export into models/bench; all other files go wherever there is room.
+    """
     for item in items:
-        if SERVERS & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        file = item.path.relative_to(TESTS)
+        if SERVERS & fixtures:
             item.add_marker(pytest.mark.live)
+        if config.getoption("loadgroup", False):  # in a worker
+            group = "shared" if SHARED & fixtures else file.parts[0] if file.parts[0] == "benchmarks" else str(file)
+            # As `@pytest.mark.xdist_group` does, but for its fault: xdist 3.8 renames what pytest 9.2 does not read.
+            item._id = NodeId.parse(f"{item.nodeid}@{group}")

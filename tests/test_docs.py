@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import SLIPS
 from export import ROOT
 from server.launcher import Server
 from tests import commands
@@ -62,6 +63,8 @@ def test_a_snippet_of_a_page_runs(
             words += ["--repository", str(repository)]
         if "benchmarks" in words and not {"scoring", "--help"} & set(words):
             words += ["--url", server.grpc_url]
+        if words[-3:-1] == ["quality", "--url"]:  # with fewer queries: tests/benchmarks/test_quality.py asks all
+            words += ["--queries", str(SLIPS)]
         subprocess.run(words, cwd=ROOT, check=True, timeout=300, env=environment, stdout=subprocess.DEVNULL)
 
 

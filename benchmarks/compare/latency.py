@@ -11,7 +11,7 @@ from benchmarks.compare.ratios import Ratio
 from benchmarks.compare.run import Bench
 from benchmarks.perf_analyzer import write_input
 
-TARGET = 1.3
+TARGET = 1.6
 
 
 def compare(bench: Bench) -> list[Ratio]:

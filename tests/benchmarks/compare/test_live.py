@@ -69,10 +69,11 @@ def test_the_framework_finds_what_the_server_finds(application: str, fp32_server
         assert found[0]["score"] == pytest.approx(max(hit.dense or 0 for hit in hits), abs=1e-3)
 
 
+@pytest.mark.live
 @pytest.mark.slow
-def test_both_sides_of_the_framework_answer_the_same_load(application: str, server: Server) -> None:
+def test_both_sides_of_the_framework_answer_the_same_load(application: str, fp32_server: Server) -> None:
     for request in (
-        framework.triton_request(server.http_url, "송금"),
+        framework.triton_request(fp32_server.http_url, "송금"),
         framework.application_request(f"{application}/search-batched", "송금"),
     ):
         assert http_load.rate([request], clients=4, seconds=0.5, warm_up=0.1) > 0

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,19 +78,18 @@ def test_the_latin_words_of_a_catalog_are_those_of_its_phrases() -> None:
 
 
 @pytest.mark.parametrize("text", ["AUD 환율", "DLS 청약", "VND", "DLF", "rp 매수"])
-def test_acronyms_reach_the_encoder_as_they_were_typed(repository: Path, text: str) -> None:
-    assert Tokenization.load(repository / "tokenizer" / "1").restored(text) == text
+def test_acronyms_reach_the_encoder_as_they_were_typed(bundled: Tokenization, text: str) -> None:
+    assert bundled.restored(text) == text
 
 
 @pytest.mark.parametrize(
     ("text", "meant"),
     [("thdrma", "송금"), ("THDRMA", "송금"), ("ehs qhsorl", "돈 보내기"), ("내 thdrma 한도", "내 송금 한도")],
 )
-def test_a_forgotten_layout_is_still_put_right_for_the_encoder(repository: Path, text: str, meant: str) -> None:
-    assert Tokenization.load(repository / "tokenizer" / "1").restored(text) == meant
+def test_a_forgotten_layout_is_still_put_right_for_the_encoder(bundled: Tokenization, text: str, meant: str) -> None:
+    assert bundled.restored(text) == meant
 
 
-def test_no_word_of_english_in_the_sample_queries_is_taken_for_korean(repository: Path) -> None:
-    tokenization = Tokenization.load(repository / "tokenizer" / "1")
-    changed = [one.query for one in labelled.read(QUERIES) if tokenization.restored(one.query) != one.query]
+def test_no_word_of_english_in_the_sample_queries_is_taken_for_korean(bundled: Tokenization) -> None:
+    changed = [one.query for one in labelled.read(QUERIES) if bundled.restored(one.query) != one.query]
     assert not changed

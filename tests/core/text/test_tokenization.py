@@ -51,14 +51,13 @@ def test_a_query_and_a_passage_get_the_prompts_the_encoder_was_trained_with(fold
     assert {row.dtype for row in rows} == {np.dtype(np.int64)}
 
 
-def test_a_phrase_has_the_prompt_of_queries_and_keeps_its_latin_words(repository: Path) -> None:
-    tokenization = Tokenization.load(repository / "tokenizer" / "1")
-    assert encoded(tokenization, "thdrma", "query") == encoded(tokenization, "송금", "query")
-    assert encoded(tokenization, "송금", "phrase") == encoded(tokenization, "송금", "query")
-    assert encoded(tokenization, "thdrma", "phrase") != encoded(tokenization, "송금", "query")
+def test_a_phrase_has_the_prompt_of_queries_and_keeps_its_latin_words(bundled: Tokenization, repository: Path) -> None:
+    assert encoded(bundled, "thdrma", "query") == encoded(bundled, "송금", "query")
+    assert encoded(bundled, "송금", "phrase") == encoded(bundled, "송금", "query")
+    assert encoded(bundled, "thdrma", "phrase") != encoded(bundled, "송금", "query")
     knowing = Tokenization.load(repository / "tokenizer" / "1", {"thdrma"})
     assert encoded(knowing, "THDRMA", "query") == encoded(knowing, "THDRMA", "phrase")
-    assert encoded(knowing, "thdrma", "query") == encoded(tokenization, "thdrma", "phrase")
+    assert encoded(knowing, "thdrma", "query") == encoded(bundled, "thdrma", "phrase")
 
 
 def test_a_text_typed_on_a_mac_is_the_same_text(folder: Path) -> None:

@@ -83,6 +83,7 @@ def test_the_sample_catalog_is_cut_into_the_same_tokens_and_looks_up_the_same_ro
     assert all(named[k] is w for k, w in whole.model.named_parameters() if "word_embeddings" not in k)
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_half_of_the_pieces_and_the_reference_stays_whole(whole: Source, smaller: Source) -> None:
     assert len(table(smaller.model)) == smaller.model.config.vocab_size == 120_005
     assert len(table(whole.model)) == whole.model.config.vocab_size == 250_037
@@ -102,6 +103,7 @@ SPELT = st.text(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(SPELT)
 def test_text_in_hangul_latin_digits_and_symbols_keeps_its_tokens(
@@ -114,6 +116,7 @@ def test_text_in_hangul_latin_digits_and_symbols_keeps_its_tokens(
     assert before == [kept[i] for i in after]
 
 
+@pytest.mark.slow
 def test_other_scripts_become_unknown_and_do_not_fail(tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
     before, after = tokenizers
     for text in FOREIGN:
