@@ -16,6 +16,7 @@ from server.ports import free_ports
 
 CATALOG = ROOT / "catalogs" / "finance.jsonl"
 TESTS = ROOT / "tests"
+NULL_TOPICS = ROOT / "catalogs" / "null_topics.jsonl"
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +51,8 @@ def index(repository: Path) -> Path:
             "catalog",
             "publish",
             str(CATALOG),
+            "--null-topics",
+            str(NULL_TOPICS),
             "--offline",
             "--index",
             str(folder),

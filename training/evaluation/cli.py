@@ -75,8 +75,8 @@ class Parts(click.ParamType["tuple[str, ...]"]):
     help="Labelled queries; may be given more than once.  [default: the sample's]",
 )  # fmt: skip
 @click.option(
-    "--null-phrases", type=FILE, default=CATALOGS / "null_topics.jsonl", metavar="FILE",
-    help="Topics that the catalog does not cover.  [default: the sample's]",
+    "--null-topics", type=FILE, multiple=True, default=[CATALOGS / "null_topics.jsonl"], metavar="FILE",
+    help="What the app does not do, beside the catalog's; may be given more than once.  [default: the sample's]",
 )  # fmt: skip
 @click.option("--device", default="cpu", show_default=True, help="Where the encoders run: cpu, cuda, …")
 @click.option("--json", "json_file", type=WRITTEN, metavar="FILE", help="Write all figures, intervals and p values.")
@@ -94,7 +94,7 @@ def evaluate(
     cache: Path | None,
     catalog: Path,
     queries: Sequence[Path],
-    null_phrases: Path,
+    null_topics: Sequence[Path],
     device: str,
     json_file: Path | None,
     page: Path | None,
@@ -105,21 +105,20 @@ def evaluate(
     DIR is a sentence-transformers directory, as `python -m training encoder --out DIR` writes it, or `bundled`. All of
     it runs in PyTorch in float32; what is served in int8 is measured by `python -m benchmarks quality`.
     """
-    from malgil_core.catalog.reading import read as read_catalog
+    from malgil_core.catalog.reading import read_catalog
     from rich.table import Table
 
     from export.catalog import labelled
     from export.console import CONSOLE
     from export.progress import bar
-    from training.evaluation import encoder, run, scope, tables
+    from training.evaluation import encoder, run, tables
 
     for file in filter(None, (json_file, page)):
         if not file.absolute().parent.is_dir():
             raise TrainingError(f"{file.parent} is not a folder: make it first")
     inputs = run.Inputs(
-        read_catalog(catalog),
+        read_catalog(catalog, null_topics if "scope" in parts else ()),
         [one for file in queries for one in labelled.read(file)],
-        scope.read_null_phrases(null_phrases) if "scope" in parts else (),
         parts,
         data,
         questions,

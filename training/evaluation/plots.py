@@ -56,7 +56,8 @@ def cosines(scopes: Mapping[str, Scope], file: Path) -> None:
     """Draw the distribution of the nearest service's cosine, for queries in and out of scope."""
     with _figure(file, len(scopes), height=2.6) as panels:
         for panel, (name, scope) in zip(panels, scopes.items(), strict=True):
-            edges = np.linspace(min(map(np.min, (scope.inside, scope.outside))), 1, BINS)
+            lowest = min(scope.inside.min(), scope.outside.min())
+            edges = np.linspace(lowest - 0.01, 1.01, BINS)  # an encoder that sees nothing finds all at cosine 1
             for values, label in ((scope.inside, "in scope"), (scope.outside, "out of scope")):
                 panel.hist(values, edges, density=True, alpha=0.6, label=f"{label} ({len(values)})")
             panel.set(title=name, xlabel="cosine with the nearest service", yticks=[])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from malgil_core.catalog.service import Service
+from malgil_core.catalog.reading import Catalog
 from malgil_core.ranking.types import Floats
 
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled
@@ -22,7 +22,7 @@ class Embedded:
     """A catalog and labelled queries, embedded by one encoder.
 
     Attributes:
-        corpus: the open services.
+        corpus: the open services, and null phrases if the catalog has any.
         inside: queries with a right service.
         inside_vectors: [inside, D].
         outside: queries that should find nothing.
@@ -36,12 +36,11 @@ class Embedded:
     outside_vectors: Floats
 
     @classmethod
-    def of(
-        cls, services: Sequence[Service], labelled: Sequence[Labelled], encoder: Encoder, advance: Advance
-    ) -> Embedded:
-        """The catalog's open services, and the reporting half of the queries."""
+    def of(cls, catalog: Catalog, labelled: Sequence[Labelled], encoder: Encoder, advance: Advance) -> Embedded:
+        """The catalog's open services and null phrases, and the reporting half of the queries."""
         embed = partial(encoder.embed, kind="phrase", advance=advance)
-        corpus = Corpus([Entry(one.id, one.texts) for one in services if one.open], embed)
+        services = [Entry(one.id, one.texts) for one in catalog.services if one.open]
+        corpus = Corpus(services, embed, catalog.null_topics)
         reported = [one for one in labelled if one.held_out]
         inside = [one for one in reported if one.kind != OUT_OF_SCOPE]
         outside = [one.query for one in reported if one.kind == OUT_OF_SCOPE]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from malgil_core.catalog.service import Service
+from malgil_core.catalog.reading import Catalog
 from malgil_core.text.layout import latin_words
 
 from export.catalog.labelled import Labelled
@@ -29,17 +29,15 @@ class Inputs:
     """What encoders are evaluated on.
 
     Attributes:
-        services: of the catalog.
+        catalog: services and null topics.
         labelled: queries with their services; those of the reporting half are asked.
-        null_phrases: of topics that the catalog does not cover.
         parts: what is measured.
         data: folder of public data sets; None leaves out what needs them.
         questions: of KorQuAD in each half, at most; None takes all.
     """
 
-    services: Sequence[Service]
+    catalog: Catalog
     labelled: Sequence[Labelled]
-    null_phrases: Sequence[str] = ()
     parts: Sequence[str] = ("korsts", "queries", "scope", "passages")
     data: Path | None = None
     questions: int | None = None
@@ -70,7 +68,7 @@ def evaluate(
     """
     files, skipped = _data(inputs)
     read = passages.Passages.read(files["passages"], inputs.questions) if "passages" in files else None
-    texts = [text for service in inputs.services if service.open for text in service.texts]
+    texts = [text for service in inputs.catalog.services if service.open for text in service.texts]
     found: dict[str | None, list[Outcome]] = {}
     about: list[About] = []
     made = Evaluation(Report((), ()))
@@ -98,15 +96,13 @@ def evaluate(
 def _catalog(made: Evaluation, outcomes: list[Outcome], inputs: Inputs, encoder: Encoder, progress: Progress) -> None:
     """Evaluate on the catalog and its labelled queries."""
     with progress(f"{encoder.name}: catalog and queries") as advance:
-        embedded = queries.Embedded.of(inputs.services, inputs.labelled, encoder, advance)
+        embedded = queries.Embedded.of(inputs.catalog, inputs.labelled, encoder, advance)
     if "queries" in inputs.parts:
         outcomes += queries.measure(embedded)
     if "scope" in inputs.parts:
-        with progress(f"{encoder.name}: null phrases") as advance:
-            vectors = encoder.embed(inputs.null_phrases, "phrase", advance)
-        separated = made.scopes[encoder.name] = scope.separate(embedded, vectors)
-        outcomes += scope.measure(embedded, separated)
-    drawn = plots.most_phrased(inputs.services)
+        cosines = made.scopes[encoder.name] = Scope.of(embedded)
+        outcomes += scope.measure(embedded, cosines)
+    drawn = plots.most_phrased(inputs.catalog.services)
     korean = plots.korean_font() is not None
     made.phrases[encoder.name] = Phrases(
         encoder.embed([text for one in drawn for text in one.texts], "phrase"),

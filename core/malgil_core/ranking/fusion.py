@@ -66,6 +66,18 @@ def rows_of(matches: ServiceMatches, starts: Ints) -> tuple[Ints, Ints]:
     return np.repeat(matches.queries, sizes), ranges(begins, sizes)
 
 
+def with_lexical(matched: BatchHits, matches: ServiceMatches) -> BatchHits:
+    """Services with a lexical match, by the fused score.
+
+    Args:
+        matched: each of them by its phrase of the highest cosine, in the order of `matches`.
+        matches: of a batch.
+    """
+    rows = np.where(matches.scores >= SHOWN_FROM, matches.rows, matched.rows)
+    scores = fused(matched.dense, matches.scores)
+    return BatchHits(matches.queries, matches.services, rows, scores, matched.dense, matches.scores)
+
+
 def merge(
     dense: BatchHits,
     matched: BatchHits,
@@ -78,17 +90,14 @@ def merge(
 
     Args:
         dense: the best by cosine alone: a service without a lexical match is among the best only if it is among these.
-        matched: each service with a lexical match, by its phrase of the highest cosine, in the order of `matches`.
+        matched: each service with a lexical match, of `with_lexical`.
         matches: of the batch.
         index: the generation.
         thresholds: the lowest score with which each service is shown to each query.
         top_k: [B], hits at most.
     """
     unmatched = ~_is_matched(dense, matches, len(index.thresholds))
-    rows = np.where(matches.scores >= SHOWN_FROM, matches.rows, matched.rows)
-    scores = fused(matched.dense, matches.scores)
-    with_match = BatchHits(matches.queries, matches.services, rows, scores, matched.dense, matches.scores)
-    hits = dense.take(unmatched).join(with_match)
+    hits = dense.take(unmatched).join(matched)
     return best_first(hits, hits.scores >= thresholds.of(hits.queries, hits.services), index, top_k)
 
 

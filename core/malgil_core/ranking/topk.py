@@ -52,7 +52,7 @@ class BatchHits:
         return [Ranked(*(part[start:end] for part in self._parts[1:])) for start, end in pairwise(ends)]
 
     @property
-    def _parts(self) -> tuple[npt.NDArray[Any], ...]:
+    def _parts(self) -> tuple[Any, ...]:
         return (self.queries, self.services, self.rows, self.scores, self.dense, self.lexical)
 
 
@@ -169,20 +169,20 @@ def _keys(pairs: Pairs, index: Index) -> Ints:
 
 
 def _exactly_nearest(pairs: Pairs, embeddings: Floats, index: Index) -> BatchHits:
-    exact = _exact_cosines(pairs, embeddings, index)
+    exact = exact_cosines(pairs, embeddings, index.matrix)
     places = first_maxima(exact, _keys(pairs, index))
     queries, rows, dense = pairs.queries[places], pairs.rows[places], exact[places]
     services = index.service_of_row[rows].astype(np.int64)
     return BatchHits(queries, services, rows, dense, dense, np.zeros_like(dense))
 
 
-def _exact_cosines(pairs: Pairs, embeddings: Floats, index: Index) -> Floats:
-    """The cosines of pairs as float64 products, rounded, [n]."""
+def exact_cosines(pairs: Pairs, embeddings: Floats, matrix: Floats) -> Floats:
+    """The cosines of pairs of a query and a row of the matrix as float64 products, rounded, [n]."""
     exact = np.empty(len(pairs.rows))
     ends = np.searchsorted(pairs.queries, np.arange(len(embeddings) + 1)).tolist()
     # Query by query: the vectors of a batch would fill fresh pages, which cost more than the products.
     for query, (start, end) in zip(embeddings.astype(np.float64), pairwise(ends), strict=True):
-        vectors = index.matrix.take(pairs.rows[start:end], axis=0).astype(np.float64)
+        vectors = matrix.take(pairs.rows[start:end], axis=0).astype(np.float64)
         np.matmul(vectors, query, out=exact[start:end])
     rounded: Floats = np.round(exact, DECIMALS).astype(np.float32)
     return rounded

@@ -23,7 +23,7 @@ def arguments(folder: Path, services: list[Service], labelled: list[Labelled]) -
     lines = {
         "--catalog": [service.as_dict() for service in services],
         "--queries": [{"query": one.query, "id": one.id, "kind": one.kind} for one in labelled],
-        "--null-phrases": [{"null": True, "name": "날씨", "phrases": NULL_PHRASES}],
+        "--null-topics": [{"null": True, "name": "날씨", "phrases": NULL_PHRASES}],
     }
     words = []
     for option, content in lines.items():
@@ -82,7 +82,9 @@ def test_the_encoder_that_sees_ranks_korsts_as_people_do(ran: Ran) -> None:
 
 
 def test_out_of_scope_queries_are_refused_by_null_phrases_and_in_scope_ones_kept(ran: Ran) -> None:
-    outside, inside = (figures(ran[0], "scope", kind, "dense", "sees") for kind in ("out of scope", "in scope"))
+    outside, inside = (
+        figures(ran[0], "scope", kind, "dense and lexical", "sees") for kind in ("out of scope", "in scope")
+    )
     assert outside["figures"]["refused"] >= 0.75
     assert outside["figures"]["area under ROC"] > 0.9
     assert inside["figures"]["recall@5 with refusals"] >= inside["figures"]["recall@5"] - 0.05

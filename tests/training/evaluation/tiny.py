@@ -37,7 +37,7 @@ def save(folder: Path, texts: Iterable[str], sees: bool = True) -> Path:
         made.embeddings.word_embeddings.weight.normal_()
         for blind in (made.embeddings.position_embeddings, made.embeddings.token_type_embeddings):
             blind.weight.zero_()
-        made.embeddings.word_embeddings.weight[: len(MARKS)] = 0 if sees else 1
+        made.embeddings.word_embeddings.weight[: len(MARKS)] = torch.zeros(64) if sees else torch.randn(64)
         for layer in made.encoder.layer:  # the residual path alone: every token keeps its vector
             layer.attention.output.dense.weight.zero_()
             layer.output.dense.weight.zero_()
