@@ -71,6 +71,12 @@ docs/encoders.md says what each precision and vocabulary costs.
     help='Text in front of each phrase, e.g. "passage: ". [default: as the encoder was saved, or none]',
 )
 @click.option(
+    "--adapter",
+    type=options.PATH,
+    metavar="FOLDER",
+    help="LoRA adapter that is merged into the weights: adapter_config.json and adapter_model.safetensors.",
+)
+@click.option(
     "--data",
     type=options.PATH,
     metavar="FOLDER",
@@ -91,6 +97,7 @@ def encoder(
     pooling: str | None,
     query_prompt: str | None,
     passage_prompt: str | None,
+    adapter: Path | None,
     data: Path | None,
     only_if: str | None,
     repository: Path,
@@ -101,17 +108,19 @@ def encoder(
     is multilingual-e5-small dequantised from 4 bits. The old files stay until the new ones have been compared with
     PyTorch, text by text.
     """
+    from export.encoder import adapter as adapters
     from export.encoder import existing, korsts
     from export.encoder.graph import model_bytes
     from export.encoder.source import Overrides
 
     overrides = Overrides(pooling, query_prompt, passage_prompt)
-
+    if adapter is not None and not (adapter / adapters.WEIGHTS).is_file():
+        raise ExportError(f"adapter {adapter}: it has no {adapters.WEIGHTS}")
     if only_if is not None:
         if only_if == "missing":
             reason = existing.why_missing(repository)
         else:
-            reason = existing.why_changed(repository, source, precision, vocabulary, overrides)
+            reason = existing.why_changed(repository, source, precision, vocabulary, overrides, adapter)
         if reason is None:
             click.echo(f"{repository} holds the encoder already")
             return
@@ -119,7 +128,7 @@ def encoder(
     if data is not None and not (data / korsts.FILE).exists():
         raise ExportError(f"{data / korsts.FILE} is missing: --data names the folder that korsts/ is in")
     started = time.monotonic()
-    exported = _export(source, repository, precision, vocabulary, overrides)
+    exported = _export(source, repository, precision, vocabulary, overrides, adapter)
     metadata = exported.metadata
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     size = model_bytes(repository / "encoder" / "1" / "model.onnx") / 2**20
@@ -136,14 +145,16 @@ def encoder(
     lossless = (metadata.precision, metadata.vocabulary) == ("fp32", "all")
     named = precision != AUTO or vocabulary != AUTO
     if not lossless and (named if compare is None else compare):
-        _print_costs(source, repository, metadata, data, overrides)
+        _print_costs(source, repository, metadata, data, overrides, adapter)
     elif data is not None:
         from export.encoder import costs
 
         click.echo(f"KorSTS test, 100 × Spearman: {costs.korsts_score(repository, data / korsts.FILE):.2f}")
 
 
-def _export(source: str, repository: Path, precision: str, vocabulary: str, overrides: Overrides) -> Exported:
+def _export(
+    source: str, repository: Path, precision: str, vocabulary: str, overrides: Overrides, adapter: Path | None
+) -> Exported:
     """Export, and print how far the graph is from PyTorch.
 
     Raises:
@@ -170,7 +181,7 @@ def _export(source: str, repository: Path, precision: str, vocabulary: str, over
                 CONSOLE.print(f"  {text}")
 
         try:
-            exported = export(source, repository, progress, report, precision, vocabulary, overrides)
+            exported = export(source, repository, progress, report, precision, vocabulary, overrides, adapter)
         except (UnsupportedEncoderError, ParityError, BundledError, OSError, ValueError) as error:
             if table.row_count:
                 CONSOLE.print(table)
@@ -180,7 +191,12 @@ def _export(source: str, repository: Path, precision: str, vocabulary: str, over
 
 
 def _print_costs(
-    source: str, repository: Path, metadata: EncoderMetadata, data: Path | None, overrides: Overrides
+    source: str,
+    repository: Path,
+    metadata: EncoderMetadata,
+    data: Path | None,
+    overrides: Overrides,
+    adapter: Path | None,
 ) -> None:
     """Export the source once more, in fp32 with all word pieces, into a temporary folder, and compare.
 
@@ -197,7 +213,7 @@ def _print_costs(
     table = Table("", "fp32, all pieces", chosen, "ratio", title="what it costs and saves")
     with CONSOLE.status("exporting fp32 to compare with") as status, tempfile.TemporaryDirectory() as folder:
         try:
-            export(source, Path(folder), overrides=overrides)
+            export(source, Path(folder), overrides=overrides, adapter=adapter)
         except (UnsupportedEncoderError, ParityError, OSError, ValueError, MemoryError) as error:
             click.echo(f"not compared with fp32, which was not exported: {error}")
             return

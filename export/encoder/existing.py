@@ -9,6 +9,7 @@ from malgil_core.checksums import sha256
 from malgil_core.encoder import EncoderMetadata, EncoderMetadataError
 
 from export.encoder import choice
+from export.encoder.adapter import described
 from export.encoder.source import AS_SAVED, Overrides
 
 
@@ -31,7 +32,12 @@ def why_missing(repository: Path) -> str | None:
 
 
 def why_changed(
-    repository: Path, source: str, precision: str, vocabulary: str, overrides: Overrides = AS_SAVED
+    repository: Path,
+    source: str,
+    precision: str,
+    vocabulary: str,
+    overrides: Overrides = AS_SAVED,
+    adapter: Path | None = None,
 ) -> str | None:
     """Why the encoder in a model repository is not the one asked for; None if it is, and can serve."""
     if reason := why_missing(repository):
@@ -41,7 +47,7 @@ def why_changed(
         precision = metadata.precision if metadata.graph == "stock" else choice.precision().name
     if vocabulary == choice.AUTO:
         vocabulary = choice.vocabulary(source).name
-    asked = {"source": source, "precision": precision, "vocabulary": vocabulary}
+    asked = {"source": described(source, adapter), "precision": precision, "vocabulary": vocabulary}
     for field, value in asked.items():
         if getattr(metadata, field) != value:
             return f"{repository} has {field} {getattr(metadata, field) or 'unknown'}, not {value}"

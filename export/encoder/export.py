@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from malgil_core.text.tokenization import Tokenization
 from tokenizers import Tokenizer
 
 from export import ROOT
+from export.encoder import adapter as adapters
 from export.encoder import bundled, choice, packed, parity, runner, source, vocabulary
 from export.encoder.graph import DATA_FILE
 
@@ -55,6 +57,7 @@ def export(
     precision: str = "fp32",
     pieces: str = "all",
     overrides: source.Overrides = source.AS_SAVED,
+    adapter: Path | None = None,
 ) -> Exported:
     """Export an encoder into `encoder/1/model.onnx` and `tokenizer/1/{tokenizer,encoder}.json`.
 
@@ -68,9 +71,10 @@ def export(
         precision: fp32, fp16, int8 (see `export.encoder.precision`), or auto (see `export.encoder.choice`).
         pieces: all, ko for those of Korean and Latin text alone (see `export.encoder.vocabulary`), or auto.
         overrides: pooling and prompts in place of those that the encoder was saved with.
+        adapter: folder of a LoRA adapter that is merged into the weights first.
 
     Raises:
-        UnsupportedEncoderError: the source needs something that the graph cannot do.
+        UnsupportedEncoderError: the adapter does not fit, or the source needs something that the graph cannot do.
         ParityError: the graph differs from the source; the old files are still in place.
     """
     asked, name = location, None
@@ -78,6 +82,10 @@ def export(
         location, name = str(bundled.unpack(ROOT / bundled.DEFAULT_TARGET, progress)), BUNDLED_NAME
     progress(f"loading {name or location}")
     loaded = source.load(location, name, overrides)
+    if adapter is not None:
+        progress(f"merging {adapter}")
+        adapters.merge(loaded.model, adapter)
+        loaded = dataclasses.replace(loaded, name=f"{loaded.name}, with {adapters.name(adapter)}")
     choices = []
     is_packed = packed.fits(loaded.model.config)
     if precision == choice.AUTO:
@@ -119,7 +127,7 @@ def export(
             prompts=loaded.prompts,
             files=files,
             fingerprint=fingerprint(files, loaded.prompts, loaded.max_length),
-            source=asked,
+            source=adapters.described(asked, adapter),
         )
         # Last: what does not belong together is seen by its checksums.
         metadata.write(replace(tokenizer / "encoder.json"))
