@@ -16,6 +16,8 @@ from malgil_core.ranking.margin import NullSettings
 from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import Floats, QueryOptions, Ranked
 
+from training.mining import bigrams
+
 DEPTH = 10  # hits looked at
 Ranks = list[list[int]]  # for each query, service ids, best first
 Embed = Callable[[Sequence[str]], Floats]
@@ -108,11 +110,6 @@ class Corpus:
             matches = self.lexical.all_matches(queries[at : at + 64]) if queries else []
             found += self._scorer.rank(batch, [QueryOptions(DEPTH, null=null)] * len(batch), matches)
         return found
-
-
-def bigrams(text: str) -> list[str]:
-    """Character bigrams within words, as Elasticsearch's CJK analyzer takes them; a lone character is a unit."""
-    return [word[i : i + 2] for word in text.lower().split() for i in range(max(len(word) - 1, 1))]
 
 
 def bm25(texts: Sequence[str], queries: Sequence[str]) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,17 +23,6 @@ LABELLED = [
     for ending in ("해 줘", "보기", "메뉴", "찾기", "바로")
 ] + [Labelled(f"날씨 {place}", None, OUT_OF_SCOPE) for place in ("서울", "부산", "강릉", "제주", "대전")]  # fmt: skip
 NULL_PHRASES = ["오늘 날씨", "내일 날씨 어때", "서울 날씨"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small encoders take half the time on one thread."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="package")
