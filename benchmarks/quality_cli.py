@@ -148,7 +148,8 @@ def _print_null(report: NullReport) -> None:
         shares = (empty.by_null, empty.by_floor, empty.by_null + empty.by_floor)
         table.add_row(kind, str(empty.queries), *(f"{share:.3f}" for share in shares))
     CONSOLE.print(table)
-    CONSOLE.print("out of scope and answered (nearest null topic):", *report.empty[OUT_OF_SCOPE].answered, sep="\n  ")
+    if outside := report.empty.get(OUT_OF_SCOPE):
+        CONSOLE.print("out of scope and answered (nearest null topic):", *outside.answered, sep="\n  ")
     for cost in report.costs:
         CONSOLE.print(f"CPU time of ranking {cost.batch}: {cost.without:.2f} ms, with null phrases × {cost.ratio:.2f}")
 

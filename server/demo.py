@@ -25,7 +25,7 @@ from server.triton import SetupError
 # Chosen because they are answered well; `python -m benchmarks quality` measures how often that is so.
 MEANT = (
     "폰번호만 아는데 돈 부칠 수 있나요",
-    "셋이 먹은 치킨값 똑같이 나누기",
+    "셋이 먹은 밥값 똑같이 나누기",
     "하루에 최대 얼마까지 부칠 수 있어?",
     "누가 내 지갑 훔쳐간 것 같아 당장 막아줘",
     "과장 달았는데 이자 좀 낮춰주려나",

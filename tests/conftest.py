@@ -15,8 +15,8 @@ from server.launcher import Server
 from server.ports import free_ports
 
 CATALOG = ROOT / "catalogs" / "finance.jsonl"
-TESTS = ROOT / "tests"
 NULL_TOPICS = ROOT / "catalogs" / "null_topics.jsonl"
+TESTS = ROOT / "tests"
 
 
 @pytest.fixture(scope="session")

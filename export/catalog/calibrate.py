@@ -219,9 +219,9 @@ def plot(
     figure, grid = pyplot.subplots(1, len(panels), figsize=(7 * len(panels), 4), layout="constrained", squeeze=False)
     for axes, (name, label, proposed, drawn) in zip(grid[0], panels, strict=True):
         x = [getattr(point, name) for point in drawn]
-        for value, text in CURVES.items():
+        for number, (value, text) in enumerate(CURVES.items()):
             if hasattr(drawn[0], value):
-                axes.plot(x, [getattr(point, value) for point in drawn], label=text)
+                axes.plot(x, [getattr(point, value) for point in drawn], f"C{number}", label=text)
         axes.axvline(proposed, color="grey", linestyle="--", label=f"proposed: {proposed:.4f}")
         axes.set(xlabel=label, ylim=(0, 1.02))
         axes.legend()

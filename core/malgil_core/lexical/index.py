@@ -68,9 +68,7 @@ BEGINS = 2  # the query begins the phrase or one of its words, as keystrokes or 
 INITIALS = 1  # the query is consonants alone, most of which are initials of the phrase, in some order
 MOST_INITIALS = 0.4  # score of shared n-grams of initials from which that is so
 NO_MATCHES = LexicalMatches(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
-
-
-NO_MATCH = Found(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+NOTHING_FOUND = Found(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
 
 class LexicalIndex:
@@ -117,7 +115,7 @@ class LexicalIndex:
         begun = [self._prefix_scores(self._prefixes, texts, asked)]
         best = [self._fuzzy_scores(texts, shared)]
         is_initials = np.array([len(texts[i]) > 1 and only_consonants("".join(typed[i])) for i in asked])
-        grams = NO_MATCH
+        grams = NOTHING_FOUND
         if is_initials.any():
             begun.append(_times(self._prefix_scores(self._initials, texts, asked[is_initials]), self.weights.initials))
             grams = self._initial_grams(typed, asked[is_initials])
