@@ -39,13 +39,13 @@ def test_a_card_that_a_training_writes_is_understood(tmp_path: Path) -> None:
     from training import card as written
     from training.data.rows import Rows
     from training.encoder import Trained
-    from training.settings import Settings
+    from training.settings import settings
 
     texts: list[str] = [str(i) for i in range(300)]
     rows = {"catalog, mnr": Rows({"anchor": [*texts], "positive": [*texts]}, mined=75)}
     trained = Trained("bundled", rows, [(1, 2.0), (2, 1.0)], {"same": (0.5, 0.9)}, (10, 100), 1.0, "cpu")
     for steps, pairs in ((2, 80), (20, 300)):
-        written.write(tmp_path / "README.md", trained, Settings(steps=steps, batch_size=40))
+        written.write(tmp_path / "README.md", trained, settings({"steps": steps, "batch_size": 40}, "here"))
         assert card.read(tmp_path) == card.Trained(pairs, 0.25)
 
 
