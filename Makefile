@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 CATALOG := catalogs/finance.jsonl
 NULL_TOPICS := catalogs/null_topics.jsonl
 # Two workers: most tests are one thread of Python. tests/conftest.py says which of them stay together in one worker.
-PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(PYTHON) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 # Tests start hundreds of Pythons, each of which would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 

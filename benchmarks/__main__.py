@@ -9,7 +9,7 @@ import malgil
 from malgil_core.catalog.reading import CatalogError
 from malgil_core.encoder import EncoderMetadataError
 
-from benchmarks import korsts, quality_cli, scoring, sizing
+from benchmarks import korsts, mixed_lengths, quality_cli, scoring, sizing
 from benchmarks.compare.run import compare
 from benchmarks.sweep import cli as sweep_cli
 from benchmarks.sweep.plan import SweepError
@@ -33,6 +33,7 @@ for command in (
     sweep_cli.report,
     compare,
     scoring.scoring,
+    mixed_lengths.mixed_lengths,
     sizing.sizing,
 ):
     cli.add_command(command)

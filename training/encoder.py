@@ -264,7 +264,12 @@ def output(out: Path, settings: Settings, base: str, resume: bool) -> Iterator[P
         raise TrainingError(f"{work} does not exist: there is nothing to resume")
     work.mkdir(parents=True, exist_ok=True)
     note.write_text(described, encoding="utf-8")
-    yield work
+    try:
+        yield work
+    except Exception:
+        if not any(work.glob("checkpoint-*")):
+            shutil.rmtree(work)  # there is nothing to resume
+        raise
     if out.exists():
         out.rmdir()
     (work / "model").rename(out)

@@ -113,17 +113,27 @@ def encoder(
     for file in absent:
         click.echo(f"skipped: {file} is not there" + ("" if data else ", for want of --data"))
 
+    from transformers.utils import logging
+
     from export.console import CONSOLE
     from export.progress import bar
     from training import card
     from training import encoder as training
 
+    logging.set_verbosity_error()
     device = training.device_of(device)
     with training.output(out, made, base, resume) as work:
         loaded = training.load(base, click.echo)
         with bar("training", CONSOLE) as advance:
             trained = training.fine_tune(
-                loaded, made, work, device, resume, save_steps, lambda text: CONSOLE.print(f"  {text}"), advance
+                loaded,
+                made,
+                work,
+                device,
+                resume,
+                save_steps,
+                lambda text: CONSOLE.print(f"  {text}", soft_wrap=True),
+                advance,
             )
         training.save(loaded, work)
         card.write(work / "model" / "README.md", trained, made)

@@ -26,7 +26,8 @@ CATALOG = ROOT / "catalogs" / "finance.jsonl"
 def by_length(texts: Sequence[str]) -> Floats:
     """A base encoder under which texts are alike if they are of one length."""
     angles = np.array([len(text) / 10 for text in texts])
-    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    vectors: Floats = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    return vectors
 
 
 def services() -> Pairs:

@@ -158,7 +158,7 @@ class LexicalIndex:
     def _fuzzy_scores(self, texts: Sequence[str], candidates: Found) -> Found:
         """The candidates, scored by how few slips they are away from their query."""
         w = self.weights
-        ends = np.searchsorted(candidates.queries, np.arange(len(texts) + 1)).tolist()
+        ends = candidates.queries.searchsorted(np.arange(len(texts) + 1)).tolist()
         phrases = [self._keys[row] for row in candidates.rows.tolist()]
         scores = all_fuzzy_scores(
             texts, [phrases[low:high] for low, high in pairwise(ends)], w.fuzzy_threshold, w.first_prefix
@@ -182,16 +182,21 @@ class LexicalIndex:
             batch: number of queries.
         """
         phrases = len(self._is_name)
-        keys_of = [found.queries * phrases + found.rows for found in (*begun, *best, shared)]
-        pairs, place = np.unique(np.concatenate(keys_of), return_inverse=True)
+        scored = [*begun, *best]
+        keys_of = [found.queries * phrases + found.rows for found in (*scored, shared)]
+        pairs = np.concatenate(keys_of)
+        pairs.sort()
+        pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])[: len(pairs)]]
         scores = np.zeros(len(pairs))
-        end = len(place) - len(shared.rows)
-        np.maximum.at(scores, place[:end], np.concatenate([found.scores for found in (*begun, *best)]))
-        scores[place[end:]] = 1 - (1 - scores[place[end:]]) * (1 - shared.scores)
+        for keys_found, found in zip(keys_of, scored, strict=False):
+            np.maximum.at(scores, pairs.searchsorted(keys_found), found.scores)
+        place = pairs.searchsorted(keys_of[-1])
+        scores[place] = 1 - (1 - scores[place]) * (1 - shared.scores)
         completions = np.zeros(len(pairs), dtype=np.int64)
-        completions[np.searchsorted(pairs, by_initials.queries * phrases + by_initials.rows)] = INITIALS
-        completions[place[: sum(len(found.rows) for found in begun)]] = BEGINS
-        ends = np.searchsorted(pairs, np.arange(batch + 1) * phrases).tolist()
+        completions[pairs.searchsorted(by_initials.queries * phrases + by_initials.rows)] = INITIALS
+        for keys_found in keys_of[: len(begun)]:
+            completions[pairs.searchsorted(keys_found)] = BEGINS
+        ends = pairs.searchsorted(np.arange(batch + 1) * phrases).tolist()
         rows = pairs % max(phrases, 1)
         parts = (slice(low, high) for low, high in pairwise(ends))
         return [LexicalMatches(rows[part], scores[part], completions[part]) for part in parts]

@@ -35,7 +35,7 @@ def fused(dense: Floats, lexical: Floats) -> Floats:
     [0.9  0.95 1.  ]
     """
     score = 1 - (1 - dense.astype(np.float64)) * (1 - lexical.astype(np.float64))
-    rounded: Floats = np.round(score, DECIMALS).astype(np.float32)
+    rounded: Floats = score.round(DECIMALS).astype(np.float32)
     return rounded
 
 
@@ -51,7 +51,7 @@ class ServiceMatches:
     @classmethod
     def of(cls, matches: Sequence[LexicalMatches], index: Index) -> ServiceMatches:
         """The matches of each query of a batch, by service."""
-        queries = np.repeat(np.arange(len(matches)), [len(found.rows) for found in matches])
+        queries = np.arange(len(matches)).repeat([len(found.rows) for found in matches])
         rows = np.concatenate([found.rows for found in matches])
         scores = np.concatenate([found.scores for found in matches])
         services = index.service_of_row[rows].astype(np.int64)
@@ -63,7 +63,7 @@ def rows_of(matches: ServiceMatches, starts: Ints) -> tuple[Ints, Ints]:
     """All rows of the services that match, each with its query; `starts` [S + 1] from `row_starts`."""
     begins = starts[matches.services]
     sizes = starts[matches.services + 1] - begins
-    return np.repeat(matches.queries, sizes), ranges(begins, sizes)
+    return matches.queries.repeat(sizes), ranges(begins, sizes)
 
 
 def with_lexical(matched: BatchHits, matches: ServiceMatches) -> BatchHits:
@@ -105,5 +105,5 @@ def _is_matched(hits: BatchHits, matches: ServiceMatches, services: int) -> npt.
     """Whether the service of each hit has a lexical match with its query."""
     keys = matches.queries * services + matches.services  # ascending
     sought = hits.queries * services + hits.services
-    is_matched: npt.NDArray[np.bool_] = keys[np.minimum(np.searchsorted(keys, sought), len(keys) - 1)] == sought
+    is_matched: npt.NDArray[np.bool_] = keys[np.minimum(keys.searchsorted(sought), len(keys) - 1)] == sought
     return is_matched

@@ -159,7 +159,7 @@ class ScoreThresholds:
         """The thresholds for a batch with these options."""
         keys = [(query.surface, query.min_score) for query in options]
         distinct = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-        thresholds = np.stack([self._thresholds(*key) for key in distinct])
+        thresholds = np.array([self._thresholds(*key) for key in distinct])
         return BatchThresholds(thresholds, np.array([distinct[key] for key in keys], dtype=np.int64))
 
     def _thresholds(self, surface: str | None, min_score: float | None) -> Floats:
