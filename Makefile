@@ -1,8 +1,9 @@
 # The set-up lives in .venv and is made once: .venv/ready for serving and exporting, .venv/ready-test for the rest.
 PYTHON := .venv/bin/python
 CATALOG := catalogs/finance.jsonl
+NULL_TOPICS := catalogs/null_topics.jsonl
 # Two workers: most tests are one thread of Python. tests/conftest.py says which of them stay together in one worker.
-PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(PYTHON) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 # Tests start hundreds of Pythons, each of which would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -39,8 +40,8 @@ setup: .venv/ready
 
 export: .venv/ready  ## Export and publish, where that was not done yet, or an older version did it that this one refuses
 	$(PYTHON) -m export encoder --only-if missing
-	$(PYTHON) -m export catalog publish $(CATALOG) --offline \
-		$$(test $(CATALOG) -nt index/CURRENT || echo --only-if missing)
+	$(PYTHON) -m export catalog publish $(CATALOG) --null-topics $(NULL_TOPICS) --offline \
+		$$(test $(CATALOG) -nt index/CURRENT -o $(NULL_TOPICS) -nt index/CURRENT || echo --only-if missing)
 
 .venv/ready: pyproject.toml requirements.lock core/pyproject.toml client/pyproject.toml server/install.sh
 	sh server/install.sh

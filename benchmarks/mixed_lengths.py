@@ -1,15 +1,12 @@
-"""Batches of mixed lengths: what the exported graph costs whole, against the same batch cut into runs of like length.
+"""`python -m benchmarks mixed-lengths`: a batch of mixed lengths in the graph, over the same cut into runs.
 
 In process, one onnxruntime session, batches of 64 as Triton's ONNX Runtime backend forms them. The baseline sorts a
 batch by length and cuts it outside the graph, at most 768 tokens and 1,536 cells of its grid in a run.
-
-    python -m benchmarks.mixed_lengths [MODEL_REPOSITORY]
 """
 
 from __future__ import annotations
 
 import statistics
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,12 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import psutil
+from malgil_core.encoder import EncoderMetadata
+from rich.table import Table
 
-from export import ROOT
+from benchmarks import ROOT
+from benchmarks.options import CONSOLE, FOLDER
 
 RUN_TOKENS, RUN_CELLS = 768, 1536
 SHORT = (6, 16)  # tokens of a short query, the second not included
@@ -154,16 +155,26 @@ def measure_memory(model: Path, items: int = 64, tokens: int = 512) -> Memory:
     return Memory(rest / MIB, (max(seen) - rest) / MIB, (after - rest) / MIB)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print the figures of the encoder in a model repository."""
-    model = Path(arguments[0]) if arguments else ROOT / "model_repository"
-    model = model / "encoder" / "1" / "model.onnx"
+@click.command("mixed-lengths", short_help="Batches of mixed lengths: the graph over runs of like length.")
+@click.option(
+    "--repository", type=FOLDER, default=ROOT / "model_repository", help="Whose encoder.  [default: model_repository]"
+)
+@click.option("--rounds", type=click.IntRange(1), default=ROUNDS, show_default=True)
+def mixed_lengths(repository: Path, rounds: int) -> None:
+    """Measure batches of mixed lengths in one process: the exported graph, over the same batch cut into runs.
+
+    Below 1, the graph is cheaper. Beside other work, trust the ratio of CPU time.
+    """
+    precision = EncoderMetadata.of(repository).precision
+    model = repository / "encoder" / "1" / "model.onnx"
     memory = measure_memory(model)
-    print(f"64 x 512 tokens: {memory.rest:.0f} MiB at rest, {memory.peak:+.0f} at most, {memory.after:+.0f} after")
-    print(f"{'batch':<26}{'runs, ms':>10}{'elapsed':>9}{'CPU':>6}{'difference':>12}")
-    for row in measure(model):
-        print(f"{row.batch:<26}{row.runs_ms:>10.1f}{row.elapsed:>9.2f}{row.cpu:>6.2f}{row.difference:>12.1e}")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    table = Table(
+        "batch", "in runs, ms", "elapsed / runs", "CPU / runs", "difference", title=f"{precision}, {rounds} rounds"
+    )
+    for row in measure(model, rounds):
+        ratios = (f"{value:.2f}" for value in (row.elapsed, row.cpu))
+        table.add_row(row.batch, f"{row.runs_ms:.1f}", *ratios, f"{row.difference:.1e}")
+    CONSOLE.print(table)
+    CONSOLE.print(
+        f"64 x 512 tokens: {memory.rest:.0f} MiB at rest, {memory.peak:+.0f} at most, {memory.after:+.0f} after"
+    )

@@ -1,4 +1,4 @@
-"""`python -m benchmarks quality`: recall and MRR of four methods on the same labelled queries."""
+"""`python -m benchmarks quality`: recall and MRR of several methods on the same labelled queries."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from malgil_core.catalog.reading import Service
+from malgil_core.catalog.reading import NullTopic, Service
 
-from benchmarks import methods, noise
-from benchmarks.methods import Corpus, Embed, Entry, Ranks
+from benchmarks import methods, noise, null_phrases
+from benchmarks.methods import MALGIL
+from benchmarks.null_phrases import NullReport
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled, names
+from training.evaluation.corpus import Corpus, Embed, Entry, Ranks
+from training.evaluation.metrics import score
 
 IN_SIGHT = 3  # places that a person looks at while typing
 SAME = "0"  # in the column is_duplicate of songys/Question_pair
 PAIRS = Path("question_pair") / "kor_Pair_test.csv"
+KORSTS = "KorSTS, sentences"
+SENTENCES = Path("korsts") / "sts-test.tsv"
 Figures = dict[str, dict[str, dict[str, float]]]
 
 
@@ -29,6 +34,7 @@ class Report:
     keystrokes: list[str]
     kept: list[str]
     confusions: list[str]
+    null: NullReport | None = None  # unless there are no null topics
 
 
 def everything(given: Sequence[Labelled], services: Sequence[Service]) -> list[Labelled]:
@@ -36,40 +42,38 @@ def everything(given: Sequence[Labelled], services: Sequence[Service]) -> list[L
     return [*given, *noise.noisy([one for one in given if one.kind not in noise.KINDS], names(services))]
 
 
-def score(labelled: Sequence[Labelled], ranks: Ranks) -> dict[str, dict[str, float]]:
-    """Recall@1, recall@5 and MRR@10 by kind, and over all in-scope queries as "all"."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for one, ids in zip(labelled, ranks, strict=True):
-        if one.kind != OUT_OF_SCOPE:
-            place = ids.index(one.id) + 1 if one.id in ids else np.inf
-            found[one.kind].append(place)
-            found["all"].append(place)
-    return {
-        kind: {
-            "recall@1": float(np.mean(np.array(places) <= 1)),
-            "recall@5": float(np.mean(np.array(places) <= 5)),
-            "mrr@10": float(np.mean(1 / np.array(places))),
-            "queries": len(places),
-        }
-        for kind, places in found.items()
-    }
+def measure(
+    services: Sequence[Service],
+    labelled: Sequence[Labelled],
+    embed: Embed,
+    null_topics: Sequence[NullTopic] = (),
+    sentences: Sequence[str] = (),
+) -> Report:
+    """Figures of the held-out half; the linear mix is tuned on the other half, as Malgil's weights were.
 
-
-def measure(services: Sequence[Service], labelled: Sequence[Labelled], embed: Embed) -> Report:
-    """Figures of the held-out half; the linear mix is tuned on the other half, as Malgil's weights were."""
+    Args:
+        services: what can be found.
+        labelled: queries.
+        embed: texts → float32 [texts, D].
+        null_topics: what the app does not do.
+        sentences: further queries that should find nothing.
+    """
     # Without thresholds, which BM25 and the mix cannot have: what those do, `python -m export calibrate` tells.
-    corpus = Corpus([Entry(one.id, one.texts) for one in services if one.open], embed)
+    corpus = Corpus([Entry(one.id, one.texts) for one in services if one.open], embed, null_topics)
     vectors = embed([one.query for one in labelled])
     tuned = np.array([not one.held_out for one in labelled])
     reported, tuning = ([one for one in labelled if one.held_out == held] for held in (True, False))
     mix = methods.best_mix(corpus, [one.query for one in tuning], vectors[tuned], lambda found: _mean(tuning, found))
     ranks = methods.ranks(corpus, [one.query for one in reported], vectors[~tuned], mix)
     name_of = {one.id: one.name for one in services}
+    nothing = [(one.query, vector) for one, vector in zip(reported, vectors[~tuned], strict=True) if one.id is None]
+    outside = {OUT_OF_SCOPE: nothing, KORSTS: list(zip(sentences, embed(sentences) if sentences else [], strict=True))}
     return Report(
         _by_kind({method: score(reported, found) for method, found in ranks.items()}),
         keystrokes(reported, ranks),
-        kept(reported, ranks["malgil"]),
-        confusions(reported, ranks["malgil"], name_of.__getitem__),
+        kept(reported, ranks[MALGIL]),
+        confusions(reported, ranks[MALGIL], name_of.__getitem__),
+        null_phrases.measure(corpus, outside, [one.query for one in labelled], vectors) if null_topics else None,
     )
 
 

@@ -10,17 +10,21 @@ from typing import Any
 
 import click
 import malgil
-from malgil_core.catalog.reading import read as read_catalog
+from malgil_core.catalog.reading import read as read_services
+from malgil_core.catalog.reading import read_catalog
 from malgil_core.ranking.types import Floats
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from benchmarks import CATALOG, QUERIES, SLIPS
-from benchmarks.methods import Embed, as_array
+from benchmarks import CATALOG, NULL_TOPICS, QUERIES, SLIPS
+from benchmarks.methods import MALGIL, WITH_NULL
+from benchmarks.null_phrases import Empty, NullReport
 from benchmarks.options import CONSOLE, FILE, FOLDER
 from benchmarks.serving import serving
 from export.catalog import labelled
-from export.catalog.labelled import Labelled
+from export.catalog.labelled import OUT_OF_SCOPE, Labelled
+from export.encoder import korsts
+from training.evaluation.corpus import Embed, as_array
 
 CHUNK = 256  # texts between two steps of the bar
 
@@ -43,20 +47,33 @@ def _inputs(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command(short_help="Recall and MRR of four ways to search, on labelled queries.")
 @click.option("--json", "file", type=FILE, help="Write {kind: {method: {metric: value}}}.")
-@click.option("--data", type=FOLDER, help="Public data as well: the folder with question_pair/kor_Pair_test.csv.")
+@click.option(
+    "--data",
+    type=FOLDER,
+    help="Public data as well: the folder with question_pair/kor_Pair_test.csv and korsts/sts-test.tsv.",
+)
+@click.option("--null-topics", type=FILE, default=NULL_TOPICS, help="What the app does not do. Default: the sample's.")
 @_inputs
-def quality(file: Path | None, data: Path | None, url: str | None, catalog: Path, queries: Sequence[Path]) -> None:
-    """Measure recall and MRR of BM25, the cosine alone, a linear mix and Malgil.
+def quality(
+    file: Path | None, data: Path | None, null_topics: Path, url: str | None, catalog: Path, queries: Sequence[Path]
+) -> None:
+    """Measure recall and MRR of BM25, the cosine alone, a linear mix and Malgil, without null phrases and with them.
 
     On labelled queries, and on what becomes of them when people mistype. Figures are of the half that nothing was
     tuned on.
     """
     from benchmarks import quality
 
-    services = read_catalog(catalog)
-    asked = quality.everything(_read(queries), services)
+    found = read_catalog(catalog, [null_topics])
+    asked = quality.everything(_read(queries), found.services)
+    sentences: list[str] = []
+    if data and (file_of_pairs := data / quality.SENTENCES).exists():
+        first, second, _ = korsts.read(file_of_pairs)
+        sentences = list(dict.fromkeys([*first, *second]))
+    elif data:
+        CONSOLE.print(f"skipped: there is no {quality.SENTENCES} in {data}")
     with embedding(url) as embed:
-        report = quality.measure(services, asked, embed)
+        report = quality.measure(found.services, asked, embed, found.null_topics, sentences)
         figures = report.figures
         if data and (pairs := data / quality.PAIRS).exists():
             figures |= quality.pairs(pairs, embed)
@@ -69,6 +86,9 @@ def quality(file: Path | None, data: Path | None, url: str | None, catalog: Path
     if report.kept:
         CONSOLE.print("recall@5 of mistyped queries, of that of the same queries clean:", *report.kept, sep="\n  ")
     CONSOLE.print("what comes first where the right service is not among the first 5:", *report.confusions, sep="\n  ")
+    if report.null:
+        _print_null(report.null)
+        figures |= {kind: _as_figures(empty) for kind, empty in report.null.empty.items()}
     if file:
         file.write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
@@ -82,7 +102,7 @@ def tune(seconds: float, seed: int, url: str | None, catalog: Path, queries: Seq
     from benchmarks import quality
     from benchmarks.tune import search
 
-    services = read_catalog(catalog)
+    services = read_services(catalog)
     asked = quality.everything(_read(queries), services)
     with embedding(url) as embed:
         search(services, asked, embed, seconds, seed, CONSOLE.print)
@@ -118,5 +138,22 @@ def _table(figures: dict[str, dict[str, dict[str, float]]]) -> Table:
             " ".join(f"{found[name]:.3f}" for name in ("recall@1", "recall@5", "mrr@10"))
             for found in by_method.values()
         ]
-        table.add_row(kind, str(int(by_method["malgil"]["queries"])), *cells)
+        table.add_row(kind, str(int(by_method[MALGIL]["queries"])), *cells)
     return table
+
+
+def _print_null(report: NullReport) -> None:
+    table = Table("kind", "queries", "by null phrase", "by floor", "empty", title=f"left empty ({report.limits})")
+    for kind, empty in report.empty.items():
+        shares = (empty.by_null, empty.by_floor, empty.by_null + empty.by_floor)
+        table.add_row(kind, str(empty.queries), *(f"{share:.3f}" for share in shares))
+    CONSOLE.print(table)
+    if outside := report.empty.get(OUT_OF_SCOPE):
+        CONSOLE.print("out of scope and answered (nearest null topic):", *outside.answered, sep="\n  ")
+    for cost in report.costs:
+        CONSOLE.print(f"CPU time of ranking {cost.batch}: {cost.without:.2f} ms, with null phrases × {cost.ratio:.2f}")
+
+
+def _as_figures(empty: Empty) -> dict[str, dict[str, float]]:
+    shares = {"by_null": empty.by_null, "by_floor": empty.by_floor}
+    return {WITH_NULL: {"empty": empty.by_null + empty.by_floor, **shares, "queries": empty.queries}}

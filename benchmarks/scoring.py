@@ -39,6 +39,7 @@ class Matrix:
     ids_padded: npt.NDArray[np.int64]
     thresholds: Floats
     surfaces: dict[str, npt.NDArray[np.bool_]]
+    null: None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ REPOSITORY = ROOT / "model_repository"
 CATALOG = ROOT / "catalogs" / "finance.jsonl"
 WINDOW = 512  # tokens
 PIECES = 1600  # then a token is 1.6 characters of the catalog; 1.7 with the bundled tokenizer
-EXPORTED = ("encoder/1/model.onnx", "tokenizer/1/tokenizer.json", "tokenizer/1/encoder.json")
+DATA = "encoder/1/model.onnx.data"  # weights of an encoder over 2 GiB
+EXPORTED = ("encoder/1/model.onnx", DATA, "tokenizer/1/tokenizer.json", "tokenizer/1/encoder.json")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -92,8 +93,9 @@ def prepare(name: str, progress: Callable[[str], None] = lambda _: None, precisi
     if name == BUNDLED and wanted.items() <= serving.items():
         for path in EXPORTED:  # `make export` has made it
             (repository / path).unlink(missing_ok=True)
-            (repository / path).symlink_to(REPOSITORY / path)
-    elif not all((repository / path).exists() for path in EXPORTED) or _text(home / "made_by.txt") != code():
+            if path != DATA or (REPOSITORY / path).exists():
+                (repository / path).symlink_to(REPOSITORY / path)
+    elif not _is_exported(repository) or _text(home / "made_by.txt") != code():
         for path in EXPORTED:  # maybe links to the files that serve
             (repository / path).unlink(missing_ok=True)
         export(name, repository, lambda text: progress(f"{home.name}: {text}"), precision)
@@ -130,6 +132,16 @@ def export(
         progress("random weights")
         write_source(SHAPES[name], source, texts())
         encoder.export(str(source), repository, progress, precision=precision or "fp32")
+
+
+def _is_exported(repository: Path) -> bool:
+    return all((repository / path).exists() for path in EXPORTED if path != DATA)
+
+
+def model_bytes(repository: Path) -> int:
+    """Size of the encoder's graph and weights, those in a file of their own included."""
+    files = (repository / path for path in EXPORTED if path.startswith("encoder/"))
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def texts() -> list[str]:

@@ -8,17 +8,21 @@ import shutil
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import malgil
+import numpy as np
 import psutil
 from malgil_core.encoder import EncoderMetadata
 from malgil_core.index.reader import folder_of
 from rich.table import Table
+from tritonclient.grpc import InferenceServerClient, InferInput
 
 from benchmarks import shapes, synthetic
 from benchmarks.compare import repositories
@@ -33,15 +37,34 @@ TEXTS = ("송금", "남은 용돈 어디서 봐", "이번 달 카드값이 얼�
 SEARCHES, CLIENTS = 400, 32  # before memory is read: buffers grow with the batches
 SWAP_SECONDS = 60.0
 LOADS = 3
+LONG_TEXTS = 64
+
+
+@dataclass(frozen=True)
+class Long:
+    """Memory of a server under the largest requests, MiB of all processes.
+
+    Attributes:
+        rest: after short searches.
+        peak: at most, while one request is embedded.
+        after: after it.
+        after_many: after as many as were asked for.
+    """
+
+    rest: float
+    peak: float
+    after: float
+    after_many: float
 
 
 @dataclass(frozen=True)
 class Point:
-    """One measured server. MiB are proportional set sizes: shared pages are counted once.
+    """One measured server. MiB are what is private to a process and its part of the pages that it shares.
 
     Attributes:
         encoder: its name.
-        model_mib: size of model.onnx.
+        precision: of its weights.
+        model_mib: size of model.onnx, and of model.onnx.data where there is one.
         tokenizer_json_mib: size of tokenizer.json.
         dimension: of its vectors.
         phrases: in the index.
@@ -57,6 +80,7 @@ class Point:
     """
 
     encoder: str
+    precision: str
     model_mib: float
     tokenizer_json_mib: float
     dimension: int
@@ -95,7 +119,7 @@ def predicted_mib(
     """Resident memory of the whole server in MiB.
 
     Args:
-        model_mib: size of model.onnx.
+        model_mib: size of model.onnx and model.onnx.data.
         tokenizer_json_mib: size of tokenizer.json.
         dimension: of the encoder's vectors, float32.
         phrases: names included.
@@ -139,7 +163,8 @@ def measure(
         points.append(
             Point(
                 encoder=encoder,
-                model_mib=round((repository / "encoder/1/model.onnx").stat().st_size / MIB, 1),
+                precision=metadata.precision,
+                model_mib=round(shapes.model_bytes(repository) / MIB, 1),
                 tokenizer_json_mib=round((repository / "tokenizer/1/tokenizer.json").stat().st_size / MIB, 1),
                 dimension=metadata.dimension,
                 phrases=size,
@@ -164,13 +189,21 @@ def _ask(server: Server) -> None:
 
 
 def _memory(server: Server) -> dict[str, float]:
-    """Process → MiB, stubs by their models' names."""
-    held = {"tritonserver": _pss(psutil.Process(server.process.pid))}
-    return held | {name.rsplit("_", 2)[0]: _pss(stub) for stub, name in stubs.find(server.process.pid).items()}
+    """Process → MiB, stubs by their models' names: what is private to it, and its part of shared pages.
 
+    A file's shared pages are divided among the processes of this server that map it. Unlike proportional set sizes,
+    other servers on the machine do not lower them.
+    """
+    processes = {"tritonserver": psutil.Process(server.process.pid)}
+    processes |= {name.rsplit("_", 2)[0]: stub for stub, name in stubs.find(server.process.pid).items()}
+    regions = {name: process.memory_maps() for name, process in processes.items()}
+    users = Counter(region.path for part in regions.values() for region in part)
 
-def _pss(process: psutil.Process) -> float:
-    return float(process.memory_full_info().pss / MIB)
+    def held(region: Any) -> float:
+        private = region.private_clean + region.private_dirty
+        return float(private + (region.rss - private) / users[region.path])
+
+    return {name: sum(map(held, part)) / MIB for name, part in regions.items()}
 
 
 def _swap(server: Server, publish: Callable[[], int]) -> tuple[float, float]:
@@ -179,17 +212,34 @@ def _swap(server: Server, publish: Callable[[], int]) -> tuple[float, float]:
     Raises:
         SetupError: it is not taken up within a minute.
     """
-    (scorer,) = (stub for stub, name in stubs.find(server.process.pid).items() if name.startswith("scorer"))
     with malgil.SearchClient(server.grpc_url, timeout=60) as client:
         number, most = publish(), 0.0
         began = time.monotonic()
         while client.generation() != number:
             if time.monotonic() > began + SWAP_SECONDS:
                 raise SetupError(f"generation {number} is not taken up within {SWAP_SECONDS:g} s")
-            most = max(most, _pss(scorer))
+            most = max(most, _memory(server)["scorer"])
             time.sleep(0.02)
         seconds = time.monotonic() - began
-    return max(most, _pss(scorer)), seconds
+    return max(most, _memory(server)["scorer"]), seconds
+
+
+def measure_long(server: Server, requests: int, texts: int = LONG_TEXTS) -> Long:
+    """Send requests of texts that fill the encoder's window, one after another, and read the memory."""
+    long = np.array([["송금 한도 " * 500]] * texts, dtype=object)
+    tensor = InferInput("text", long.shape, "BYTES").set_data_from_numpy(long)
+    _ask(server)
+    rest, after = sum(_memory(server).values()), list[float]()
+    seen = [rest]
+    with InferenceServerClient(server.grpc_url) as client, ThreadPoolExecutor(1) as pool:
+        for _ in range(requests):
+            answer = pool.submit(client.infer, "embed", [tensor])
+            while not wait([answer], 0.1).done:
+                if not after:
+                    seen.append(sum(_memory(server).values()))
+            answer.result()  # raises what the request did
+            after.append(sum(_memory(server).values()))
+    return Long(rest, max(seen), after[0], after[-1])
 
 
 @click.command(short_help="Memory of a server by encoder and phrases.")
@@ -209,16 +259,22 @@ def _swap(server: Server, publish: Callable[[], int]) -> tuple[float, float]:
     metavar="N,M",
     help="Index sizes. Default: 1000,10000,100000.",
 )
-@click.option("--json", "file", type=FILE, help="Write what was measured.")
-def sizing(encoders: Sequence[str], sizes: Sequence[int], file: Path | None) -> None:
+@click.option(
+    "--long-requests",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help=f"Send N requests of {LONG_TEXTS} texts that fill the window, too: minutes.  [default: none]",
+)
+@click.option("--json", "file", type=FILE, help="Write what was measured of the sizes.")
+def sizing(encoders: Sequence[str], sizes: Sequence[int], long_requests: int, file: Path | None) -> None:
     """Measure a server's memory at rest and while a publish takes over, beside the formula of docs/sizing.md.
 
-    And how long a publish takes to serve. Servers of its own; a minute for each size. Other Triton servers on the
-    machine make the figures too small: what they share is counted in part.
+    And how long a publish takes to serve. Servers of its own; a minute for each size.
     """
     points: list[Point] = []
     table = Table(
-        "encoder", "phrases", "at rest", "formula", "taking over", "formula", "disk", "load", "takeover",
+        "encoder", "precision", "phrases", "at rest", "formula", "taking over", "formula", "disk", "load", "takeover",
         title="MiB, and seconds of a load and a takeover",
     )  # fmt: skip
     table.columns[0].no_wrap, table.columns[0].min_width = True, 10
@@ -232,7 +288,19 @@ def sizing(encoders: Sequence[str], sizes: Sequence[int], file: Path | None) -> 
         )
         figures = (point.resident_mib, rest, point.peak_mib, swap, point.disk_mib)
         seconds = (f"{figure:.2f}" for figure in (point.load_s, point.takeover_s))
-        table.add_row(point.encoder, f"{point.phrases:,}", *(f"{figure:,.0f}" for figure in figures), *seconds)
+        table.add_row(
+            point.encoder, point.precision, f"{point.phrases:,}", *(f"{figure:,.0f}" for figure in figures), *seconds
+        )
     CONSOLE.print(table)
+    for encoder in encoders if long_requests else ():
+        repository = shapes.prepare(encoder)
+        with tempfile.TemporaryFile() as log, Server(repository, free_ports(), log=log) as server:
+            server.wait_ready()
+            found = measure_long(server, long_requests)
+        CONSOLE.print(
+            f"{encoder} in {EncoderMetadata.of(repository).precision}, requests of {LONG_TEXTS} texts that fill the "
+            f"window, MiB of all processes: {found.rest:,.0f} at rest, {found.peak:,.0f} at most during one, "
+            f"{found.after:,.0f} after it, {found.after_many:,.0f} after {long_requests}"
+        )
     if file:
         file.write_text(json.dumps([asdict(point) for point in points], indent=2) + "\n", encoding="utf-8")

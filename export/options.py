@@ -62,3 +62,14 @@ def keep(default: int) -> Callable[[F], F]:
         metavar="NUMBER",
         help="Generations kept.",
     )
+
+
+def null_topics(command: F) -> F:
+    """Add the option --null-topics."""
+    return click.option(
+        "--null-topics",
+        type=PATH,
+        multiple=True,
+        metavar="FILE",
+        help="Further null topics, what the app does not do, such as catalogs/null_topics.jsonl. Can be repeated.",
+    )(command)

@@ -1,6 +1,7 @@
 """A demonstration of a search: `python -m server.demo` asks a dozen queries and prints what was understood.
 
-Most of them share no word with the service's name; the others are what people type on the way to one.
+Most of them share no word with the service's name; others are what people type on the way to one, and a few ask for
+what the app does not do.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from server.triton import SetupError
 # Chosen because they are answered well; `python -m benchmarks quality` measures how often that is so.
 MEANT = (
     "폰번호만 아는데 돈 부칠 수 있나요",
-    "셋이 먹은 치킨값 똑같이 나누기",
+    "셋이 먹은 밥값 똑같이 나누기",
     "하루에 최대 얼마까지 부칠 수 있어?",
     "누가 내 지갑 훔쳐간 것 같아 당장 막아줘",
     "과장 달았는데 이자 좀 낮춰주려나",
@@ -45,6 +46,11 @@ TYPED = (
     "마이나쓰통쟝",  # two slips of the finger
     "카드분실신고",  # spaces left out
 )
+OUT_OF_SCOPE = (
+    "저녁에 김치찌개 어떻게 끓여?",
+    "강남역 근처 맛집",
+    "ㅁㄴㅇㄹ",
+)
 QUERIES = (*MEANT, *TYPED)
 
 
@@ -63,7 +69,18 @@ def show(url: str, console: Console) -> None:
                 table.add_row(query, hit.path, hit.phrase, f"{hit.score:.3f}", ms)
             if not result:
                 table.add_row(query, "(nothing)", "", "", f"{times[-1]:.1f}")
+        nothing = Table(
+            "query", "topic", "nearest phrase", "score", title="left without an answer: not what the app does"
+        )
+        for query in OUT_OF_SCOPE:
+            result = client.search(query, top_k=1, explain=True)
+            near = result.null
+            if result or near is None:  # the catalog that serves has other null phrases, or none
+                nothing.add_row(query, "(answered)" if result else "", "", "")
+            else:
+                nothing.add_row(query, near.topic, near.phrase, f"{near.score:.3f}")
     console.print(table)
+    console.print(nothing)
     console.print(f"median {statistics.median(times):.1f} ms a query, one client, this machine")
 
 

@@ -18,6 +18,9 @@ from server.tls import Certificates
 from server.triton import SetupError
 
 LOOPBACK = "127.0.0.1"
+# Milliseconds after which gRPC clients connect anew, requests under way unharmed, and look up the name again: so they
+# find replicas that were added since.
+CONNECTION_AGE_MS = 300_000
 
 # Triton's names for groups of calls, the same for gRPC and HTTP. `health` stays open, `inference` has a key of its own.
 # This project uses none of the first: the stubs' own shared memory could be registered, and answers written over it;
@@ -55,30 +58,38 @@ class Exposure:
         """The address of the metrics."""
         return self.metrics_listen or (LOOPBACK if self.certificates else self.listen)
 
+    @property
+    def proxies_grpc(self) -> bool:
+        """Whether the proxy stands before gRPC, too: under TLS and beyond loopback.
+
+        On loopback it would keep nobody from Triton, whose own ports are there, and cost each request 0.2 ms.
+        """
+        return self.certificates is not None or not is_loopback(self.listen)
+
     def hosts(self) -> dict[str, str]:
         """The address of each port, by the names in Ports."""
         return {"http": self.listen, "grpc": self.listen, "metrics": self.metrics}
 
-    def flags(self, ports: Ports, inner_http: int) -> list[str]:
-        """Triton's flags for these addresses, certificates and keys.
+    def flags(self, ports: Ports, inner: Ports) -> list[str]:
+        """Triton's flags for these addresses and keys; TLS is the proxy's.
 
         Without an admin key, calls that change the server are closed: behind a random key that nobody is told. So are
         calls that describe it, beyond loopback; on loopback benchmarks and tests use them.
 
         Args:
             ports: what clients connect to.
-            inner_http: the port of Triton's HTTP on loopback, behind the HTTP proxy.
+            inner: Triton's own ports on loopback, behind the proxy.
         """
         flags = [
             f"--http-address={LOOPBACK}",
-            f"--http-port={inner_http}",
-            f"--grpc-address={self.listen}",
-            f"--grpc-port={ports.grpc}",
+            f"--http-port={inner.http}",
+            f"--grpc-address={LOOPBACK if self.proxies_grpc else self.listen}",
+            f"--grpc-port={(inner if self.proxies_grpc else ports).grpc}",
             f"--metrics-address={self.metrics}",
             f"--metrics-port={ports.metrics}",
         ]
-        if self.certificates:
-            flags += self.certificates.grpc_flags()
+        if not self.proxies_grpc:
+            flags.append(f"--grpc-max-connection-age={CONNECTION_AGE_MS}")
         described = self.admin_key is None and is_loopback(self.listen)
         closed = CHANGING if described else CHANGING + DESCRIBING
         flags += _restricted(closed, ADMIN_HEADER, self.admin_key or secrets.token_urlsafe(32))

@@ -20,8 +20,8 @@ from malgil_core.encoder import EncoderMetadata, EncoderMetadataError
 
 from server import processes, stubs, triton
 from server.exposure import Exposure
-from server.http_proxy import MAX_BYTES, HttpProxy
 from server.ports import Ports, check_free, free_ports
+from server.proxy import MAX_BYTES, Proxy
 
 ROOT = Path(__file__).parent.parent
 REPOSITORY = ROOT / "model_repository"
@@ -61,8 +61,8 @@ class Server:
         self._repository, self._exposure, self._log, self._flags = repository, exposure or Exposure(), log, flags
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: Path | None = None
-        self._proxy: HttpProxy | None = None
-        self._inner_http = 0
+        self._proxy: Proxy | None = None
+        self._inner = self.ports
         self._code = 0
 
     @property
@@ -101,21 +101,14 @@ class Server:
     def _start_in(self, scratch: Path) -> None:
         home = triton.find_home(scratch)
         repository = triton.plain_path(self._repository.resolve(), scratch / "model_repository")
-        self._inner_http = free_ports().http
-        self._proxy = HttpProxy(
-            self._exposure.listen,
-            self.ports.http,
-            self._inner_http,
-            self._exposure.certificates,
-            scratch / "nginx",
-            self._log,
-        )
+        self._inner = free_ports()
+        self._proxy = Proxy(self._exposure, self.ports, self._inner, scratch / "nginx", self._log)
         self._proxy.start()
         cap = [f"{HTTP_CAP}={MAX_BYTES}"] if triton.knows(home, HTTP_CAP) else []
         self._process = processes.start(
             [
                 *triton.command(home, repository, self.shm_prefix),
-                *self._exposure.flags(self.ports, self._inner_http),
+                *self._exposure.flags(self.ports, self._inner),
                 *cap,
                 *self._flags,
             ],
@@ -137,7 +130,7 @@ class Server:
     @property
     def inner_http_url(self) -> str:
         """URL of Triton's own HTTP, on loopback behind the proxy; without TLS whatever the server has."""
-        return f"http://127.0.0.1:{self._inner_http}"
+        return f"http://127.0.0.1:{self._inner.http}"
 
     @property
     def metrics_url(self) -> str:

@@ -26,13 +26,6 @@ class Certificates:
     key: Path
     client_ca: Path | None = None
 
-    def grpc_flags(self) -> list[str]:
-        """Triton's flags for gRPC over TLS."""
-        flags = ["--grpc-use-ssl=true", f"--grpc-server-cert={self.cert}", f"--grpc-server-key={self.key}"]
-        if self.client_ca:
-            flags += ["--grpc-use-ssl-mutual=true", f"--grpc-root-cert={self.client_ca}"]
-        return flags
-
     def check(self) -> str | None:
         """Check the files by a TLS handshake in memory.
 

@@ -14,7 +14,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 CONTAINER = Path("/opt/tritonserver")
-CONNECTION_AGE_MS = 300_000
 _PLAIN = re.compile(r"[A-Za-z0-9_./@%+=:,-]+")
 DROP_IN = Path(__file__).parent / "backends" / "onnxruntime"
 
@@ -127,9 +126,6 @@ def command(home: Home, repository: Path, shm_prefix: str) -> list[str]:
         # The configs are complete; without this, each Python model is started twice.
         "--disable-auto-complete-config",
         f"--backend-config=python,shm-region-prefix-name={shm_prefix}",
-        # Then gRPC clients connect anew, requests under way unharmed, and look up the name again: so they find replicas
-        # that were added since.
-        f"--grpc-max-connection-age={CONNECTION_AGE_MS}",
         # p50 and p99 of each step over the last minute, for the board and the alerts.
         "--metrics-config=summary_latencies=true",
         "--metrics-config=summary_quantiles=0.5:0.01,0.99:0.001",  # quantile:error

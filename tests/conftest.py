@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from _pytest.nodeid import NodeId
+from threadpoolctl import threadpool_limits
 
 from export import ROOT
 from export.__main__ import main as export
@@ -15,6 +16,7 @@ from server.launcher import Server
 from server.ports import free_ports
 
 CATALOG = ROOT / "catalogs" / "finance.jsonl"
+NULL_TOPICS = ROOT / "catalogs" / "null_topics.jsonl"
 TESTS = ROOT / "tests"
 
 
@@ -50,6 +52,8 @@ def index(repository: Path) -> Path:
             "catalog",
             "publish",
             str(CATALOG),
+            "--null-topics",
+            str(NULL_TOPICS),
             "--offline",
             "--index",
             str(folder),
@@ -75,23 +79,30 @@ def server(repository: Path, index: Path, tmp_path_factory: pytest.TempPathFacto
         assert running.process.poll() is None, log.read_text(errors="replace")[-5000:]
 
 
-# Fixtures with a running server, and those of them that all tests share.
-SERVERS = {"server", "secure", "narrow", "expendable"}
-SHARED = {"server", "secure"}
+# Fixtures with a running server; the first two are for all tests. The benchmarks come before `secure`: the memory that
+# they measure is less for each server that shares it.
+SERVERS = ("server", "secure", "narrow", "expendable")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests whose fixture is a server as live, and say which tests stay together in one worker.
 
-    Tests that start a server themselves say so themselves. Of the shared servers there is one of each whatever the
-    number of workers; benchmarks share what they export into models/bench; all other files go wherever there is room.
+    Tests that start a server themselves say so themselves. Whatever the number of workers, there is one of each server
+    that many files share; benchmarks share what they export into models/bench; other files go wherever there is room.
     """
     for item in items:
-        fixtures = set(getattr(item, "fixturenames", ()))
+        fixtures = getattr(item, "fixturenames", ())
         file = item.path.relative_to(TESTS)
-        if SERVERS & fixtures:
+        servers = [name for name in SERVERS if name in fixtures]
+        if servers:
             item.add_marker(pytest.mark.live)
         if config.getoption("loadgroup", False):  # in a worker
-            group = "shared" if SHARED & fixtures else file.parts[0] if file.parts[0] == "benchmarks" else str(file)
+            group = servers[0] if servers else file.parts[0] if file.parts[0] == "benchmarks" else str(file)
             # As `@pytest.mark.xdist_group` does, but for its fault: xdist 3.8 renames what pytest 9.2 does not read.
             item._id = NodeId.parse(f"{item.nodeid}@{group}")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave one core to each worker of two; what the tests start has all of them, as users' processes do."""
+    if hasattr(session.config, "workerinput"):
+        threadpool_limits(1)

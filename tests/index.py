@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from malgil_core.catalog.reading import Service
+from malgil_core.catalog.reading import NullTopic, Service
 from malgil_core.encoder import EncoderMetadata
 from malgil_core.index.generation import Generation
 from malgil_core.ranking.topk import unit
@@ -56,6 +56,11 @@ CATALOG = (
     service(2, "대출", "돈 빌리기", "이자 알아보기", "한도 조회"),
 )
 
+NULL_TOPICS = (
+    NullTopic("날씨", ("오늘 날씨", "내일 비 와?")),
+    NullTopic("인사", ("안녕", "좋은 아침이에요", "반가워")),
+)
+
 
 def embed(texts: Sequence[str]) -> Floats:
     """A direction of its own for each text, always the same; not of unit length."""
@@ -64,10 +69,11 @@ def embed(texts: Sequence[str]) -> Floats:
 
 
 def as_format_1(folder: Path) -> None:
-    """Make a generation what earlier versions published."""
-    (folder / "lexical.safetensors").unlink()
+    """Make a generation without null topics what earlier versions published."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    del manifest["files"]["lexical.safetensors"]
+    for name in ("lexical.safetensors", "null_topics.jsonl"):
+        (folder / name).unlink()
+        del manifest["files"][name]
     (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 1}), encoding="utf-8")
 
 

@@ -13,7 +13,7 @@ from malgil._access import Tls
 from malgil._async_client import AsyncSearchClient
 from malgil._client import SearchClient
 from malgil._errors import BadRequest, DeadlineExceeded, Forbidden, MalgilError, Overloaded, ServerError, Unavailable
-from malgil._results import Hit, SearchResult
+from malgil._results import Hit, NullMatch, SearchResult
 
 __all__ = [
     "AsyncSearchClient",
@@ -22,6 +22,7 @@ __all__ = [
     "Forbidden",
     "Hit",
     "MalgilError",
+    "NullMatch",
     "Overloaded",
     "SearchClient",
     "SearchResult",

@@ -74,11 +74,12 @@ class AsyncSearchClient(ClientBase):
         top_k: int | None = None,
         surface: str | None = None,
         min_score: float | None = None,
+        null_phrases: bool | None = None,
         explain: bool = False,
         timeout: float | None = None,
     ) -> SearchResult:
         """The services that best match `query`, best first. Arguments as in SearchClient.search."""
-        return await self._search(search_inputs(query, top_k, surface, min_score), timeout, explain)
+        return await self._search(search_inputs(query, top_k, surface, min_score, null_phrases), timeout, explain)
 
     async def search_many(
         self,
@@ -87,12 +88,13 @@ class AsyncSearchClient(ClientBase):
         top_k: int | None = None,
         surface: str | None = None,
         min_score: float | None = None,
+        null_phrases: bool | None = None,
         explain: bool = False,
         timeout: float | None = None,
         concurrency: int = 32,
     ) -> list[SearchResult]:
         """`search` for each query, as SearchClient.search_many; the first error cancels the queries under way."""
-        inputs = many_search_inputs(queries, top_k, surface, min_score)
+        inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases)
         return await _map(lambda each: self._search(each, timeout, explain), inputs, concurrency)
 
     async def embed(

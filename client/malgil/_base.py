@@ -33,12 +33,16 @@ class ClientBase:
 
 
 def many_search_inputs(
-    queries: Iterable[str], top_k: int | None, surface: str | None, min_score: float | None
+    queries: Iterable[str],
+    top_k: int | None,
+    surface: str | None,
+    min_score: float | None,
+    null_phrases: bool | None,
 ) -> list[Tensors]:
     """The input tensors of each query, all built, and so checked, before the first is sent."""
     if isinstance(queries, (str, bytes)):
         raise TypeError(f"queries must be an iterable of str, not one {type(queries).__name__}")
-    return [search_inputs(query, top_k, surface, min_score) for query in queries]
+    return [search_inputs(query, top_k, surface, min_score, null_phrases) for query in queries]
 
 
 def many_embed_inputs(texts: Sequence[str], kind: str) -> list[Tensors]:

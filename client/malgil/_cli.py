@@ -17,7 +17,7 @@ from malgil._base import DEFAULT_URL
 from malgil._client import SearchClient
 from malgil._errors import BadRequest, DeadlineExceeded, Forbidden, MalgilError, Overloaded, Unavailable
 from malgil._results import SearchResult
-from malgil._table import table
+from malgil._table import scope, table
 
 _EXIT_CODES: dict[type[Exception], int] = {
     BadRequest: 3,
@@ -55,6 +55,8 @@ examples:
   malgil search "돈 보내기" --surface RECO      only services exposed on RECO
   malgil search "ㅋㄷ" --min-score 0.8          only hits that score at least 0.8
   malgil search "송ㄱ" --explain               with the dense and the lexical score of each hit
+  malgil search "오늘 날씨" --explain           why there is no hit: what the app does not do
+  malgil search "오늘 날씨" --no-null-phrases   the nearest hits nevertheless
   malgil search "대출" --json                   {"generation": 7, "hits": [{"id": …, "name": …, …}, …]}
 """
 
@@ -112,6 +114,7 @@ def _search(client: SearchClient, arguments: argparse.Namespace) -> int:
         top_k=arguments.top_k,
         surface=arguments.surface,
         min_score=arguments.min_score,
+        null_phrases=False if arguments.no_null_phrases else None,
         explain=arguments.explain,
     )
     if arguments.json:
@@ -120,6 +123,8 @@ def _search(client: SearchClient, arguments: argparse.Namespace) -> int:
         print(table(result))
     else:
         print("no hits")
+    if arguments.explain and not arguments.json and (reason := scope(result)):
+        print(reason)
     return 0
 
 
@@ -140,7 +145,11 @@ def _json(result: SearchResult) -> str:
         }
         for hit in result
     ]
-    return json.dumps({"generation": result.generation, "hits": hits}, ensure_ascii=False)
+    answer: dict[str, object] = {"generation": result.generation, "hits": hits}
+    if result.refused_by is not None:
+        null = result.null and {**dataclasses.asdict(result.null), "score": round(result.null.score, 6)}
+        answer |= {"refused_by": result.refused_by, "null": null}
+    return json.dumps(answer, ensure_ascii=False)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -178,7 +187,16 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--top-k", type=int, metavar="K", help="maximum number of hits (default: 10)")
     search.add_argument("--surface", help="only services exposed on this surface, such as RECO")
     search.add_argument("--min-score", type=float, metavar="X", help="only hits with a score of at least X")
-    search.add_argument("--explain", action="store_true", help="also print the dense and the lexical score of each hit")
+    search.add_argument(
+        "--no-null-phrases",
+        action="store_true",
+        help="answer also what is nearer to something that the app does not do",
+    )
+    search.add_argument(
+        "--explain",
+        action="store_true",
+        help="also print the dense and the lexical score of each hit, and the nearest of what the app does not do",
+    )
     search.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     search.set_defaults(run=_search)
 

@@ -89,6 +89,7 @@ class SearchClient(ClientBase):
         top_k: int | None = None,
         surface: str | None = None,
         min_score: float | None = None,
+        null_phrases: bool | None = None,
         explain: bool = False,
         timeout: float | None = None,
     ) -> SearchResult:
@@ -96,12 +97,13 @@ class SearchClient(ClientBase):
 
         `top_k`: maximum number of hits, 1…1000; None takes the server's default (10). `surface`: only services
         exposed on that surface, such as "RECO". `min_score`: only hits with at least this score, on the scale of
-        the server's encoder. `explain`: fill in `dense` and `lexical` of each hit. `timeout`: seconds, instead of
-        the client's.
+        the server's encoder. `null_phrases`: False answers also a query that is nearer to what the app does not do.
+        `explain`: fill in `dense` and `lexical` of each hit, and `refused_by` and `null` of the result. `timeout`:
+        seconds, instead of the client's.
 
         The server checks values (BadRequest); a wrong type raises TypeError before anything is sent.
         """
-        return self._search(search_inputs(query, top_k, surface, min_score), timeout, explain)
+        return self._search(search_inputs(query, top_k, surface, min_score, null_phrases), timeout, explain)
 
     def search_many(
         self,
@@ -110,6 +112,7 @@ class SearchClient(ClientBase):
         top_k: int | None = None,
         surface: str | None = None,
         min_score: float | None = None,
+        null_phrases: bool | None = None,
         explain: bool = False,
         timeout: float | None = None,
         concurrency: int = 32,
@@ -120,7 +123,7 @@ class SearchClient(ClientBase):
         from when it is sent. After an error no further query is sent; it is raised once those under way have
         finished.
         """
-        inputs = many_search_inputs(queries, top_k, surface, min_score)
+        inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases)
         return _map(lambda each: self._search(each, timeout, explain), inputs, concurrency)
 
     def embed(

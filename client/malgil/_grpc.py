@@ -45,6 +45,8 @@ _TLS_FAILURES = {
     "Socket closed": "the server closed the connection; does it require a client certificate?",
     "handshake failed": "the handshake failed",
 }
+# Parts of gRPC's messages for what a server that speaks TLS does to a client that does not.
+_NO_GRPC = ("Socket closed", "http1.x server")
 _BAD_CERTIFICATE = re.compile(r"CERTIFICATE_VERIFY_FAILED: ([^:;\]]+)")
 
 
@@ -205,7 +207,7 @@ def _translate(error: InferenceServerException, target: str, secure: bool, deadl
         for part, cause in _TLS_FAILURES.items() if secure else ():
             if part in message:
                 return no_tls(target, cause)
-        if "Socket closed" in message:  # also what a TLS server does to a client without TLS
+        if any(part in message for part in _NO_GRPC):
             message = "the server closed the connection; does it require TLS (grpcs://)?"
         return unreachable(target, message)
     return from_status(code, message)

@@ -27,12 +27,27 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class NullMatch:
+    """The null phrase nearest to a query: something that the app does not do."""
+
+    topic: str
+    """The name of its topic in the catalog."""
+    phrase: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult(Sequence[Hit]):
     """The hits of one query, best first: a read-only sequence with the number of the index generation."""
 
     hits: tuple[Hit, ...]
     generation: int
     """Number of the index generation that all hits come from."""
+    refused_by: str | None = None
+    """Why the query was taken to be out of scope, which leaves the result empty: "null", by the null phrase in `null`;
+    "floor", because no service scored high enough; "" if it was not. None unless `explain=True`."""
+    null: NullMatch | None = None
+    """The nearest null phrase. None unless `explain=True`, and if the query was not compared with null phrases."""
 
     def __len__(self) -> int:
         return len(self.hits)

@@ -26,6 +26,16 @@ def table(result: SearchResult) -> str:
     )
 
 
+def scope(result: SearchResult) -> str:
+    """The line on what the app does not do: whether the query was refused, and the nearest null phrase; or empty."""
+    near = result.null and f"{_clean(result.null.topic)} ({_clean(result.null.phrase)}) scores {result.null.score:.4f}"
+    if result.refused_by == "floor":
+        return f"out of scope: no service scores high enough; of what the app does not do, {near}"
+    if result.refused_by:
+        return f"out of scope: of what the app does not do, {near}"
+    return f"in scope: of what the app does not do, {near}" if near else ""
+
+
 def width(text: str) -> int:
     """Width of the text in terminal columns."""
     return sum(map(_columns, text))

@@ -14,17 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from malgil._errors import BadRequest, ServerError
-from malgil._results import Hit, SearchResult
+from malgil._results import Hit, NullMatch, SearchResult
 
 Tensors: TypeAlias = dict[str, NDArray[Any]]
 
 # Each request names its outputs; Triton sends no others.
 SEARCH_OUTPUTS = ("id", "name", "path", "score", "phrase", "generation")
-EXPLAINED_OUTPUTS = (*SEARCH_OUTPUTS, "dense", "lexical")
+EXPLAINED_OUTPUTS = (*SEARCH_OUTPUTS, "dense", "lexical", "null_topic", "null_phrase", "null_score", "refused_by")
 EMBED_OUTPUTS = ("embedding",)
 
 
-def search_inputs(query: str, top_k: int | None, surface: str | None, min_score: float | None) -> Tensors:
+def search_inputs(
+    query: str, top_k: int | None, surface: str | None, min_score: float | None, null_phrases: bool | None = None
+) -> Tensors:
     """The input tensors of one search; options that are None are left out, and the server's defaults apply.
 
     Raises TypeError for a wrong type, BadRequest for a value that its tensor cannot hold.
@@ -36,6 +38,8 @@ def search_inputs(query: str, top_k: int | None, surface: str | None, min_score:
         tensors["surface"] = _text("surface", surface)
     if min_score is not None:
         tensors["min_score"] = _float32("min_score", min_score)
+    if null_phrases is not None:
+        tensors["null"] = _bool("null_phrases", null_phrases)
     return tensors
 
 
@@ -55,7 +59,15 @@ def read_search(outputs: Tensors) -> SearchResult:
         for (id_, name, path, score, phrase), dense, lexical in zip(zip(*columns, strict=True), *parts, strict=False)
         if id_ != -1
     )
-    return SearchResult(hits, int(_row(outputs, "generation")[0]))
+    return SearchResult(hits, int(_row(outputs, "generation")[0]), *_read_null(outputs))
+
+
+def _read_null(outputs: Tensors) -> tuple[str | None, NullMatch | None]:
+    """`refused_by` and `null` of a result; None of both where they were not requested."""
+    if "refused_by" not in outputs:
+        return None, None
+    topic, phrase, refused_by = (_str(_row(outputs, name)[0]) for name in ("null_topic", "null_phrase", "refused_by"))
+    return refused_by, NullMatch(topic, phrase, float(_row(outputs, "null_score")[0])) if phrase else None
 
 
 def read_embedding(outputs: Tensors) -> NDArray[np.float32]:
@@ -89,6 +101,12 @@ def _int32(field: str, value: int) -> NDArray[np.int32]:
     if not -(2**31) <= number < 2**31:
         raise BadRequest(f"{field}: {number} does not fit in 32 bits")
     return np.array([[number]], dtype=np.int32)
+
+
+def _bool(field: str, value: bool) -> NDArray[np.bool_]:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{field} must be bool, not {type(value).__name__}")
+    return np.array([[value]], dtype=np.bool_)
 
 
 def _float32(field: str, value: float) -> NDArray[np.float32]:

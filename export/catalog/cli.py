@@ -32,15 +32,21 @@ Example:
 docs/catalog.md describes the file."""
 )
 @FILE
-def check(file: Path) -> None:
+@options.null_topics
+def check(file: Path, null_topics: tuple[Path, ...]) -> None:
     """Validate a catalog, and name each mistake by its line.
 
-    FILE is JSON Lines, one service a line.
+    FILE is JSON Lines, one service or null topic a line.
     """
     from malgil_core.catalog import reading
 
-    services = reading.read(file)
+    catalog = reading.read_catalog(file, null_topics)
+    for note in catalog.notes:
+        click.echo(note)
+    services, topics = catalog.services, catalog.null_topics
     click.echo(f"{file}: {len(services)} services, {sum(service.open for service in services)} open")
+    if topics:
+        click.echo(f"{len(topics)} null topics, {sum(len(topic.phrases) for topic in topics)} null phrases")
 
 
 @catalog.command(
@@ -49,6 +55,7 @@ Examples:
   python -m export catalog publish catalogs/finance.jsonl              through the server on this machine
   python -m export catalog publish catalogs/finance.jsonl --offline    without a server
   python -m export catalog publish catalogs/finance.jsonl --watch      and again whenever the file is saved
+  python -m export catalog publish catalogs/finance.jsonl --null-topics catalogs/null_topics.jsonl
   python -m export catalog publish catalogs/finance.jsonl --url grpcs://search.internal:8001 --key-file key
 
 docs/catalog.md describes the file."""
@@ -69,6 +76,28 @@ docs/catalog.md describes the file."""
     help="missing: publish only where no generation serves that this version and the exported encoder can use; "
     "changed: there, or where FILE is not what was published last, rollbacks aside.  [default: always]",
 )
+@options.null_topics
+@click.option(
+    "--null-loss",
+    type=options.Between(0, 1),
+    default=0.03,
+    show_default=True,
+    metavar="SHARE",
+    help="Of the services' phrases, each left out of the catalog and searched for, the share that null phrases may "
+    "leave without an answer. Margin and floor follow from it.",
+)
+@click.option(
+    "--null-margin",
+    type=options.Between(0, 2),
+    metavar="SCORE",
+    help="How much higher than the best service a null phrase must score.  [default: by --null-loss]",
+)
+@click.option(
+    "--null-floor",
+    type=options.Between(-1, 1),
+    metavar="SCORE",
+    help="Lowest score of the best service that answers; -1 for none.  [default: by --null-loss]",
+)
 @options.keep(KEEP)
 @options.repository
 @options.index
@@ -84,24 +113,31 @@ def publish(
     watch: bool,
     default_threshold: float | None,
     only_if: str | None,
+    null_topics: tuple[Path, ...],
+    null_loss: float,
+    null_margin: float | None,
+    null_floor: float | None,
     keep: int,
     repository: Path,
     index: Path,
 ) -> None:
     """Embed a catalog, and make it the one that serves.
 
-    FILE is JSON Lines, one service a line. Only new phrases are embedded. The key of a server that requires one is in
-    the file of --key-file, or in the environment variable MALGIL_KEY.
+    FILE is JSON Lines, one service or null topic a line. Only new phrases are embedded. The key of a server that
+    requires one is in the file of --key-file, or in the environment variable MALGIL_KEY.
     """
     if watch and only_if:
         raise click.UsageError("--watch publishes whenever FILE changes: --only-if does not go with it")
+    from malgil_core.ranking.margin import NullSettings
+
     from export.catalog.publish import Publisher
 
     server = None
     if not offline:
         key = access.key(key_file, os.environ.get("MALGIL_KEY"))
         server = access.Access(url, tls_ca, tls_cert, tls_key, tls_name, key)
-    publisher = Publisher(file, repository, index, server, default_threshold, keep)
+    null = NullSettings(null_loss, null_margin, null_floor)
+    publisher = Publisher(file, repository, index, server, default_threshold, keep, null_topics, null)
     if watch:
         publisher.watch()
     if only_if is not None:
@@ -125,13 +161,13 @@ def list_generations(index: Path) -> None:
     from export.console import CONSOLE
 
     created = Column("created, UTC", no_wrap=True)
-    columns = ("number", "", created, "open", "phrases", "encoder", "threshold")
+    columns = ("number", "", created, "open", "phrases", "null", "encoder", "threshold")
     table = Table(*columns, box=box.SIMPLE, padding=(0, 1, 0, 0))
     encoders: dict[str, str] = {}
     for entry in history.entries(index):
         mark = "serves" if entry.serves else ""
         if entry.manifest is None:
-            table.add_row(str(entry.number), mark, f"[red]{escape(str(entry.problem))}", "", "", "", "")
+            table.add_row(str(entry.number), mark, f"[red]{escape(str(entry.problem))}", *[""] * 5)
             continue
         manifest = entry.manifest
         again = f" (again {manifest['rolled_back_to']})" if "rolled_back_to" in manifest else ""
@@ -144,6 +180,7 @@ def list_generations(index: Path) -> None:
             manifest["created"][:16].replace("T", " "),
             f"{manifest['open_services']}/{manifest['services']}",
             str(manifest["phrases"]),
+            str(manifest["null"]["phrases"]) if "null" in manifest else "",
             encoder,
             default,
         )
@@ -166,7 +203,7 @@ def show(number: int | None, index: Path) -> None:
     """
     from malgil_core.index import history
 
-    for line in history.services(index, history.resolve(index, number)):
+    for line in history.catalog(index, history.resolve(index, number)):
         click.echo(json.dumps(line, ensure_ascii=False))
 
 
@@ -187,12 +224,14 @@ def diff(before: int, after: int | None, index: Path) -> None:
     from malgil_core.index import history
 
     numbers = [history.resolve(index, number) for number in (before, after)]
-    changes = history.diff(*(history.services(index, number) for number in numbers))
+    changes = history.diff(*(history.catalog(index, number) for number in numbers))
     for change in changes:
-        click.echo(f"{change.what} {change.service['id']} {change.service['name']}")
+        click.echo(f"{change.what} {change.line.get('id', 'null topic')} {change.line['name']}")
         for name, (old, new) in change.fields.items():
             click.echo(f"  {name}: {json.dumps(old, ensure_ascii=False)} → {json.dumps(new, ensure_ascii=False)}")
-    click.echo(f"{len(changes)} services differ between generations {numbers[0]} and {numbers[1]}")
+    topics = sum("null" in change.line for change in changes)
+    what = f"{len(changes) - topics} services" + (f" and {topics} null topics" if topics else "")
+    click.echo(f"{what} differ between generations {numbers[0]} and {numbers[1]}")
 
 
 @catalog.command(

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 import malgil
 from malgil_core.catalog import reading
-from malgil_core.catalog.reading import Service
+from malgil_core.catalog.reading import Catalog
 from malgil_core.encoder import EncoderMetadata, EncoderMetadataError
 from malgil_core.index import history, reader, writer
 from malgil_core.index.generation import GenerationError
+from malgil_core.ranking.margin import NullSettings
 
 from export.catalog import embedding
 from export.catalog.access import Access
@@ -37,6 +38,8 @@ class Publisher:
         server: how to reach the server that embeds; None embeds in this process.
         default_threshold: for services without a threshold in the catalog.
         keep: generations kept.
+        null_files: files of null topics, beside those in the catalog.
+        null: how margin and floor are chosen.
     """
 
     file: Path
@@ -45,6 +48,8 @@ class Publisher:
     server: Access | None
     default_threshold: float | None
     keep: int
+    null_files: Sequence[Path] = ()
+    null: NullSettings = field(default_factory=NullSettings)
 
     def publish(self) -> None:
         """Publish the file as it is, and print what serves.
@@ -55,27 +60,41 @@ class Publisher:
             ExportError: there is no server, or it has another encoder.
             OSError: the file cannot be read, or there is no encoder.
         """
-        services = reading.read(self.file)
+        catalog = self._read()
+        for note in catalog.notes:
+            click.echo(note)
         metadata = EncoderMetadata.of(self.repository)
         with bar("embedding", CONSOLE) as advance:
-            number = self._write(services, metadata, advance)
+            number = self._write(catalog, metadata, advance)
+        services = catalog.services
         phrases = sum(len(service.texts) for service in services)
         opened = sum(service.open for service in services)
         click.echo(f"generation {number} serves: {opened} open of {len(services)} services, {phrases} phrases")
+        manifest = reader.read_manifest(reader.folder_of(self.index, number))
+        if "null" in manifest:
+            click.echo(describe(manifest["null"]))
         remove_old(self.index, self.keep)
 
-    def _write(self, services: Sequence[Service], metadata: EncoderMetadata, advance: Advance) -> int:
+    def _read(self) -> Catalog:
+        return reading.read_catalog(self.file, self.null_files)
+
+    def _write(self, catalog: Catalog, metadata: EncoderMetadata, advance: Advance) -> int:
         """Write the new generation; its number."""
         if self.server is None:
             embed = embedding.offline(self.repository, advance)
-            return writer.publish(services, self.index, metadata, embed, self.default_threshold)
+            return self._write_with(embed, catalog, metadata)
         with self.server.client() as client:
             embed = embedding.online(client, self.server.url, self.repository, advance)
             try:
-                return writer.publish(services, self.index, metadata, embed, self.default_threshold)
+                return self._write_with(embed, catalog, metadata)
             except malgil.MalgilError as error:
                 hint = "Start `python -m server`, or publish with --offline"
                 raise ExportError(f"{self.server.url}: {error}. {hint}") from None
+
+    def _write_with(self, embed: writer.Embed, catalog: Catalog, metadata: EncoderMetadata) -> int:
+        return writer.publish(
+            catalog.services, self.index, metadata, embed, self.default_threshold, catalog.null_topics, self.null.limits
+        )
 
     def why_missing(self) -> str | None:
         """Why a scorer of this version cannot serve the index with the exported encoder; None if it can."""
@@ -98,20 +117,25 @@ class Publisher:
         last = history.last_published(self.index)
         if last is None:
             return f"no generation in {self.index} tells what was published last"
-        services = [json.loads(json.dumps(service.as_dict())) for service in reading.read(self.file)]
-        if history.diff(history.services(self.index, last.number), services):
+        catalog = self._read()
+        entries = [entry.as_dict() for entry in catalog.services] + [entry.as_dict() for entry in catalog.null_topics]
+        lines = json.loads(json.dumps(entries))
+        if history.diff(history.catalog(self.index, last.number), lines):
             return f"{self.file} is not what generation {last.number} was made of"
-        if self.default_threshold not in (None, (last.manifest or {})["default_threshold"]):
+        manifest = last.manifest or {}
+        if self.default_threshold not in (None, manifest["default_threshold"]):
             return f"generation {last.number} has another default threshold"
+        if catalog.null_topics and not self.null.made(manifest["null"]):
+            return f"generation {last.number} has other limits of null phrases"
         return None
 
     def watch(self) -> NoReturn:
         """Publish now, and again whenever the file changes; a file with mistakes is reported once and not published."""
-        published: bytes | None = None
+        published: list[bytes] | None = None
         refused: str | None = None
         while True:
             try:
-                content = self.file.read_bytes()
+                content = [file.read_bytes() for file in (self.file, *self.null_files)]
                 if content != published:
                     self.publish()
                     published, refused = content, None
@@ -120,6 +144,16 @@ class Publisher:
                     click.echo(f"{error}\nthe last good generation still serves")
                 refused = str(error)
             time.sleep(LOOK_SECONDS)
+
+
+def describe(null: Mapping[str, Any]) -> str:
+    """What a manifest says of null phrases, in two sentences."""
+    floor = "" if null["floor"] is None else f", or where no service reaches {null['floor']:.4f}"
+    return (
+        f"{null['topics']} null topics, {null['phrases']} null phrases: an answer is empty where one of them scores "
+        f"more than {null['margin']:.4f} above the best service{floor}. Of {null['left_out']} phrases of services, "
+        f"each left out of the catalog and searched for, this leaves {null['lost']:.1%} without an answer"
+    )
 
 
 def remove_old(index: Path, keep: int) -> None:

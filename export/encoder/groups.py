@@ -35,7 +35,7 @@ from export.encoder.graph import Graph
 # 64 short queries are one group. With more, what a layer hands to the next falls out of the processor's caches, and
 # memory grows. CPU time over that of the same batch cut outside the graph, int8 of the bundled encoder, least of 4 on 2
 # busy cores: 64 of 6 to 80 tokens 0.95 to 1.08 with 384, 512, 768, 1,024 and 1,536 cells; 64 short ones, four of them
-# of 75 tokens, 0.96 to 1.05. `python -m benchmarks.mixed_lengths` measures the one that is set.
+# of 75 tokens, 0.96 to 1.05. `python -m benchmarks mixed-lengths` measures the one that is set.
 CELLS = 768
 GPU_CELLS = 4096  # a GPU has more to fill, and no such caches; not measured
 LAST = 2**31 - 1  # the end of a slice that has none

@@ -12,16 +12,18 @@ from malgil_core.catalog.reading import read as read_catalog
 
 from benchmarks import CATALOG, QUERIES, SLIPS, noise, quality
 from benchmarks.__main__ import main
-from benchmarks.methods import Corpus, Entry
+from benchmarks.methods import MALGIL, WITH_NULL
 from export.catalog import labelled
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled
 from server.launcher import Server
+from training.evaluation.corpus import Corpus, Entry
+from training.evaluation.metrics import score
 
 
 def test_recall_and_mrr_are_those_of_the_textbook() -> None:
     queries = [Labelled(str(i), 7, "paraphrase") for i in range(4)]
     ranks = [[7, 1], [1, 2, 7], [1, 2, 3, 4, 5, 7], [1]]
-    assert quality.score(queries, ranks)["paraphrase"] == {
+    assert score(queries, ranks)["paraphrase"] == {
         "recall@1": 0.25,
         "recall@5": 0.5,
         "mrr@10": pytest.approx((1 + 1 / 3 + 1 / 6 + 0) / 4),
@@ -88,9 +90,21 @@ def measured(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 def test_no_kind_of_query_is_answered_worse_than_by_words_or_by_cosine_alone(measured: Any) -> None:
     for kind, by_method in measured.items():
-        assert set(by_method) == {"bm25", "dense", "linear", "malgil"}
+        if kind == OUT_OF_SCOPE:
+            continue
+        assert set(by_method) == {"bm25", "dense", "linear", MALGIL, WITH_NULL}
         best = max(by_method[method]["recall@5"] for method in ("bm25", "dense"))
         assert by_method["malgil"]["recall@5"] >= best, kind
+
+
+def test_what_the_app_does_not_do_finds_nothing_at_the_price_that_the_page_tells(measured: Any) -> None:
+    assert measured[OUT_OF_SCOPE][WITH_NULL]["empty"] >= 0.75
+    assert measured["all"][WITH_NULL]["recall@5"] >= measured["all"][MALGIL]["recall@5"] - 0.03
+
+
+@pytest.mark.parametrize("kind", [noise.FIRST_KEYS, noise.PREFIX, noise.CHOSUNG, noise.WRONG_LAYOUT])
+def test_null_phrases_refuse_no_half_typed_name_no_initials_and_no_wrong_layout(measured: Any, kind: str) -> None:
+    assert measured[kind][WITH_NULL] == measured[kind][MALGIL]
 
 
 @pytest.mark.parametrize("kind", [noise.PREFIX, noise.CHOSUNG, noise.WRONG_LAYOUT])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,18 @@ def test_the_bundled_encoder_is_not_exported_twice(bench: Path, monkeypatch: pyt
     linked = (repository / "encoder/1/model.onnx").resolve()
     assert linked == shapes.REPOSITORY / "encoder/1/model.onnx"
     assert (bench / shapes.BUNDLED / "index" / "CURRENT").exists()
+
+
+def test_weights_in_a_file_of_their_own_are_served_and_counted_and_go_when_they_are_gone(
+    bench: Path, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = shutil.copytree(repository, tmp_path / "model_repository")
+    monkeypatch.setattr(shapes, "REPOSITORY", project)
+    size = (project / "encoder/1/model.onnx").stat().st_size
+    (project / shapes.DATA).write_bytes(b"weights")
+    served = shapes.prepare(shapes.BUNDLED)
+    assert (served / shapes.DATA).read_bytes() == b"weights"
+    assert shapes.model_bytes(served) == size + len(b"weights")
+    (project / shapes.DATA).unlink()
+    assert shapes.model_bytes(shapes.prepare(shapes.BUNDLED)) == size
+    assert not (served / shapes.DATA).is_symlink()

@@ -7,11 +7,14 @@ import re
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from benchmarks import RESULTS, ROOT, shapes, sizing
 from benchmarks.sweep.page import best
 from benchmarks.sweep.plan import latest, read, tokens_cost
+from server import stubs
+from server.launcher import Server
 
 PAGE = (ROOT / "docs" / "sizing.md").read_text(encoding="utf-8")
 POINTS = [sizing.Point(**point) for point in json.loads((RESULTS / "sizing.json").read_text(encoding="utf-8"))]
@@ -45,7 +48,7 @@ def memory_row(point: sizing.Point) -> str:
     pairs = ((point.resident_mib, formula_mib(point, swap=False)), (point.peak_mib, formula_mib(point, swap=True)))
     shown = " | ".join(f"{found:,.0f} | {formula:,.0f} | {_error(found, formula)}" for found, formula in pairs)
     seconds = f"{point.load_s:.2f} | {point.takeover_s:.2f}"
-    return f"| {point.encoder} | {point.phrases:,} | {shown} | {point.disk_mib:,.0f} | {seconds} |"
+    return f"| {point.encoder} | {point.precision} | {point.phrases:,} | {shown} | {point.disk_mib:,.0f} | {seconds} |"
 
 
 def throughput_row(encoder: str, length: int) -> str:
@@ -106,6 +109,16 @@ def test_the_page_states_the_constants_that_the_code_has() -> None:
         f"MiB = {sizing.BASE_MIB:g} + {sizing.TOKENIZER_TIMES:g} × tokenizer.json + model.onnx "
         f"+ phrases × (4 × dimension + {sizing.PHRASE_BYTES:,} bytes) × {sizing.SWAP_TIMES:g}\n"
     ) in PAGE
+
+
+@pytest.mark.live
+def test_memory_under_long_requests_is_that_of_all_processes(server: Server) -> None:
+    processes = [psutil.Process(server.process.pid), *stubs.find(server.process.pid)]
+    sizes = [process.memory_info().rss / sizing.MIB for process in processes]
+    found = sizing.measure_long(server, 1, texts=2)
+    assert max(sizes) < found.rest < 1.2 * sum(sizes)
+    assert found.peak >= found.rest
+    assert found.after == found.after_many
 
 
 @pytest.mark.live

@@ -16,6 +16,7 @@ def test_the_public_names_stay() -> None:
         "Forbidden",
         "Hit",
         "MalgilError",
+        "NullMatch",
         "Overloaded",
         "SearchClient",
         "SearchResult",

@@ -19,12 +19,13 @@ def test_options_that_are_not_given_are_not_sent() -> None:
 
 
 def test_each_input_has_the_datatype_and_shape_that_the_models_expect() -> None:
-    tensors = search_inputs("송금", 5, "RECO", 0.8) | embed_inputs("돈", "passage")
+    tensors = search_inputs("송금", 5, "RECO", 0.8, False) | embed_inputs("돈", "passage")
     assert {name: (array.shape, str(array.dtype)) for name, array in tensors.items()} == {
         "query": ((1, 1), "object"),
         "top_k": ((1, 1), "int32"),
         "surface": ((1, 1), "object"),
         "min_score": ((1, 1), "float32"),
+        "null": ((1, 1), "bool"),
         "text": ((1, 1), "object"),
         "kind": ((1, 1), "object"),
     }
@@ -47,6 +48,8 @@ def test_a_min_score_of_zero_and_a_top_k_of_zero_are_sent() -> None:
         ("surface", 3),
         ("min_score", "0.8"),
         ("min_score", False),
+        ("null_phrases", 0),
+        ("null_phrases", "false"),
     ],
 )
 def test_a_wrong_type_is_refused_by_name(field: str, value: Any) -> None:

@@ -12,15 +12,15 @@ import pytest
 from export import ROOT
 
 ENCODER = "-m export encoder --only-if missing"
-PUBLISH = "-m export catalog publish catalogs/finance.jsonl --offline"
+PUBLISH = "-m export catalog publish catalogs/finance.jsonl --null-topics catalogs/null_topics.jsonl --offline"
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A folder with the Makefile, a set-up that is done, a catalog and no index."""
+    """A folder with the Makefile, a set-up that is done, a catalog, null topics and no index."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("catalogs/finance.jsonl", ".venv/ready"):
-        (tmp_path / name).parent.mkdir()
+    for name in ("catalogs/finance.jsonl", "catalogs/null_topics.jsonl", ".venv/ready"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     return tmp_path
 
@@ -35,11 +35,16 @@ def test_what_an_older_version_made_is_looked_at_every_time(checkout: Path) -> N
     assert asked(checkout) == [ENCODER, f"{PUBLISH} --only-if missing"]
 
 
-def test_a_catalog_saved_after_the_last_publish_is_published_and_an_older_one_is_not(checkout: Path) -> None:
-    catalog, current = checkout / "catalogs/finance.jsonl", checkout / "index/CURRENT"
+@pytest.mark.parametrize("saved", ["finance.jsonl", "null_topics.jsonl"])
+def test_a_catalog_saved_after_the_last_publish_is_published_and_an_older_one_is_not(
+    checkout: Path, saved: str
+) -> None:
+    current = checkout / "index/CURRENT"
     current.parent.mkdir()
     current.touch()
-    os.utime(catalog, (1, 1))
+    for file in (checkout / "catalogs").iterdir():
+        os.utime(file, (1, 1))
     assert asked(checkout) == [ENCODER, f"{PUBLISH} --only-if missing"]
-    os.utime(current, (0, 0))
+    os.utime(current, (2, 2))
+    os.utime(checkout / "catalogs" / saved, (3, 3))
     assert asked(checkout) == [ENCODER, PUBLISH]

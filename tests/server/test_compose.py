@@ -145,11 +145,12 @@ def test_named_volumes_and_mounted_files_exist() -> None:
 
 def test_the_catalog_that_is_asked_for_lies_in_the_folder_that_is_mounted() -> None:
     environment = SERVICES["export"]["environment"]
-    defaults = {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for name, value in environment.items()}
+    defaults = {name: re.sub(r"\$\{\w+:?-([^}]*)\}", r"\1", value) for name, value in environment.items()}
+    assert (ROOT / defaults["MALGIL_NULL_TOPICS"]).exists()
     assert f"{IMAGE_ROOT}/data" in targets(SERVICES["export"])
     assert (ROOT / "catalogs" / defaults["MALGIL_CATALOG"].removeprefix("data/")).exists()
     script = (ROOT / SERVICES["export"]["entrypoint"][-1]).read_text(encoding="utf-8")
-    assert {name for name in environment if name.startswith("MALGIL")} == {*re.findall(r"\{(MALGIL_\w+):", script)}
+    assert {name for name in environment if name.startswith("MALGIL")} == {*re.findall(r"\{(MALGIL_\w+):?-", script)}
 
 
 @pytest.mark.parametrize("name", TRITONS)

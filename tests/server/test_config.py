@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import re
 import sys
@@ -23,20 +23,10 @@ from export.encoder import packed, stock
 from tests.encoders import WINDOW, model
 from tests.malformed import BOUNDED, error_of, odd_json
 
-
-def _load() -> Any:
-    """By path, as Triton does: a backend's folder is no package."""
-    path = ROOT / "server" / "backends" / "onnxruntime" / "config.py"
-    spec = importlib.util.spec_from_file_location("onnxruntime_drop_in_config", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-settings = _load()
+# By path, as Triton does: a backend's folder is no package.
+sys.path.insert(0, str(ROOT / "server" / "backends" / "onnxruntime"))
+settings, graph, batch = (importlib.import_module(name) for name in ("config", "graph", "batch"))
+sys.path.pop(0)
 CONFIG = ROOT / "model_repository" / "encoder" / "config.pbtxt"
 SMALL = """
 max_batch_size: 8
@@ -80,7 +70,7 @@ def test_the_repository_s_config_fits_an_export_of_either_graph(tmp_path: Path, 
         {value.name: settings.Value.of(value.type, value.shape) for value in values}
         for values in (session.get_inputs(), session.get_outputs())
     )
-    settings.check_graph(plan(CONFIG.read_text(encoding="utf-8")), inputs, outputs)
+    graph.check_graph(plan(CONFIG.read_text(encoding="utf-8")), inputs, outputs)
 
 
 def test_what_a_config_sets_is_what_runs() -> None:
@@ -183,7 +173,7 @@ def check(
     """Check a graph that fits BOTH but for what is changed; None leaves an input out."""
     made = plan(BOTH + f"batch_input {{ {LENGTHS} }}" + more)
     inputs = {k: settings.Value.of(*value) for k, value in {**GRAPH, **changed}.items() if value}
-    settings.check_graph(made, inputs, {name: settings.Value.of(*out), "not asked for": settings.Value.of(INT, [])})
+    graph.check_graph(made, inputs, {name: settings.Value.of(*out), "not asked for": settings.Value.of(INT, [])})
 
 
 def test_a_graph_that_the_c_backend_takes_is_taken() -> None:
@@ -264,7 +254,7 @@ def request(items: list[list[int]]) -> dict[str, Any]:
 
 def test_ragged_inputs_lie_end_to_end_and_lengths_say_where_each_item_ends() -> None:
     made = plan(BOTH + f"batch_input {{ {LENGTHS} }}")
-    feed = settings.join(made, [request([[1, 2, 3]]), request([[4], [5]]), request([[6, 7], [8, 9]])])
+    feed = batch.join(made, [request([[1, 2, 3]]), request([[4], [5]]), request([[6, 7], [8, 9]])])
     assert feed["ids"].tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
     assert feed["lengths"].tolist() == [[3], [1], [1], [2], [2]]
     assert feed["dense"].tolist() == [[1, -1], [4, -1], [5, -1], [6, -1], [8, -1]]
@@ -277,27 +267,27 @@ def test_ragged_inputs_lie_end_to_end_and_lengths_say_where_each_item_ends() -> 
 
 def test_lengths_come_in_the_type_the_graph_wants() -> None:
     made = plan(SMALL + f"batch_input {{ {LENGTHS.replace('INT32', 'FP32')} }}")
-    feed = settings.join(made, [request([[1, 2]])])
+    feed = batch.join(made, [request([[1, 2]])])
     assert (feed["lengths"].tolist(), feed["lengths"].dtype) == ([[2.0]], np.float32)
 
 
 def test_every_dimension_of_an_item_is_told() -> None:
     made = plan(SMALL + f"batch_input {{ {LENGTHS} }}")
-    feed = settings.join(made, [{"ids": np.zeros((2, 3, 4), np.int64)}, {"ids": np.zeros((1, 5, 6), np.int64)}])
+    feed = batch.join(made, [{"ids": np.zeros((2, 3, 4), np.int64)}, {"ids": np.zeros((1, 5, 6), np.int64)}])
     assert feed["lengths"].tolist() == [[3, 4], [3, 4], [5, 6]]
     assert feed["ids"].shape == (54,)
 
 
 def test_an_item_without_ids_keeps_its_place() -> None:
     made = plan(SMALL + f"batch_input {{ {LENGTHS} }}")
-    feed = settings.join(made, [{"ids": np.zeros((1, 0), np.int64)}, {"ids": np.array([[1, 2]])}])
+    feed = batch.join(made, [{"ids": np.zeros((1, 0), np.int64)}, {"ids": np.array([[1, 2]])}])
     assert (feed["ids"].tolist(), feed["lengths"].tolist()) == ([1, 2], [[0], [2]])
 
 
 def test_a_single_request_is_passed_on_without_a_copy() -> None:
     made = plan(BOTH)
     alone = request([[1, 2, 3], [4, 5, 6]])
-    feed = settings.join(made, [alone])
+    feed = batch.join(made, [alone])
     for name in ("ids", "dense"):
         assert np.shares_memory(feed[name], alone[name])
     assert feed["ids"].shape == (6,)
@@ -307,24 +297,24 @@ def test_a_single_request_is_passed_on_without_a_copy() -> None:
 @pytest.mark.parametrize("shape", [(2,), (1, 2, 1), ()])
 def test_a_request_that_cannot_lie_beside_others_is_refused_in_a_sentence(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"^ids has shape \[.*\]: it must have 2 dimensions, the batch first$"):
-        settings.check_request(plan(SMALL), {"ids": np.zeros(shape, np.int64)})
-    settings.check_request(plan(SMALL), {"ids": np.zeros((1, 2), np.int64)})
+        batch.check_request(plan(SMALL), {"ids": np.zeros(shape, np.int64)})
+    batch.check_request(plan(SMALL), {"ids": np.zeros((1, 2), np.int64)})
 
 
 def test_a_request_without_ids_is_refused_alone_before_it_ends_the_batch() -> None:
     made = plan(SMALL)
     for shape in ((1, 0), (0, 3)):
         with pytest.raises(ValueError, match=r"^ids has shape \[.*\]: each item must hold at least one element$"):
-            settings.check_request(made, {"ids": np.zeros(shape, np.int64)})
-    settings.check_request(plan(SMALL.replace("allow_ragged_batch: true", "")), {"ids": np.zeros((1, 0), np.int64)})
+            batch.check_request(made, {"ids": np.zeros(shape, np.int64)})
+    batch.check_request(plan(SMALL.replace("allow_ragged_batch: true", "")), {"ids": np.zeros((1, 0), np.int64)})
 
 
 def test_a_request_with_more_ids_than_the_config_allows_is_refused_by_name() -> None:
     made = plan(SMALL + PARAMETER.format("max_ragged_elements", "12"))
-    settings.check_request(made, {"ids": np.zeros((3, 4), np.int64)})
+    batch.check_request(made, {"ids": np.zeros((3, 4), np.int64)})
     with pytest.raises(ValueError, match=r"^ids holds 15 elements: a request holds at most 12, padding included$"):
-        settings.check_request(made, {"ids": np.zeros((3, 5), np.int64)})
-    settings.check_request(plan(SMALL), {"ids": np.zeros((64, 8192), np.int64)})
+        batch.check_request(made, {"ids": np.zeros((3, 5), np.int64)})
+    batch.check_request(plan(SMALL), {"ids": np.zeros((64, 8192), np.int64)})
 
 
 @BOUNDED
@@ -344,6 +334,6 @@ def test_no_config_stops_the_backend_without_a_word(data: st.DataObject) -> None
 def runs(made: Any) -> None:
     """What a batch takes from a plan."""
     tensors = [{name: np.zeros((1, 3), np.int64) for name in made.inputs}] * 2
-    settings.join(made, tensors)
+    batch.join(made, tensors)
     assert isinstance(made.optimization, str)
     assert all(isinstance(name, str) for name in (*made.inputs, *made.outputs))

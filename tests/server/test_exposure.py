@@ -138,13 +138,16 @@ def restricted(flags: list[str]) -> dict[str, str]:
 
 
 def test_beyond_loopback_everything_but_searches_and_health_is_closed_by_a_key_nobody_knows() -> None:
-    keys = [restricted(Exposure("0.0.0.0").flags(Ports(), 1)) for _ in range(2)]
+    keys = [restricted(Exposure("0.0.0.0").flags(Ports(), Ports())) for _ in range(2)]
     assert set(keys[0]) == {*CHANGING, *DESCRIBING}
     assert len(set(keys[0].values())) == 1
     assert len(keys[0]["trace"]) > 40
     assert keys[0] != keys[1]
-    assert set(restricted(Exposure("127.0.0.1").flags(Ports(), 1))) == set(CHANGING)
-    assert set(restricted(Exposure("127.0.0.1", admin_key=ADMIN_KEY).flags(Ports(), 1))) == {*CHANGING, *DESCRIBING}
+    assert set(restricted(Exposure("127.0.0.1").flags(Ports(), Ports()))) == set(CHANGING)
+    assert set(restricted(Exposure("127.0.0.1", admin_key=ADMIN_KEY).flags(Ports(), Ports()))) == {
+        *CHANGING,
+        *DESCRIBING,
+    }
 
 
 def test_options_that_expose_or_contradict_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

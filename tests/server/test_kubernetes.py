@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from export import ROOT
-from server import launcher, triton
+from server import exposure, launcher
+from server.exposure import Exposure
 from server.launcher import Server
 from server.ports import Ports, free_ports
 from tests.image import STAGES
@@ -169,12 +170,13 @@ def test_the_metric_that_scales_has_a_value(prometheus: str) -> None:
 
 
 @pytest.mark.live
+@pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0"])
 def test_connections_end_without_a_failed_request_so_that_clients_find_replicas_added_later(
-    repository: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listen: str
 ) -> None:
-    assert triton.CONNECTION_AGE_MS <= 600_000
-    monkeypatch.setattr(triton, "CONNECTION_AGE_MS", 500)
-    with (tmp_path / "log").open("wb") as log, Server(repository, free_ports(), log=log) as server:
+    assert exposure.CONNECTION_AGE_MS <= 600_000
+    monkeypatch.setattr(exposure, "CONNECTION_AGE_MS", 500)
+    with (tmp_path / "log").open("wb") as log, Server(repository, free_ports(), Exposure(listen), log) as server:
         server.wait_ready()
         connections: set[int] = set()
         answered = threading.Event()

@@ -168,7 +168,7 @@ def test_the_command_serves_over_tls_survives_its_nginx_and_leaves_nothing(
         deadline = time.monotonic() + 15
         while command("probe", "--url", http, "--timeout", "1", env=probe).returncode:
             assert time.monotonic() < deadline, log.read_text(errors="replace")[-2000:]
-        assert "nginx, the HTTP proxy, ended with -9: starting it again" in log.read_text(errors="replace")
+        assert "nginx, the proxy, ended with -9: starting it again" in log.read_text(errors="replace")
         assert gone(workers)
         children |= set(psutil.Process(launcher.pid).children(recursive=True))
         launcher.send_signal(signal.SIGTERM)

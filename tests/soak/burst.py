@@ -7,11 +7,10 @@ heap, and the server aborts minutes later, in calmer traffic: docs/known-issues.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -19,10 +18,11 @@ from grpc import aio
 
 from server.launcher import Server
 from tests.soak.fuzz.answers import CALLS, Answer, difference, read_grpc
+from tests.soak.load import connections, is_overloaded
 from tests.soak.processes import Processes
-from tests.soak.wire import INFER, Call, grpc_infer, http_infer, raw_http, string
+from tests.soak.wire import Call, grpc_infer, http_infer, raw_http, string
 
-CHANNELS = 8  # connections
+CONNECTIONS = 8
 TIMEOUT = 60.0  # seconds: a request that has not ended by then has failed
 OTHERS = 0.05  # of the requests are bad ones, and as many are abandoned
 REFUSED_PAUSE = 0.2  # seconds at most that a client waits once it was refused as one too many
@@ -99,12 +99,8 @@ def run(
     processes, counts, lost = Processes(server), Counts(), list[str]()
 
     async def all_bursts() -> int:
-        options = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own for each channel
-        async with contextlib.AsyncExitStack() as stack:
-            channels = [aio.insecure_channel(server.grpc_url, options) for _ in range(CHANNELS)]
-            for channel in channels:
-                await stack.enter_async_context(channel)
-            asker = Asker(channels, server.http_url, counts)
+        async with connections(server.grpc_url, CONNECTIONS) as calls:
+            asker = Asker(calls, server.http_url, counts)
             await asker.record()
             for done in range(bursts):
                 advance(done, bursts)
@@ -142,9 +138,8 @@ class Asker:
     Requests are abandoned over HTTP: to cancel a gRPC call may end Triton 2.51 by another fault (docs/known-issues.md).
     """
 
-    def __init__(self, channels: list[aio.Channel], http_url: str, counts: Counts) -> None:
-        self._calls = [channel.unary_unary(INFER) for channel in channels]
-        self._counts = counts
+    def __init__(self, calls: Sequence[aio.UnaryUnaryMultiCallable], http_url: str, counts: Counts) -> None:
+        self._calls, self._counts = calls, counts
         self._bodies = [grpc_infer(call).body for call in CALLS]
         self._bad = grpc_infer(BAD).body
         where = urlsplit(http_url)
@@ -174,10 +169,10 @@ class Asker:
         try:
             answer = await call(self._bad if place is None else self._bodies[place], timeout=TIMEOUT)
         except aio.AioRpcError as error:
-            code, details = error.code().name, error.details() or ""
-            if code == "UNAVAILABLE" and "overloaded: " in details:
+            if is_overloaded(error):
                 self._counts.end("overloaded")
                 return False
+            code, details = error.code().name, error.details() or ""
             if place is None and code == "INVALID_ARGUMENT":
                 self._counts.end("refused")
             else:

@@ -68,7 +68,7 @@ def run(
     serve: list[float] = []
     wrong = 0
     for _ in range(each):
-        with _supervised(repository, log) as (launcher, url), malgil.SearchClient(url, retries=0) as client:
+        with supervised(repository, log) as (launcher, url), malgil.SearchClient(url, retries=0) as client:
             generation = client.generation()
             for victim in victims:
                 advance(len(serve), each * len(victims))
@@ -108,7 +108,7 @@ def find(launcher: int, name: str) -> psutil.Process:
 
 
 @contextlib.contextmanager
-def _supervised(repository: Path, log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def supervised(repository: Path, log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`python -m server` once it says ready, and the address of its gRPC."""
     command = [sys.executable, "-m", "server", "--free-ports", "--repository", str(repository)]
     with log.open("ab") as stream:

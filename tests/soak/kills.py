@@ -137,7 +137,7 @@ def findings(
         if entry.problem:
             yield "torn", entry.problem
             continue
-        lines = sorted(history.services(index, entry.number), key=lambda line: int(line["id"]))
+        lines = sorted(history.catalog(index, entry.number), key=lambda line: int(line["id"]))
         attempt = int(lines[0]["path"].rpartition(" > ")[2])
         if lines != sorted(lines_of(attempt), key=lambda line: int(line["id"])):
             yield "torn", f"generation {entry.number} is not what attempt {attempt} published"

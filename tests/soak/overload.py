@@ -12,10 +12,11 @@ import numpy as np
 from grpc import aio
 
 from server.launcher import Server
-from tests.soak.wire import INFER, Call, grpc_infer, string
+from tests.soak.load import connections, is_overloaded
+from tests.soak.wire import Call, grpc_infer, string
 
 CLIENTS = 256  # that each wait for their answer: as many as the server takes without refusing any
-CHANNELS = 4  # connections
+CONNECTIONS = 4
 HUNG_SECONDS = 30.0  # a request that has not ended by then never will
 NORMAL = 2.0  # times the latency of a lone client before the load
 STEADY = 5  # searches in a row that are as fast as that
@@ -96,19 +97,12 @@ class _Loader:
     async def overload(
         self, times: float, seconds: float, saturate: float, advance: Callable[[int, int], None]
     ) -> Overload:
-        # Each channel needs a connection of its own, which gRPC else shares between them.
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        channels = [aio.insecure_channel(self._url, options) for _ in range(CHANNELS)]
-        self._calls = [channel.unary_unary(INFER) for channel in channels]
-        try:
+        async with connections(self._url, CONNECTIONS) as self._calls:
             normal = float(np.median(await self._alone(20)))
             await self._closed(saturate / 4)  # warm
             rate, closed = await self._closed(saturate)
             open_, sent, took = await self._open(rate * times, seconds, advance)
             recovered = await self._recovered(normal)
-        finally:
-            for channel in channels:
-                await channel.close()
         p99, open_p99 = _p99_ms(closed.answered), _p99_ms(open_.answered)
         return Overload(
             ratio=sent / took / rate,
@@ -129,16 +123,16 @@ class _Loader:
     async def _one(self, number: int, ends: Ends) -> None:
         began = time.perf_counter()
         try:
-            await self._calls[number % CHANNELS](self._bodies[number % len(self._bodies)], timeout=HUNG_SECONDS)
+            await self._calls[number % CONNECTIONS](self._bodies[number % len(self._bodies)], timeout=HUNG_SECONDS)
             ends.answered.append(time.perf_counter() - began)
         except aio.AioRpcError as error:
-            code, details = error.code().name, error.details() or ""
-            if code == "UNAVAILABLE" and "overloaded: " in details:
+            code = error.code().name
+            if is_overloaded(error):
                 ends.refused.append(time.perf_counter() - began)
             elif code == "DEADLINE_EXCEEDED":
                 ends.hung += 1
             else:
-                ends.failed[f"{code}: {details[:120]}"] += 1
+                ends.failed[f"{code}: {(error.details() or '')[:120]}"] += 1
 
     async def _closed(self, seconds: float) -> tuple[float, Ends]:
         """CLIENTS that each wait for their answer: answers a second, and how requests ended."""

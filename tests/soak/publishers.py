@@ -162,7 +162,7 @@ class PublishedIndex:
         return [replace(one, parent_id=None, path=f"{one.path} > {attempt}") for one in here]
 
     def lines(self, attempt: int) -> list[Line]:
-        """The catalog of an attempt, as `history.services` gives it."""
+        """The catalog of an attempt, as `history.catalog` gives it."""
         lines: list[Line] = json.loads(json.dumps([one.as_dict() for one in self._services(attempt)]))
         return lines
 

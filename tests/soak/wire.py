@@ -66,6 +66,11 @@ def int32(name: str, *values: int) -> Tensor:
     return Tensor(name, "INT32", (len(values), 1), struct.pack(f"<{len(values)}i", *values))
 
 
+def boolean(name: str, *values: bool) -> Tensor:
+    """A BOOL tensor [N, 1]."""
+    return Tensor(name, "BOOL", (len(values), 1), bytes(values))
+
+
 def fp32(name: str, *values: float) -> Tensor:
     """An FP32 tensor [N, 1]."""
     return Tensor(name, "FP32", (len(values), 1), np.array(values, "<f4").tobytes())

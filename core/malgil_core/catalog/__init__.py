@@ -1,1 +1,1 @@
-"""The catalog: the services that can be found, each with its phrases, validated line by line."""
+"""The catalog: services and null topics, each with its phrases, validated line by line."""

@@ -1,13 +1,15 @@
-"""Problems between the lines of a catalog: ids that stand twice, unknown parents, cycles of parents."""
+"""Problems between the lines of a catalog: ids and phrases that stand twice, unknown parents, cycles of parents."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from malgil_core.catalog.errors import shown
+from malgil_core.catalog.null_topic import NullTopic
 from malgil_core.catalog.service import Service
 
 Numbered = tuple[int, Service]  # line number, service
+NumberedTopic = tuple[int, NullTopic]
 Problem = tuple[int, str]  # line number, sentence
 
 
@@ -21,6 +23,22 @@ def relations(services: Sequence[Numbered]) -> Iterator[Problem]:
         if service.parent_id is not None and service.parent_id not in parents:
             yield number, f"parent_id {service.parent_id} is no service's id"
     yield from _cycles(services, parents)
+
+
+def null_relations(topics: Sequence[NumberedTopic], services: Sequence[Numbered]) -> Iterator[Problem]:
+    """The problems between null topics, and with services: a text cannot be both, and counts once."""
+    of_services = {text: number for number, service in reversed(services) for text in service.texts}
+    names: dict[str, int] = {}
+    phrases: dict[str, int] = {}
+    for number, topic in topics:
+        if (earlier := names.setdefault(topic.name, number)) != number:
+            yield number, f"name {shown(topic.name)} stands in line {earlier} already"
+        for phrase in topic.phrases:
+            if phrase in of_services:
+                line = of_services[phrase]
+                yield number, f"null phrase {shown(phrase)} is a name or phrase of the service in line {line}"
+            if (earlier := phrases.setdefault(phrase, number)) != number:
+                yield number, f"null phrase {shown(phrase)} stands in line {earlier} already"
 
 
 def _twice(services: Sequence[Numbered]) -> Iterator[Problem]:

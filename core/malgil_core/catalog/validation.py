@@ -1,16 +1,17 @@
-"""Validation of a service's fields, with a sentence for each problem: field, value, bound."""
+"""Validation of the fields of a service or null topic, with a sentence for each problem: field, value, bound."""
 
 from __future__ import annotations
 
 import json
 import unicodedata
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WrapValidator
 from pydantic import ValidatorFunctionWrapHandler as Validate
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from malgil_core.catalog.errors import CatalogError, shown
+from malgil_core.catalog.null_topic import NullTopic
 from malgil_core.catalog.service import Service
 from malgil_core.limits import MAX_TEXT_BYTES
 from malgil_core.text.validation import is_blank
@@ -56,6 +57,17 @@ AnyText = Annotated[str, AfterValidator(_composed)]
 Text = Annotated[AnyText, AfterValidator(_not_blank)]
 
 
+Phrases = Annotated[list[Text], Field(min_length=1), WrapValidator(_different)]
+
+
+class _NullFields(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    null: Literal[True]
+    name: Text
+    phrases: Phrases
+
+
 class _Fields(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -65,7 +77,7 @@ class _Fields(BaseModel):
     name: Text
     path: Text
     open: bool
-    phrases: Annotated[list[Text], Field(min_length=1), WrapValidator(_different)]
+    phrases: Phrases
     memo: AnyText = ""
     surfaces: Annotated[list[Text], WrapValidator(_different)] = []
     threshold: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = None
@@ -80,25 +92,29 @@ WANTED = {
     "phrases": _TEXTS,
     "surfaces": _TEXTS,
     "threshold": "it must be from -1 to 1, or null",
+    "null": "it must be true in a null topic, and is not there in a service",
 }
 
 
-def validate(value: Any) -> Service:
-    """A service from the value of a line.
+def validate(value: Any) -> Service | NullTopic:
+    """A service, or a null topic where the field `null` is there, from the value of a line.
 
     Raises:
         CatalogError: the line's problems, without its number.
     """
     if not isinstance(value, dict):
         raise CatalogError([f"a service is an object, not {type(value).__name__}"])
+    model = _NullFields if "null" in value else _Fields
     try:
-        fields = dict(_Fields.model_validate(value))
+        fields = dict(model.model_validate(value))
     except ValidationError as error:
-        raise CatalogError([_sentence(problem) for problem in error.errors(include_url=False)]) from None
+        raise CatalogError([_sentence(problem, model) for problem in error.errors(include_url=False)]) from None
+    if model is _NullFields:
+        return NullTopic(fields["name"], tuple(fields["phrases"]))
     return Service(**{**fields, "phrases": tuple(fields["phrases"]), "surfaces": tuple(fields["surfaces"])})
 
 
-def _sentence(error: ErrorDetails) -> str:
+def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
     kind = error["type"]
     if kind == "string_unicode":
         return "a field's name holds half a surrogate pair"
@@ -106,7 +122,8 @@ def _sentence(error: ErrorDetails) -> str:
     if kind == "missing":
         return f"{field} is missing"
     if kind == "extra_forbidden":
-        return f"unknown field {str(field)[:60]!r}; the fields are {', '.join(_Fields.model_fields)}"
+        of = "the fields" if model is _Fields else "those of a null topic"
+        return f"unknown field {str(field)[:60]!r}; {of} are {', '.join(model.model_fields)}"
     if kind == "too_short":
         return f"{field} is empty: at least 1 is needed"
     place, wanted = (f"{field} number {int(item[0]) + 1}", _TEXT) if item else (field, WANTED.get(str(field), _TEXT))

@@ -19,6 +19,50 @@ class GenerationError(ValueError):
 
 
 @dataclass(frozen=True)
+class NullPhrases:
+    """What the app does not do: T topics with N phrases, and the limits that decide on a query by them.
+
+    Attributes:
+        margin: a query is out of scope if a null phrase scores higher than the best service by more than this.
+        floor: it is, too, if the best service scores less than this; -inf for no floor.
+    """
+
+    matrix: npt.NDArray[np.float32]  # [N, D], unit rows
+    topic_of_row: npt.NDArray[np.int32]  # [N], ascending
+    topics: Sequence[bytes]  # [T], the names
+    phrases: Sequence[bytes]  # [N]
+    margin: float = 0.0
+    floor: float = float("-inf")
+
+    @classmethod
+    def of(
+        cls,
+        topics: Sequence[Mapping[str, Any]],
+        matrix: npt.NDArray[np.float32],
+        topic_of_row: npt.NDArray[np.int32],
+        limits: Mapping[str, Any],
+    ) -> NullPhrases:
+        """The phrases of null topics, as lines of a catalog have them, with `margin` and `floor` of the manifest.
+
+        Raises:
+            GenerationError: the arrays and the topics do not belong together, or a limit is not a number.
+        """
+        _check_rows(topic_of_row, [len(topic["phrases"]) for topic in topics], "topic", "null_topics.jsonl")
+        _check_matrix(matrix)
+        margin, floor = float(limits["margin"]), limits["floor"]
+        if not np.isfinite(margin) or not (floor is None or np.isfinite(floor)):
+            raise GenerationError(f"manifest.json: margin {margin} and floor {floor} must be finite")
+        return cls(
+            matrix,
+            topic_of_row,
+            [topic["name"].encode() for topic in topics],
+            [phrase.encode() for topic in topics for phrase in topic["phrases"]],
+            margin,
+            float("-inf") if floor is None else float(floor),
+        )
+
+
+@dataclass(frozen=True)
 class Generation:
     """One index generation in memory: S open services with P phrases, grouped by service.
 
@@ -36,6 +80,7 @@ class Generation:
     surfaces: dict[str, npt.NDArray[np.bool_]]  # surface → [S]: shown there
     created: str = ""  # when it was published, ISO 8601
     lexical: LexicalIndex | None = None  # of the phrases, unless it was not to be loaded
+    null: NullPhrases | None = None  # unless the catalog has no null topics
 
     @property
     def dimension(self) -> int:
@@ -66,7 +111,8 @@ class Generation:
         Raises:
             GenerationError: the arrays and the services do not belong together.
         """
-        _check_rows(services, service_of_row)
+        sizes = [1 + len(service["phrases"]) for service in services]
+        _check_rows(service_of_row, sizes, "service", "services.jsonl")
         _check_matrix(matrix)
         default = manifest.get("default_threshold")
         thresholds = [service["threshold"] if service["threshold"] is not None else default for service in services]
@@ -90,12 +136,12 @@ def phrases_of(services: Sequence[Mapping[str, Any]]) -> list[str]:
     return [phrase for service in services for phrase in (service["name"], *service["phrases"])]
 
 
-def _check_rows(services: Sequence[Mapping[str, Any]], service_of_row: npt.NDArray[Any]) -> None:
-    expected = np.repeat(np.arange(len(services)), [1 + len(service["phrases"]) for service in services])
-    if not np.array_equal(expected, service_of_row):
-        raise GenerationError("vectors.safetensors and services.jsonl do not belong together")
-    if service_of_row.dtype != np.int32:  # of another kind it could be equal, and index nothing
-        raise GenerationError(f"vectors.safetensors: service is {service_of_row.dtype}: it must be int32")
+def _check_rows(rows: npt.NDArray[Any], sizes: Sequence[int], name: str, file: str) -> None:
+    """Check that the array `name` says of each row to which line of `file` it belongs."""
+    if not np.array_equal(np.repeat(np.arange(len(sizes)), sizes), rows):
+        raise GenerationError(f"vectors.safetensors and {file} do not belong together")
+    if rows.dtype != np.int32:  # of another kind it could be equal, and index nothing
+        raise GenerationError(f"vectors.safetensors: {name} is {rows.dtype}: it must be int32")
 
 
 def _check_matrix(matrix: npt.NDArray[Any]) -> None:

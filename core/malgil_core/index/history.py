@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from malgil_core.index import reader
 from malgil_core.index.generation import GenerationError
 from malgil_core.index.writer import locked, next_number, point_at, seal, write_manifest
 
-Line = dict[str, Any]  # a service as services.jsonl has it
+Line = dict[str, Any]  # a service or null topic as a catalog has it
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Change:
-    """A service that differs between two generations; `what` is added, removed or changed."""
+    """A service or null topic that differs between two generations; `what` is added, removed or changed."""
 
-    service: Line
+    line: Line
     what: str
     fields: dict[str, tuple[Any, Any]]
 
@@ -92,27 +91,34 @@ def resolve(index: Path, number: int | None) -> int:
     return number
 
 
-def services(index: Path, number: int) -> list[Line]:
-    """The catalog of a generation, its checksum verified.
+def catalog(index: Path, number: int) -> list[Line]:
+    """The catalog of a generation, services first, its checksums verified.
 
     Raises:
         GenerationError: it is damaged.
     """
     folder = reader.folder_of(index, number)
-    reader.read_manifest(folder, tuple(reader.FILES))  # `show` brings back what older versions published
-    return [json.loads(line) for line in (folder / "services.jsonl").read_bytes().splitlines()]
+    manifest = reader.read_manifest(folder, tuple(reader.FILES))  # `show` brings back what older versions published
+    names = [name for name in ("services.jsonl", "null_topics.jsonl") if name in manifest["files"]]
+    return [line for name in names for line in reader.lines_of(folder, name)]
 
 
 def diff(before: Sequence[Line], after: Sequence[Line]) -> list[Change]:
-    """The changes between two catalogs, by service id."""
-    old, new = ({line["id"]: line for line in lines} for lines in (before, after))
-    changes = [Change(old[id], "removed", {}) for id in old if id not in new]
-    changes += [Change(new[id], "added", {}) for id in new if id not in old]
-    for id in old.keys() & new.keys():
-        fields = {name: (old[id][name], new[id][name]) for name in new[id] if old[id].get(name) != new[id][name]}
+    """The changes between two catalogs, by service id, then by name of null topic."""
+    old, new = ({_key(line): line for line in lines} for lines in (before, after))
+    changes = [Change(old[key], "removed", {}) for key in old if key not in new]
+    changes += [Change(new[key], "added", {}) for key in new if key not in old]
+    for key in old.keys() & new.keys():
+        fields = {name: (old[key][name], new[key][name]) for name in new[key] if old[key].get(name) != new[key][name]}
         if fields:
-            changes.append(Change(new[id], "changed", fields))
-    return sorted(changes, key=lambda change: int(change.service["id"]))
+            changes.append(Change(new[key], "changed", fields))
+    return sorted(changes, key=lambda change: _key(change.line))
+
+
+def _key(line: Line) -> tuple[bool, int, str]:
+    """What identifies a line; services come first."""
+    is_null = "null" in line
+    return is_null, -1 if is_null else int(line["id"]), line["name"] if is_null else ""
 
 
 def rollback(index: Path, number: int | None, fingerprint: str) -> tuple[int, int]:

@@ -2,9 +2,11 @@
 
 index/CURRENT                          the number of the generation that serves
 index/generations/000042/
-    manifest.json                      counts, the encoder's fingerprint, checksums of the other three
-    vectors.safetensors                vectors float32 [P, D], unit rows; service int32 [P]: row → line of services
+    manifest.json                      counts, the encoder's fingerprint, limits of null phrases, checksums of the rest
+    vectors.safetensors                vectors float32 [P + N, D], unit rows; service int32 [P]: row → line of services;
+                                       topic int32 [N]: row, after those of services → line of null topics
     services.jsonl                     the catalog's services, open ones first, then by id
+    null_topics.jsonl                  the catalog's null topics; empty if it has none
     lexical.safetensors                lexical index of the open services' phrases (see lexical/arrays.py)
 """
 
@@ -24,14 +26,15 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from malgil_core.checksums import sha256
-from malgil_core.index.generation import Generation, GenerationError, phrases_of
+from malgil_core.index.generation import Generation, GenerationError, NullPhrases, phrases_of
 from malgil_core.lexical import arrays
 from malgil_core.lexical.index import LexicalIndex
 
-FORMAT = 2
+FORMAT = 3
 FILES = {  # of each format, beside the manifest
     1: ("vectors.safetensors", "services.jsonl"),
-    FORMAT: ("vectors.safetensors", "services.jsonl", "lexical.safetensors"),
+    2: ("vectors.safetensors", "services.jsonl", "lexical.safetensors"),
+    FORMAT: ("vectors.safetensors", "services.jsonl", "lexical.safetensors", "null_topics.jsonl"),
 }
 
 
@@ -115,13 +118,20 @@ def _load(folder: Path, fingerprint: str | None, with_lexical: bool) -> Generati
         number = manifest["generation"]
         if folder.name != f"{number:06d}":
             raise GenerationError(f"its manifest says generation {number}: folders are not copied or renamed")
-        lines = (folder / "services.jsonl").read_bytes().splitlines()
-        services = [service for service in map(json.loads, lines) if service["open"]]
+        services = [service for service in lines_of(folder, "services.jsonl") if service["open"]]
         with safe_open(folder / "vectors.safetensors", framework="numpy") as file:
-            service_of_row = file.get_tensor("service")
+            service_of_row, topic_of_row = file.get_tensor("service"), file.get_tensor("topic")
+            vectors = file.get_slice("vectors")
+            if vectors.get_shape()[0] != len(service_of_row) + len(topic_of_row):
+                raise GenerationError("vectors.safetensors: vectors, service and topic are not of one length")
             rows = int(np.searchsorted(service_of_row, len(services)))
-            matrix = np.ascontiguousarray(file.get_slice("vectors")[:rows])
+            matrix = np.ascontiguousarray(vectors[:rows])
+            # safetensors takes no slice of nothing at the end.
+            null_matrix = np.ascontiguousarray(vectors[len(service_of_row) :]) if len(topic_of_row) else matrix[:0]
         generation = Generation.of(manifest, services, matrix, service_of_row[:rows])
+        if topics := lines_of(folder, "null_topics.jsonl"):
+            null = NullPhrases.of(topics, null_matrix, topic_of_row, manifest["null"])
+            generation = replace(generation, null=null)
         if not with_lexical:
             return generation
         return replace(generation, lexical=_lexical(folder, phrases_of(services), generation.is_name))
@@ -131,6 +141,11 @@ def _load(folder: Path, fingerprint: str | None, with_lexical: bool) -> Generati
         KeyError, TypeError, AttributeError, ValueError, OverflowError, OSError, RecursionError, SafetensorError
     ) as error:  # fmt: skip
         raise GenerationError(f"{folder} is damaged: {error!r}") from None
+
+
+def lines_of(folder: Path, name: str) -> list[dict[str, Any]]:
+    """The values of a JSON Lines file of a generation."""
+    return [json.loads(line) for line in (folder / name).read_bytes().splitlines()]
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,16 +24,25 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from malgil_core.catalog.errors import CatalogError
+from malgil_core.catalog.null_topic import NullTopic
 from malgil_core.catalog.service import Service
 from malgil_core.checksums import sha256
 from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader
-from malgil_core.index.generation import GenerationError, phrases_of
+from malgil_core.index.generation import Generation, GenerationError, NullPhrases, phrases_of
 from malgil_core.lexical import arrays
+from malgil_core.lexical.index import LexicalIndex
 from malgil_core.text.layout import latin_words
 
 Vectors = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Vectors]
+# A generation with null phrases → what its manifest says of them, `margin` and `floor` among it.
+Limits = Callable[[Generation], Mapping[str, Any]]
+
+
+def no_limits(generation: Generation) -> Mapping[str, Any]:
+    """Limits without any tolerance: a query is out of scope if a null phrase scores higher than the best service."""
+    return {"margin": 0.0, "floor": None}
 
 
 def publish(
@@ -41,6 +51,8 @@ def publish(
     encoder: EncoderMetadata,
     embed: Embed,
     default_threshold: float | None = None,
+    null_topics: Sequence[NullTopic] = (),
+    limits: Limits = no_limits,
 ) -> int:
     """Write a generation and make it the one that serves.
 
@@ -52,6 +64,8 @@ def publish(
         encoder: metadata of the encoder that embeds.
         embed: texts → float32 [texts, D]; called with the texts that the current generation has no vectors for.
         default_threshold: for services without a threshold.
+        null_topics: what the app does not do.
+        limits: chooses margin and floor, where there are null topics.
 
     Returns:
         The new generation's number.
@@ -62,20 +76,26 @@ def publish(
     ordered = sorted(services, key=lambda service: (not service.open, service.id))
     texts = [text for service in ordered for text in service.texts]
     service_of_row = np.repeat(np.arange(len(ordered), dtype=np.int32), [len(service.texts) for service in ordered])
+    null_phrases = [phrase for topic in null_topics for phrase in topic.phrases]
+    sizes = [len(topic.phrases) for topic in null_topics]
+    topic_of_row = np.repeat(np.arange(len(null_topics), dtype=np.int32), sizes)
     with locked(index):
-        vectors = _embedded(texts, _known(index, encoder.fingerprint), embed)
+        vectors = _embedded([*texts, *null_phrases], _known(index, encoder.fingerprint), embed)
         number = next_number(index)
         temporary = index / "generations" / f".{number:06d}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        save_file({"vectors": vectors, "service": service_of_row}, temporary / "vectors.safetensors")
+        tensors = {"vectors": vectors, "service": service_of_row, "topic": topic_of_row}
+        save_file(tensors, temporary / "vectors.safetensors")
         opened = [text for service in ordered if service.open for text in service.texts]
-        arrays.write(temporary / "lexical.safetensors", arrays.PhraseArrays.of(opened))
+        lexical = arrays.PhraseArrays.of(opened)
+        arrays.write(temporary / "lexical.safetensors", lexical)
         for name in ("vectors.safetensors", "lexical.safetensors"):
             (temporary / name).chmod(0o644)  # safetensors writes 0600, which a container's user could not read
-        lines = (json.dumps(service.as_dict(), ensure_ascii=False) + "\n" for service in ordered)
-        (temporary / "services.jsonl").write_text("".join(lines), encoding="utf-8")
-        manifest = {
+        for name, entries in (("services.jsonl", ordered), ("null_topics.jsonl", null_topics)):
+            lines = (json.dumps(entry.as_dict(), ensure_ascii=False) + "\n" for entry in entries)
+            (temporary / name).write_text("".join(lines), encoding="utf-8")
+        manifest: dict[str, Any] = {
             "format": reader.FORMAT,
             "generation": number,
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -87,10 +107,36 @@ def publish(
             "latin_words": latin_words(opened),
             "files": {name: sha256(temporary / name) for name in reader.FILES[reader.FORMAT]},
         }
+        if null_topics:
+            generation = _in_memory(manifest, ordered, null_topics, vectors, service_of_row, topic_of_row, lexical)
+            counts = {"topics": len(null_topics), "phrases": len(null_phrases)}
+            manifest["null"] = {**counts, **limits(generation)}
         write_manifest(temporary, manifest)
         seal(index, temporary, number)
         point_at(index, number)
     return number
+
+
+def _in_memory(
+    manifest: Mapping[str, Any],
+    services: Sequence[Service],
+    null_topics: Sequence[NullTopic],
+    vectors: Vectors,
+    service_of_row: npt.NDArray[np.int32],
+    topic_of_row: npt.NDArray[np.int32],
+    lexical: arrays.PhraseArrays,
+) -> Generation:
+    """What a scorer would load of the open services and the null topics, before their limits are chosen."""
+    opened = [service.as_dict() for service in services if service.open]
+    rows = int(np.searchsorted(service_of_row, len(opened)))
+    generation = Generation.of(manifest, opened, vectors[:rows], service_of_row[:rows])
+    topics = [topic.as_dict() for topic in null_topics]
+    null_vectors = vectors[len(service_of_row) :]
+    return replace(
+        generation,
+        lexical=LexicalIndex(lexical, generation.is_name),
+        null=NullPhrases.of(topics, null_vectors, topic_of_row, {"margin": 0.0, "floor": None}),
+    )
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -128,8 +174,10 @@ def _known(index: Path, fingerprint: str) -> dict[str, Vectors]:
         manifest = reader.read_manifest(folder, tuple(reader.FILES))
         if manifest["encoder"]["fingerprint"] != fingerprint:
             return {}
-        services = [json.loads(line) for line in (folder / "services.jsonl").read_bytes().splitlines()]
-        known = zip(phrases_of(services), load_file(folder / "vectors.safetensors")["vectors"], strict=True)
+        texts = phrases_of(reader.lines_of(folder, "services.jsonl"))
+        if "null_topics.jsonl" in manifest["files"]:
+            texts += [text for topic in reader.lines_of(folder, "null_topics.jsonl") for text in topic["phrases"]]
+        known = zip(texts, load_file(folder / "vectors.safetensors")["vectors"], strict=True)
         return {text: vector for text, vector in known if "latin_words" in manifest or not latin_words([text])}
     except (KeyError, TypeError, AttributeError, ValueError, OSError, SafetensorError):  # GenerationError among them
         return {}

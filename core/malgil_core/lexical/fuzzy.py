@@ -39,19 +39,16 @@ def all_fuzzy_scores(
     """
     sizes = [len(part) for part in texts]
     lengths = np.fromiter((len(text) for part in texts for text in part), np.float64, count=sum(sizes))
-    typed = np.repeat(np.array([len(query) for query in queries], np.float64), sizes)
-    whole = _similarity(queries, texts, threshold)
-    beginnings = [[text[: len(query)] for text in part] for query, part in zip(queries, texts, strict=True)]
-    beginning = _similarity(queries, beginnings, threshold)
-    share = np.minimum(typed / np.maximum(lengths, 1), 1.0)
-    return np.maximum(whole, beginning * (prefix_weight + (1 - prefix_weight) * share))
-
-
-def _similarity(queries: Sequence[str], texts: Sequence[Sequence[str]], threshold: float) -> Doubles:
+    typed = np.array([len(query) for query in queries], np.float64).repeat(sizes)
+    # One call of rapidfuzz for both: it costs more to call than to compare.
+    both = [[*part, *(text[: len(query)] for text in part)] for query, part in zip(queries, texts, strict=True)]
     found = [
-        process.cdist([query], part, scorer=OSA.normalized_similarity)[0]
-        for query, part in zip(queries, texts, strict=True)
+        process.cdist([query], part, scorer=OSA.normalized_similarity).reshape(2, -1)
+        for query, part in zip(queries, both, strict=True)
         if part
     ]
-    similarity = np.concatenate(found).astype(np.float64) if found else np.empty(0)
-    return np.maximum(similarity - threshold, 0) / (1 - threshold)
+    similarity = np.concatenate(found, axis=1).astype(np.float64) if found else np.empty((2, 0))
+    whole, beginning = np.maximum(similarity - threshold, 0) / (1 - threshold)
+    share = np.minimum(typed / np.maximum(lengths, 1), 1.0)
+    scores: Doubles = np.maximum(whole, beginning * (prefix_weight + (1 - prefix_weight) * share))
+    return scores

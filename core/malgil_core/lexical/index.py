@@ -61,9 +61,14 @@ class LexicalMatches:
 
     rows: Ints  # [n], ascending: index of the phrase
     scores: Doubles  # [n], 0 to 1
+    completions: Ints  # [n]: BEGINS, INITIALS or 0, by how the query may be typed on to the phrase
 
 
-NO_MATCHES = LexicalMatches(np.empty(0, np.int64), np.empty(0))
+BEGINS = 2  # the query begins the phrase or one of its words, as keystrokes or initials
+INITIALS = 1  # the query is consonants alone, most of which are initials of the phrase, in some order
+MOST_INITIALS = 0.4  # score of shared n-grams of initials from which that is so
+NO_MATCHES = LexicalMatches(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
+NOTHING_FOUND = Found(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
 
 class LexicalIndex:
@@ -107,14 +112,20 @@ class LexicalIndex:
             return [NO_MATCHES] * len(queries)
         shared = self._words.find_all([key_grams(word_keys[i]) for i in asked], CANDIDATES)
         shared = shared._replace(queries=asked[shared.queries])
-        best = [self._prefix_scores(self._prefixes, texts, asked), self._fuzzy_scores(texts, shared)]
+        begun = [self._prefix_scores(self._prefixes, texts, asked)]
+        best = [self._fuzzy_scores(texts, shared)]
         is_initials = np.array([len(texts[i]) > 1 and only_consonants("".join(typed[i])) for i in asked])
+        grams = NOTHING_FOUND
         if is_initials.any():
-            best += self._initial_scores(typed, texts, asked[is_initials])
+            begun.append(_times(self._prefix_scores(self._initials, texts, asked[is_initials]), self.weights.initials))
+            grams = self._initial_grams(typed, asked[is_initials])
+            best.append(_times(grams, self.weights.initials_words * self._name_factor(grams.rows)))
         patterns = {int(i): initials_pattern(typed[i]) for i in asked[~is_initials]}
         if mixed := {i: pattern for i, pattern in patterns.items() if pattern}:
-            best.append(self._mixed_scores(typed, mixed))
-        return self._combined(best, _times(shared, self.weights.words), len(queries))
+            begun.append(self._mixed_scores(typed, mixed))
+        most = grams.scores >= MOST_INITIALS
+        initials_found = Found(grams.queries[most], grams.rows[most], grams.scores[most])
+        return self._combined(begun, best, _times(shared, self.weights.words), initials_found, len(queries))
 
     def _prefix_scores(self, prefixes: Prefixes, texts: Sequence[str], asked: Ints, limit: int = CANDIDATES) -> Found:
         """The phrases that begin with the texts of some queries, or have a word that does."""
@@ -124,12 +135,10 @@ class LexicalIndex:
         typed = np.minimum(lengths / np.maximum(prefixes.lengths[rows], 1), 1.0)
         return Found(asked[of_query], rows, (lowest + (1 - lowest) * typed) * self._name_factor(rows))
 
-    def _initial_scores(self, typed: Sequence[Sequence[str]], texts: Sequence[str], asked: Ints) -> list[Found]:
-        """The phrases whose initial consonants are those of some queries, in order or as n-grams."""
-        begun = _times(self._prefix_scores(self._initials, texts, asked), self.weights.initials)
+    def _initial_grams(self, typed: Sequence[Sequence[str]], asked: Ints) -> Found:
+        """The phrases that share n-grams of initial consonants with some queries."""
         found = self._initial_words.find_all([initial_grams(list(map(initials, typed[i]))) for i in asked], CANDIDATES)
-        found = found._replace(queries=asked[found.queries])
-        return [begun, _times(found, self.weights.initials_words * self._name_factor(found.rows))]
+        return found._replace(queries=asked[found.queries])
 
     def _mixed_scores(self, typed: Sequence[Sequence[str]], patterns: Mapping[int, str]) -> Found:
         """The phrases whose initials begin with those of some queries, and whose keys fit the patterns of these."""
@@ -149,7 +158,7 @@ class LexicalIndex:
     def _fuzzy_scores(self, texts: Sequence[str], candidates: Found) -> Found:
         """The candidates, scored by how few slips they are away from their query."""
         w = self.weights
-        ends = np.searchsorted(candidates.queries, np.arange(len(texts) + 1)).tolist()
+        ends = candidates.queries.searchsorted(np.arange(len(texts) + 1)).tolist()
         phrases = [self._keys[row] for row in candidates.rows.tolist()]
         scores = all_fuzzy_scores(
             texts, [phrases[low:high] for low, high in pairwise(ends)], w.fuzzy_threshold, w.first_prefix
@@ -160,18 +169,37 @@ class LexicalIndex:
         factor: Doubles = np.where(self._is_name[rows], 1.0, self.weights.phrase)
         return factor
 
-    def _combined(self, best: Sequence[Found], shared: Found, batch: int) -> list[LexicalMatches]:
-        """Each row once, with the best of its scores and that of shared words, as 1 - (1 - best) · (1 - words)."""
+    def _combined(
+        self, begun: Sequence[Found], best: Sequence[Found], shared: Found, by_initials: Found, batch: int
+    ) -> list[LexicalMatches]:
+        """Each row once, with the best of its scores and that of shared words, as 1 - (1 - best) · (1 - words).
+
+        Args:
+            begun: matches of queries that begin a phrase or word.
+            best: other matches of which the best counts.
+            shared: of words.
+            by_initials: matches of queries that are most of the initials of a phrase; their scores are not read.
+            batch: number of queries.
+        """
         phrases = len(self._is_name)
-        keys_of = [found.queries * phrases + found.rows for found in (*best, shared)]
-        pairs, place = np.unique(np.concatenate(keys_of), return_inverse=True)
+        scored = [*begun, *best]
+        keys_of = [found.queries * phrases + found.rows for found in (*scored, shared)]
+        pairs = np.concatenate(keys_of)
+        pairs.sort()
+        pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])[: len(pairs)]]
         scores = np.zeros(len(pairs))
-        end = len(place) - len(shared.rows)
-        np.maximum.at(scores, place[:end], np.concatenate([found.scores for found in best]))
-        scores[place[end:]] = 1 - (1 - scores[place[end:]]) * (1 - shared.scores)
-        ends = np.searchsorted(pairs, np.arange(batch + 1) * phrases).tolist()
+        for keys_found, found in zip(keys_of[:-1], scored, strict=True):
+            np.maximum.at(scores, pairs.searchsorted(keys_found), found.scores)
+        place = pairs.searchsorted(keys_of[-1])
+        scores[place] = 1 - (1 - scores[place]) * (1 - shared.scores)
+        completions = np.zeros(len(pairs), dtype=np.int64)
+        completions[pairs.searchsorted(by_initials.queries * phrases + by_initials.rows)] = INITIALS
+        for keys_found in keys_of[: len(begun)]:
+            completions[pairs.searchsorted(keys_found)] = BEGINS
+        ends = pairs.searchsorted(np.arange(batch + 1) * phrases).tolist()
         rows = pairs % max(phrases, 1)
-        return [LexicalMatches(rows[low:high], scores[low:high]) for low, high in pairwise(ends)]
+        parts = (slice(low, high) for low, high in pairwise(ends))
+        return [LexicalMatches(rows[part], scores[part], completions[part]) for part in parts]
 
 
 def _times(found: Found, factor: float | Doubles) -> Found:

@@ -25,8 +25,8 @@ def ranges(starts: Ints, sizes: Ints) -> Ints:
     >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
     [5, 6, 0, 1, 2]
     """
-    offsets = np.cumsum(sizes) - sizes
-    numbers: Ints = np.arange(sizes.sum(), dtype=np.int64) + np.repeat(starts - offsets, sizes)
+    offsets = sizes.cumsum() - sizes
+    numbers: Ints = np.arange(sizes.sum(), dtype=np.int64) + (starts - offsets).repeat(sizes)
     return numbers
 
 

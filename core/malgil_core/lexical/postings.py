@@ -107,7 +107,7 @@ class Postings:
             limit: phrases for each at most.
         """
         counts = [Counter(grams) for grams in queries]
-        of_query = np.repeat(np.arange(len(counts)), [len(count) for count in counts])
+        of_query = np.arange(len(counts)).repeat([len(count) for count in counts])
         ids = np.array([self._ids.get(gram, -1) for count in counts for gram in count], dtype=np.int64)
         term_freq = np.array([freq for count in counts for freq in count.values()], dtype=np.float64)
         lengths = np.array([len(grams) for grams in queries], dtype=np.float64)[of_query]
@@ -117,13 +117,13 @@ class Postings:
         found = []
         step = max(MAX_SCORES // max(self._phrases, 1), 1)
         for first in range(0, len(counts), step):
-            low, high = np.searchsorted(of_query, [first, first + step])
+            low, high = of_query.searchsorted([first, first + step])
             part = slice(low, high)
             if low < high:
                 found.append(self._best(of_query[part], starts[part], sizes[part], limit))
         if not found:
             return Found(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-        of_hit, rows, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        of_hit, rows, scores = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
         return Found(of_hit, rows, np.minimum(scores / full[of_hit], 1.0))
 
     def _spans(self, of_query: Ints, ids: Ints) -> tuple[Ints, Ints, Ints]:
@@ -132,8 +132,8 @@ class Postings:
         sizes = self._ends[ids + 1] - starts
         order = np.lexsort((starts, sizes, of_query))
         of_query, starts, sizes = of_query[order], starts[order], sizes[order]
-        firsts = np.searchsorted(of_query, of_query)  # for each span, the first of its query
-        read = np.cumsum(sizes)
+        firsts = of_query.searchsorted(of_query)  # for each span, the first of its query
+        read = sizes.cumsum()
         read -= read[firsts] - sizes[firsts]
         kept = (read <= MAX_READ) | (firsts == np.arange(len(firsts)))
         return of_query[kept], starts[kept], np.minimum(sizes[kept], MAX_READ)
@@ -143,14 +143,14 @@ class Postings:
         postings = ranges(starts, sizes)
         first = of_query[0]
         batch = int(of_query[-1] - first) + 1
-        places = np.repeat(of_query - first, sizes) * self._phrases + self._rows[postings]
+        places = ((of_query - first) * self._phrases).repeat(sizes) + self._rows[postings]
         scores = np.bincount(places, self._weights[postings], batch * self._phrases).astype(np.float64, copy=False)
         table = scores.reshape(batch, self._phrases)
         best = table.max(axis=1)
         lowest = np.where(best > 0, LOWEST * best, np.inf)
-        places = np.flatnonzero(table >= lowest[:, np.newaxis])
-        ends = np.searchsorted(places, np.arange(batch + 1) * self._phrases)
-        if np.diff(ends).max() > limit:
+        places = (table >= lowest[:, np.newaxis]).ravel().nonzero()[0]
+        ends = places.searchsorted(np.arange(batch + 1) * self._phrases)
+        if (ends[1:] - ends[:-1]).max() > limit:
             places = np.concatenate([_highest(places[low:high], scores, limit) for low, high in pairwise(ends)])
         return Found(places // self._phrases + first, places % self._phrases, scores[places])
 

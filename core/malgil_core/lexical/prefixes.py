@@ -95,10 +95,10 @@ class Prefixes:
             For each word the index of the prefix, the row of its phrase, and whether it is the phrase's first word.
         """
         bounds = np.array([_range_of(prefix) for prefix in prefixes], dtype=f"S{LONGEST_PREFIX}")
-        ends = np.searchsorted(self._words, bounds.reshape(-1, 2))
+        ends = self._words.searchsorted(bounds.reshape(-1, 2))
         found = [self._first_of(low, high, limit) for low, high in ends.tolist()]
         places = np.concatenate(found) if found else np.empty(0, np.int64)
-        of_prefix = np.repeat(np.arange(len(found)), [len(part) for part in found])
+        of_prefix = np.arange(len(found)).repeat([len(part) for part in found])
         return of_prefix, self._rows[places], self._is_first[places]
 
     def _first_of(self, low: int, high: int, limit: int) -> Ints:

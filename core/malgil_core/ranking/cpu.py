@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from malgil_core.lexical.index import NO_MATCHES, LexicalMatches
-from malgil_core.ranking.fusion import ServiceMatches, merge, rows_of
+from malgil_core.ranking import scope
+from malgil_core.ranking.fusion import ServiceMatches, merge, rows_of, with_lexical
 from malgil_core.ranking.topk import ROUNDING, BatchHits, Pairs, candidates, nearest, row_starts, select, unit
 from malgil_core.ranking.types import BatchThresholds, Floats, Index, Ints, QueryOptions, Ranked, ScoreThresholds
 
@@ -87,19 +88,29 @@ class CpuScorer:
     ) -> list[Ranked]:
         thresholds = self._thresholds.of(options)
         top_k = np.array([query.top_k for query in options], dtype=np.int64)
-        hits = self._rank_dense(embeddings, product, thresholds, top_k)
+        scores = product.reshape(len(product), self._blocks, BLOCK_ROWS)
+        maxima = scores.max(axis=2)
+        hits = self._rank_dense(embeddings, scores, maxima, thresholds, top_k)
         by_service = ServiceMatches.of(matches, self._index)
+        matched: BatchHits | None = None
         if len(by_service.services):
             queries, rows = rows_of(by_service, self._row_starts)
-            matched = nearest(Pairs(queries, rows, product[queries, rows]), embeddings, self._index)
+            nearest_rows = nearest(Pairs(queries, rows, product[queries, rows]), embeddings, self._index)
+            matched = with_lexical(nearest_rows, by_service)
             hits = merge(hits, matched, by_service, self._index, thresholds, top_k)
-        return hits.split(len(options))
+        ranked = hits.split(len(options))
+        if self._index.null is None or not len(queries := scope.compared(options, matches)):
+            return ranked
+        services, _ = candidates(scores, maxima, queries, np.ones_like(queries), maxima.max(axis=1))
+        near = scope.Near(queries, services, _nearest_rows(embeddings, queries, self._index.null.matrix))
+        return scope.refuse(ranked, near, matched, matches, embeddings, self._index)
 
-    def _rank_dense(self, embeddings: Floats, product: Floats, thresholds: BatchThresholds, top_k: Ints) -> BatchHits:
+    def _rank_dense(
+        self, embeddings: Floats, scores: Floats, maxima: Floats, thresholds: BatchThresholds, top_k: Ints
+    ) -> BatchHits:
         """Look into the blocks with the highest maxima, and into more of them until nothing outside can be a hit."""
-        scores = product.reshape(len(product), self._blocks, BLOCK_ROWS)
-        maxima, lowest = scores.max(axis=2), thresholds.lowest()
-        queries, counts = np.arange(len(product)), np.minimum(top_k, self._blocks)
+        lowest = thresholds.lowest()
+        queries, counts = np.arange(len(scores)), np.minimum(top_k, self._blocks)
         found: list[BatchHits] = []
         while len(queries):
             fitting = max(int(np.searchsorted(np.cumsum(counts), PART_ROWS // BLOCK_ROWS, side="right")), 1)
@@ -124,3 +135,10 @@ class CpuScorer:
         is_full: npt.NDArray[np.bool_] = sizes == top_k[queries]
         is_full[is_full] = hits.scores[ends[is_full] - 1] >= bounds[is_full] + np.float32(2 * ROUNDING)
         return is_full
+
+
+def _nearest_rows(embeddings: Floats, queries: Ints, matrix: Floats) -> Pairs:
+    """The rows of a matrix that can be the nearest to some queries of a batch."""
+    scores = embeddings[queries] @ matrix.T
+    place, rows = np.nonzero(scores >= scores.max(axis=1, keepdims=True) - np.float32(2 * ROUNDING))
+    return Pairs(queries[place], rows, scores[place, rows])

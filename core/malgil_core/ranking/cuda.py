@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from malgil_core.lexical.index import NO_MATCHES, LexicalMatches
-from malgil_core.ranking.fusion import ServiceMatches, merge, rows_of
-from malgil_core.ranking.topk import Pairs, nearest, row_starts, select
+from malgil_core.ranking import scope
+from malgil_core.ranking.fusion import ServiceMatches, merge, rows_of, with_lexical
+from malgil_core.ranking.topk import BatchHits, Pairs, nearest, row_starts, select
 from malgil_core.ranking.types import BatchThresholds, Index, Ints, QueryOptions, Ranked, ScoreThresholds
 
 # |error| of a float16 product of unit vectors: 2⁻¹¹ for each factor and 2⁻¹¹ for the result, with room.
@@ -33,6 +34,8 @@ class CudaScorer:
         # torch may add up halves in halves, which HALF_ROUNDING has no room for.
         torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
         self._half = self._matrix.half()
+        self._null = torch.from_numpy(index.null.matrix).to(self._device) if index.null else None
+        self._null_half = None if self._null is None else self._null.half()
         self._service_of_row = torch.from_numpy(index.service_of_row.astype(np.int64)).to(self._device)
 
     def join(self, embeddings: Sequence[Any]) -> Any:
@@ -55,12 +58,20 @@ class CudaScorer:
         top_k = np.array([query.top_k for query in options], dtype=np.int64)
         scores = (queries.half() @ self._half.T).float()  # [B, P]
         hits = select(self._candidates(queries, scores, thresholds, top_k), host, self._index, thresholds, top_k)
-        by_service = ServiceMatches.of(matches or [NO_MATCHES] * len(options), self._index)
+        matches = matches or [NO_MATCHES] * len(options)
+        by_service = ServiceMatches.of(matches, self._index)
+        matched: BatchHits | None = None
         if len(by_service.services):
             of_matches = [torch.from_numpy(part).to(self._device) for part in rows_of(by_service, self._row_starts)]
-            matched = nearest(self._pairs(queries, *of_matches), host, self._index)
+            matched = with_lexical(nearest(self._pairs(queries, *of_matches), host, self._index), by_service)
             hits = merge(hits, matched, by_service, self._index, thresholds, top_k)
-        return hits.split(len(options))
+        ranked = hits.split(len(options))
+        if self._null is None or self._null_half is None or not len(asked := scope.compared(options, matches)):
+            return ranked
+        places = torch.from_numpy(asked).to(self._device)
+        nulls = self._nearest_rows(queries, places, queries[places].half() @ self._null_half.T, self._null)
+        near = scope.Near(asked, self._nearest_rows(queries, places, scores[places], self._matrix), nulls)
+        return scope.refuse(ranked, near, matched, matches, host, self._index)
 
     def _candidates(self, queries: Any, scores: Any, thresholds: BatchThresholds, top_k: Ints) -> Pairs:
         """Rows that can be among the best of their query, with the room that float16 needs."""
@@ -77,9 +88,15 @@ class CudaScorer:
         bound = torch.maximum(bound, best - 2 * HALF_ROUNDING)
         return self._pairs(queries, *torch.nonzero(scores >= bound, as_tuple=True))
 
-    def _pairs(self, queries: Any, query: Any, row: Any) -> Pairs:
-        """Pairs of a query [n] and a row [n], scored in float32 on the device."""
-        exact = (queries[query] * self._matrix[row]).sum(1)
+    def _nearest_rows(self, queries: Any, places: Any, scores: Any, matrix: Any) -> Pairs:
+        """The rows of a matrix that can be the nearest to some queries of a batch, by float16 scores of these."""
+        scores = scores.float()
+        place, row = torch.nonzero(scores >= scores.amax(1, keepdim=True) - 2 * HALF_ROUNDING, as_tuple=True)
+        return self._pairs(queries, places[place], row, matrix)
+
+    def _pairs(self, queries: Any, query: Any, row: Any, matrix: Any = None) -> Pairs:
+        """Pairs of a query [n] and a row [n] of the matrix of services or another, scored in float32 on the device."""
+        exact = (queries[query] * (self._matrix if matrix is None else matrix)[row]).sum(1)
         return Pairs(*(part.cpu().numpy() for part in (query, row, exact)))
 
     def _best(self, scores: Any) -> Any:

@@ -35,7 +35,7 @@ def fused(dense: Floats, lexical: Floats) -> Floats:
     [0.9  0.95 1.  ]
     """
     score = 1 - (1 - dense.astype(np.float64)) * (1 - lexical.astype(np.float64))
-    rounded: Floats = np.round(score, DECIMALS).astype(np.float32)
+    rounded: Floats = score.round(DECIMALS).astype(np.float32)
     return rounded
 
 
@@ -51,7 +51,7 @@ class ServiceMatches:
     @classmethod
     def of(cls, matches: Sequence[LexicalMatches], index: Index) -> ServiceMatches:
         """The matches of each query of a batch, by service."""
-        queries = np.repeat(np.arange(len(matches)), [len(found.rows) for found in matches])
+        queries = np.arange(len(matches)).repeat([len(found.rows) for found in matches])
         rows = np.concatenate([found.rows for found in matches])
         scores = np.concatenate([found.scores for found in matches])
         services = index.service_of_row[rows].astype(np.int64)
@@ -63,7 +63,19 @@ def rows_of(matches: ServiceMatches, starts: Ints) -> tuple[Ints, Ints]:
     """All rows of the services that match, each with its query; `starts` [S + 1] from `row_starts`."""
     begins = starts[matches.services]
     sizes = starts[matches.services + 1] - begins
-    return np.repeat(matches.queries, sizes), ranges(begins, sizes)
+    return matches.queries.repeat(sizes), ranges(begins, sizes)
+
+
+def with_lexical(matched: BatchHits, matches: ServiceMatches) -> BatchHits:
+    """Services with a lexical match, by the fused score.
+
+    Args:
+        matched: each of them by its phrase of the highest cosine, in the order of `matches`.
+        matches: of a batch.
+    """
+    rows = np.where(matches.scores >= SHOWN_FROM, matches.rows, matched.rows)
+    scores = fused(matched.dense, matches.scores)
+    return BatchHits(matches.queries, matches.services, rows, scores, matched.dense, matches.scores)
 
 
 def merge(
@@ -78,17 +90,14 @@ def merge(
 
     Args:
         dense: the best by cosine alone: a service without a lexical match is among the best only if it is among these.
-        matched: each service with a lexical match, by its phrase of the highest cosine, in the order of `matches`.
+        matched: each service with a lexical match, of `with_lexical`.
         matches: of the batch.
         index: the generation.
         thresholds: the lowest score with which each service is shown to each query.
         top_k: [B], hits at most.
     """
     unmatched = ~_is_matched(dense, matches, len(index.thresholds))
-    rows = np.where(matches.scores >= SHOWN_FROM, matches.rows, matched.rows)
-    scores = fused(matched.dense, matches.scores)
-    with_match = BatchHits(matches.queries, matches.services, rows, scores, matched.dense, matches.scores)
-    hits = dense.take(unmatched).join(with_match)
+    hits = dense.take(unmatched).join(matched)
     return best_first(hits, hits.scores >= thresholds.of(hits.queries, hits.services), index, top_k)
 
 
@@ -96,5 +105,5 @@ def _is_matched(hits: BatchHits, matches: ServiceMatches, services: int) -> npt.
     """Whether the service of each hit has a lexical match with its query."""
     keys = matches.queries * services + matches.services  # ascending
     sought = hits.queries * services + hits.services
-    is_matched: npt.NDArray[np.bool_] = keys[np.minimum(np.searchsorted(keys, sought), len(keys) - 1)] == sought
+    is_matched: npt.NDArray[np.bool_] = keys[np.minimum(keys.searchsorted(sought), len(keys) - 1)] == sought
     return is_matched

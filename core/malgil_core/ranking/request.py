@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from malgil_core.index.generation import Generation
+from malgil_core.index.generation import Generation, NullPhrases
 from malgil_core.limits import DEFAULT_TOP_K, MAX_TEXT_BYTES, MAX_TOP_K
 from malgil_core.ranking.types import QueryOptions, Ranked
 from malgil_core.text.validation import parse_texts, require
 
-INPUTS = ("query", "embedding", "top_k", "surface", "min_score")
+INPUTS = ("query", "embedding", "top_k", "surface", "min_score", "null")
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,13 @@ class SearchRequest:
         Raises:
             ValueError: a required tensor is missing, or a value is out of its bounds.
         """
-        query, top_k, surface, min_score = (_elements(tensors.get(name)) for name in INPUTS if name != "embedding")
+        query, top_k, surface, min_score, null = (
+            _elements(tensors.get(name)) for name in INPUTS if name != "embedding"
+        )
         queries = parse_texts("query", query)
         embeddings = require("embedding", tensors.get("embedding"))
         check_embeddings(embeddings, generation.dimension)
-        options = parse_options(len(embeddings), top_k, surface, min_score, generation.surfaces)
+        options = parse_options(len(embeddings), top_k, surface, min_score, generation.surfaces, null)
         return cls(queries, embeddings, options)
 
 
@@ -114,6 +116,7 @@ def parse_options(
     surface: Sequence[bytes] | None,
     min_score: Sequence[float] | None,
     known_surfaces: Collection[str],
+    null: Sequence[bool] | None = None,
 ) -> list[QueryOptions]:
     """The options of each of a request's `batch` queries; None where the optional tensor is absent.
 
@@ -123,14 +126,15 @@ def parse_options(
     ks = [DEFAULT_TOP_K] * batch if top_k is None else [parse_top_k(int(k)) for k in top_k]
     surfaces = [None] * batch if surface is None else [parse_surface(s, known_surfaces) for s in surface]
     scores = [None] * batch if min_score is None else [parse_min_score(float(s)) for s in min_score]
-    return [QueryOptions(*values) for values in zip(ks, surfaces, scores, strict=True)]
+    nulls = [True] * batch if null is None else [bool(value) for value in null]
+    return [QueryOptions(*values) for values in zip(ks, surfaces, scores, nulls, strict=True)]
 
 
 def lay_out(generation: Generation, ranked: Sequence[Ranked], options: Sequence[QueryOptions]) -> dict[str, Any]:
     """The output tensors of one request: K columns, K the largest top_k.
 
     Columns without a hit have id -1, empty texts, score and dense -1, and lexical 0: the lowest values of each, which
-    JSON can hold.
+    JSON can hold. So has null_score where the query was not compared with null phrases.
     """
     columns = max(query.top_k for query in options)
     services = np.full((len(ranked), columns), -1, dtype=np.int64)
@@ -150,4 +154,18 @@ def lay_out(generation: Generation, ranked: Sequence[Ranked], options: Sequence[
         "dense": dense,
         "lexical": lexical,
         "generation": np.full((len(ranked), 1), generation.number, dtype=np.int64),
+        **_lay_out_null(generation.null, ranked),
     }
+
+
+def _lay_out_null(null: NullPhrases | None, ranked: Sequence[Ranked]) -> dict[str, Any]:
+    """The output tensors on null phrases, one column each."""
+    found = [(b"", b"", -1.0, b"")] * len(ranked)
+    for i, match in enumerate(hits.null for hits in ranked):
+        if null and match:
+            topic = null.topics[null.topic_of_row[match.row]]
+            found[i] = (topic, null.phrases[match.row], match.score, match.refused_by.encode())
+    topics, phrases, scores, refused_by = zip(*found, strict=True)
+    columns = {"null_topic": topics, "null_phrase": phrases, "refused_by": refused_by}
+    texts = {name: np.array(column, dtype=np.object_).reshape(-1, 1) for name, column in columns.items()}
+    return {**texts, "null_score": np.array(scores, dtype=np.float32).reshape(-1, 1)}

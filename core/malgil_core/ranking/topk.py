@@ -48,11 +48,11 @@ class BatchHits:
 
     def split(self, batch: int) -> list[Ranked]:
         """The hits of each of the `batch` queries."""
-        ends = np.searchsorted(self.queries, np.arange(batch + 1)).tolist()
+        ends = self.queries.searchsorted(np.arange(batch + 1)).tolist()
         return [Ranked(*(part[start:end] for part in self._parts[1:])) for start, end in pairwise(ends)]
 
     @property
-    def _parts(self) -> tuple[npt.NDArray[Any], ...]:
+    def _parts(self) -> tuple[Any, ...]:
         return (self.queries, self.services, self.rows, self.scores, self.dense, self.lexical)
 
 
@@ -96,9 +96,9 @@ def candidates(scores: Floats, maxima: Floats, queries: Ints, counts: Ints, lowe
     bounds = ordered[np.arange(len(queries)), kth] - np.float32(4 * ROUNDING)
     bounds[kth == 0] = -np.inf
     bounds = np.maximum(bounds, lowest[queries] - np.float32(4 * ROUNDING))
-    place, block = np.nonzero(maxima >= bounds[:, np.newaxis])
+    place, block = (maxima >= bounds[:, np.newaxis]).nonzero()
     picked = scores[queries[place], block]  # [picked blocks, rows in a block]
-    which, offset = np.nonzero(picked > bounds[place, np.newaxis])
+    which, offset = (picked > bounds[place, np.newaxis]).nonzero()
     rows = block[which] * scores.shape[2] + offset
     return Pairs(queries[place[which]], rows, picked[which, offset]), bounds
 
@@ -136,11 +136,11 @@ def nearest(pairs: Pairs, embeddings: Floats, index: Index) -> BatchHits:
 
 def best_first(hits: BatchHits, shown: npt.NDArray[np.bool_], index: Index, top_k: Ints) -> BatchHits:
     """The best `top_k` [B] of each query's hits that are `shown` [n], best first; ties go to the smaller id."""
-    places = np.flatnonzero(shown)
+    places = shown.nonzero()[0]
     queries = hits.queries[places]
     order = np.lexsort((index.ids_padded[hits.services[places]], -hits.scores[places], queries))
     queries = queries[order]
-    rank = np.arange(len(order)) - np.searchsorted(queries, np.arange(len(top_k)))[queries]
+    rank = np.arange(len(order)) - queries.searchsorted(np.arange(len(top_k)))[queries]
     return hits.take(places[order[rank < top_k[queries]]])
 
 
@@ -169,31 +169,32 @@ def _keys(pairs: Pairs, index: Index) -> Ints:
 
 
 def _exactly_nearest(pairs: Pairs, embeddings: Floats, index: Index) -> BatchHits:
-    exact = _exact_cosines(pairs, embeddings, index)
+    exact = exact_cosines(pairs, embeddings, index.matrix)
     places = first_maxima(exact, _keys(pairs, index))
     queries, rows, dense = pairs.queries[places], pairs.rows[places], exact[places]
     services = index.service_of_row[rows].astype(np.int64)
     return BatchHits(queries, services, rows, dense, dense, np.zeros_like(dense))
 
 
-def _exact_cosines(pairs: Pairs, embeddings: Floats, index: Index) -> Floats:
-    """The cosines of pairs as float64 products, rounded, [n]."""
+def exact_cosines(pairs: Pairs, embeddings: Floats, matrix: Floats) -> Floats:
+    """The cosines of pairs of a query and a row of the matrix as float64 products, rounded, [n]."""
     exact = np.empty(len(pairs.rows))
-    ends = np.searchsorted(pairs.queries, np.arange(len(embeddings) + 1)).tolist()
+    ends = pairs.queries.searchsorted(np.arange(len(embeddings) + 1)).tolist()
     # Query by query: the vectors of a batch would fill fresh pages, which cost more than the products.
     for query, (start, end) in zip(embeddings.astype(np.float64), pairwise(ends), strict=True):
-        vectors = index.matrix.take(pairs.rows[start:end], axis=0).astype(np.float64)
+        vectors = matrix.take(pairs.rows[start:end], axis=0).astype(np.float64)
         np.matmul(vectors, query, out=exact[start:end])
-    rounded: Floats = np.round(exact, DECIMALS).astype(np.float32)
+    rounded: Floats = exact.round(DECIMALS).astype(np.float32)
     return rounded
 
 
 def _kth_best(queries: Ints, scores: Floats, top_k: Ints) -> Floats:
     """The top_k-th highest score of each query, [B], -inf where it has fewer; `queries` is ascending."""
-    ordered = np.sort(4.0 * queries - scores)  # by query, then from the highest: cosines are within -1 and 1
+    ordered = 4.0 * queries - scores
+    ordered.sort()  # by query, then from the highest: cosines are within -1 and 1
     batch = np.arange(len(top_k))
-    place = np.searchsorted(queries, batch) + top_k - 1
-    enough = place < np.searchsorted(queries, batch, side="right")
+    place = queries.searchsorted(batch) + top_k - 1
+    enough = place < queries.searchsorted(batch, side="right")
     kth = np.full(len(top_k), -np.inf, dtype=np.float32)
     kth[enough] = 4.0 * batch[enough] - ordered[place[enough]]
     return kth

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from malgil_core.index.generation import NullPhrases
 from malgil_core.lexical.index import LexicalMatches
 
 DECIMALS = 6  # of scores: equal ones must tie, and float32 products add in another order for another batch
@@ -40,6 +41,10 @@ class Index(Protocol):
     def surfaces(self) -> dict[str, npt.NDArray[np.bool_]]:
         """Surface → [S]."""
 
+    @property
+    def null(self) -> NullPhrases | None:
+        """What the app does not do, if the catalog says."""
+
 
 @dataclass(frozen=True)
 class QueryOptions:
@@ -48,6 +53,17 @@ class QueryOptions:
     top_k: int = 10
     surface: str | None = None
     min_score: float | None = None
+    null: bool = True  # whether null phrases can leave the answer empty
+
+
+@dataclass(frozen=True)
+class NullMatch:
+    """The null phrase that scores highest for a query, and whether the query was refused."""
+
+    row: int  # index of the null phrase
+    score: float
+    refused_by: str  # "null": by this phrase; "floor": no service scores high enough; "": not refused
+    best: float  # score of the best service, whatever the options of the query
 
 
 @dataclass(frozen=True)
@@ -59,6 +75,7 @@ class Ranked:
     scores: Floats  # [n]
     dense: Floats  # [n]: cosine of the service's nearest phrase
     lexical: Floats  # [n]: lexical score, 0 to 1
+    null: NullMatch | None = None  # unless the query was not compared with null phrases
 
     @classmethod
     def from_dense(cls, services: Ints, rows: Ints, dense: Floats) -> Ranked:
@@ -73,7 +90,12 @@ class Ranked:
     def take(self, places: Ints) -> Ranked:
         """The hits at these places, in their order."""
         return Ranked(
-            self.services[places], self.rows[places], self.scores[places], self.dense[places], self.lexical[places]
+            self.services[places],
+            self.rows[places],
+            self.scores[places],
+            self.dense[places],
+            self.lexical[places],
+            self.null,
         )
 
 
@@ -137,7 +159,7 @@ class ScoreThresholds:
         """The thresholds for a batch with these options."""
         keys = [(query.surface, query.min_score) for query in options]
         distinct = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-        thresholds = np.stack([self._thresholds(*key) for key in distinct])
+        thresholds = np.array([self._thresholds(*key) for key in distinct])
         return BatchThresholds(thresholds, np.array([distinct[key] for key in keys], dtype=np.int64))
 
     def _thresholds(self, surface: str | None, min_score: float | None) -> Floats:

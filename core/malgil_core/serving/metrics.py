@@ -12,7 +12,7 @@ import contextlib
 import threading
 import time
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
@@ -38,6 +38,7 @@ COUNTERS = {
     "queries_total": "Queries answered, each row of a client batch for itself",
     "hits_total": "Hits in the answers",
     "empty_answers_total": "Answers without a hit",
+    "out_of_scope_total": "Answers that are empty because the query was out of scope",
     "errors_total": "Requests refused",
     "scoring_seconds_total": "Time spent ranking",
     "lexical_seconds_total": "Time spent on lexical matching",
@@ -48,6 +49,7 @@ COUNTERS = {
 }
 LABELS = {  # metric → label, its values
     "errors_total": ("kind", ("invalid_argument", "no_catalog")),
+    "out_of_scope_total": ("by", ("null", "floor")),
     "top_score_bucket": ("le", (*(f"{edge:g}" for edge in EDGES), "+Inf")),
 }
 Key = tuple[str, str]  # metric, value of its own label or ""
@@ -127,6 +129,8 @@ class Metrics:
         }
         for le, count in zip(LABELS["top_score_bucket"][1], accumulate(buckets), strict=True):
             sums["top_score_bucket", le] = count
+        refused = Counter(hits.null.refused_by for hits in ranked if hits.null)
+        sums |= {("out_of_scope_total", by): refused[by] for by in LABELS["out_of_scope_total"][1]}
         self._add(sums)
 
     def send(self) -> None:

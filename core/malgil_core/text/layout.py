@@ -32,21 +32,20 @@ def restore(text: str, pieces: Callable[[str], int], latin_words: Container[str]
     """The text with words typed with the wrong layout turned into Korean; all else stays.
 
     A word is taken for Korean if its keys make whole syllables, and the encoder's tokenizer needs fewer pieces for
-    those: "thdrma" is 송금; "card" leaves letters over, and "auto" is one piece, 며새 two. A word of one syllable stays
-    in capitals or beside Hangul, where it may be an acronym: "AUD", "rp 매수".
+    those: "thdrma" is 송금; "card" leaves letters over, and "auto" is one piece, 며새 two. A word of one syllable may
+    be an acronym, and stays: "aud", "rp 매수". Lexical match, which compares keys, finds what begins with 명 all the
+    same.
 
     Args:
         text: what was typed.
         pieces: how many pieces of the vocabulary a text takes.
         latin_words: words that stay, in lower case.
     """
-    has_hangul = any(FIRST_SYLLABLE <= letter <= LAST_SYLLABLE for letter in text)
 
     def restored(run: str) -> str:
-        capitals = run.isupper()
-        korean = _WORD.sub(lambda word: compose(word[0]), run.lower() if capitals else run)
+        korean = _WORD.sub(lambda word: compose(word[0]), run.lower() if run.isupper() else run)
         whole = all(letter == " " or FIRST_SYLLABLE <= letter <= LAST_SYLLABLE for letter in korean)
-        acronym = (capitals or has_hangul) and all(len(word) == 1 for word in korean.split())
+        acronym = all(len(word) == 1 for word in korean.split())
         return korean if whole and not acronym and pieces(korean) < pieces(run) else run
 
     def restored_words(run: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Reading and checking a model's config.pbtxt, graph and requests for the drop-in ONNX Runtime backend."""
+"""Reading a model's config.pbtxt for the drop-in ONNX Runtime backend."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-
-Array = npt.NDArray[Any]
 
 # The C++ backend's names, https://github.com/triton-inference-server/onnxruntime_backend
 PARAMETERS = (
@@ -35,7 +32,6 @@ TYPES = {
     "TYPE_INT8": "tensor(int8)",
 }
 BATCH_TYPES: dict[str, type] = {"TYPE_INT32": np.int32, "TYPE_FP32": np.float32}
-EXPORT_AGAIN = "An encoder of an earlier version must be exported again: `python -m export encoder`."
 
 
 @dataclass(frozen=True)
@@ -173,99 +169,3 @@ def _integer(parameters: Mapping[str, str], key: str, default: int, most: int | 
         bound = "from 0" if most is None else f"from 0 to {most}"
         raise ValueError(f"parameter {key} is {text!r}: it must be a whole number {bound}")
     return int(text)
-
-
-def check_graph(plan: Plan, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> None:
-    """Refuse a graph that the C++ backend refuses beside this config, in its words.
-
-    The dims of inputs must be the config's where the graph has numbers, those of outputs exactly. Beyond it, the
-    targets of batch_input are compared, which the C++ backend finds wrong at the first request.
-
-    Raises:
-        ValueError: config and graph do not agree.
-    """
-    unable = f"unable to load model '{plan.name}', configuration expects"
-    expected = len(plan.inputs) + len(plan.shapes)
-    if len(inputs) != expected:
-        raise ValueError(f"{unable} {expected} inputs, model provides {len(inputs)}")
-    for part, wanted, provided in (("input", plan.inputs, inputs), ("output", plan.outputs, outputs)):
-        for name, value in wanted.items():
-            if name not in provided:
-                allowed = ", ".join(sorted(provided))
-                raise ValueError(f"unexpected inference {part} '{name}', allowed {part}s are: {allowed}")
-            graph = provided[name]
-            if graph.kind != value.kind:
-                raise ValueError(f"{unable} datatype {value.triton} for {part} '{name}', model provides {graph.triton}")
-            if part == "input" and name in plan.ragged:
-                if graph.dims != (-1,):
-                    raise ValueError(
-                        f"{unable} model provides input with shape [-1]  for ragged input '{name}', "
-                        f"model provides {_shape(graph.dims)}"
-                    )
-            else:
-                _compare(f"model '{plan.name}', tensor '{name}'", graph.dims, value.dims, part == "output")
-    for target, (_, kind) in plan.shapes.items():
-        if target not in inputs:
-            raise ValueError(f"batch_input target_name {target}: the graph has the inputs {', '.join(sorted(inputs))}")
-        if inputs[target].kind != TYPES[kind]:
-            raise ValueError(f"batch_input {target} is {kind}: the graph takes {inputs[target].triton}")
-
-
-def _compare(tensor: str, graph: tuple[int, ...], dims: tuple[int, ...], exact: bool) -> None:
-    if not graph or graph[0] != -1:
-        raise ValueError(
-            f"{tensor}: for the model to support batching the shape should have at least 1 dimension and the first "
-            f"dimension must be -1; but shape expected by the model is {_shape(graph)}"
-        )
-    full = (-1, *dims)
-    agree = all(one == other or (one == -1 and not exact) for one, other in zip(graph, full, strict=False))
-    if len(graph) != len(full) or not agree:
-        raise ValueError(
-            f"{tensor}: the model expects {len(graph)} dimensions (shape {_shape(graph)}) but the model configuration "
-            f"specifies {len(full)} dimensions (an initial batch dimension because max_batch_size > 0 followed by the "
-            f"explicit tensor shape, making complete shape {_shape(full)}). {EXPORT_AGAIN}"
-        )
-
-
-def _shape(dims: Sequence[int]) -> str:
-    return f"[{','.join(map(str, dims))}]"
-
-
-def check_request(plan: Plan, tensors: Mapping[str, Array]) -> None:
-    """Refuse a request whose inputs cannot be laid beside those of others.
-
-    Raises:
-        ValueError: an input lacks its batch dimension, or a ragged one has no element or too many; the text is a
-            sentence for the caller.
-    """
-    for name, array in tensors.items():
-        shape, rank = list(array.shape), len(plan.inputs[name].dims) + 1
-        # Triton keeps 32 bits of a batch size: one of 2**32 becomes 0, and its tensors come without a batch dimension.
-        if array.ndim != rank:
-            raise ValueError(f"{name} has shape {shape}: it must have {rank} dimensions, the batch first")
-        if name not in plan.ragged:
-            continue
-        # To the C++ backend, such a request is the end of the batch, and the ids of those behind it are garbage.
-        if not array.size:
-            raise ValueError(f"{name} has shape {shape}: each item must hold at least one element")
-        if plan.max_ragged_elements and array.size > plan.max_ragged_elements:
-            raise ValueError(
-                f"{name} holds {array.size} elements: a request holds at most {plan.max_ragged_elements}, "
-                "padding included"
-            )
-
-
-def join(plan: Plan, tensors: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-    """The graph's inputs for a batch of requests, batch inputs included.
-
-    Ragged inputs [b, ...] are laid end to end as rank 1; the others are concatenated along the batch. One request
-    alone is passed on without a copy.
-    """
-    feed: dict[str, Array] = {}
-    for name in plan.inputs:
-        parts = [request[name].reshape(-1) if name in plan.ragged else request[name] for request in tensors]
-        feed[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    for target, (source, kind) in plan.shapes.items():
-        items = [request[source].shape[1:] for request in tensors for _ in range(len(request[source]))]
-        feed[target] = np.array(items, dtype=BATCH_TYPES[kind])
-    return feed

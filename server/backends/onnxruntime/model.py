@@ -10,7 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import batch
 import config as settings
+import graph
 import numpy as np
 import onnxruntime
 import triton_python_backend_utils as pb_utils
@@ -34,7 +36,7 @@ class TritonPythonModel:
             {value.name: settings.Value.of(value.type, value.shape) for value in values}
             for values in (self.session.get_inputs(), self.session.get_outputs())
         )
-        settings.check_graph(self.plan, inputs, outputs)
+        graph.check_graph(self.plan, inputs, outputs)
         self.run_options = onnxruntime.RunOptions()
         if self.plan.shrink_arena:
             self.run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", settings.SHRINKAGE)
@@ -53,7 +55,7 @@ class TritonPythonModel:
 
     def _refusal(self, tensors: dict[str, Any]) -> Any:
         try:
-            settings.check_request(self.plan, tensors)
+            batch.check_request(self.plan, tensors)
         except ValueError as error:
             failure = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
             return pb_utils.InferenceResponse(error=failure)
@@ -62,7 +64,7 @@ class TritonPythonModel:
     def _run(self, tensors: list[dict[str, Any]]) -> list[Any]:
         sizes = [len(next(iter(own.values()))) for own in tensors]
         try:
-            outputs = self.session.run(list(self.plan.outputs), settings.join(self.plan, tensors), self.run_options)
+            outputs = self.session.run(list(self.plan.outputs), batch.join(self.plan, tensors), self.run_options)
             for name, output in zip(self.plan.outputs, outputs, strict=True):
                 if len(output) != sum(sizes):
                     raise ValueError(f"output {name} has {len(output)} rows for a batch of {sum(sizes)}")

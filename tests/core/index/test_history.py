@@ -43,24 +43,24 @@ def test_the_list_says_which_one_serves_and_which_is_damaged(index: Path) -> Non
 
 
 def test_a_generation_s_catalog_comes_back_as_it_was_published(index: Path) -> None:
-    shown = {line["id"]: line for line in history.services(index, 1)}
+    shown = {line["id"]: line for line in history.catalog(index, 1)}
     assert shown == {
         one.id: one.as_dict() | {"phrases": list(one.phrases), "surfaces": list(one.surfaces)} for one in CATALOG
     }
 
 
 def test_what_an_earlier_version_published_comes_back_as_a_catalog_and_does_not_serve(index: Path) -> None:
-    shown = history.services(index, 1)
+    shown = history.catalog(index, 1)
     as_format_1(folder_of(index, 1))
-    assert history.services(index, 1) == shown
-    with pytest.raises(GenerationError, match="format 1, this reads 2: publish the catalog again"):
+    assert history.catalog(index, 1) == shown
+    with pytest.raises(GenerationError, match="format 1, this reads 3: publish the catalog again"):
         history.rollback(index, 1, FINGERPRINT)
 
 
 def test_a_difference_names_what_came_went_and_changed(index: Path) -> None:
-    one, two, three = (history.services(index, number) for number in (1, 2, 3))
-    assert [(c.what, c.service["id"]) for c in history.diff(one, two)] == [("removed", 7)]
-    assert [(c.what, c.service["id"]) for c in history.diff(two, three)] == [("added", 7)]
+    one, two, three = (history.catalog(index, number) for number in (1, 2, 3))
+    assert [(c.what, c.line["id"]) for c in history.diff(one, two)] == [("removed", 7)]
+    assert [(c.what, c.line["id"]) for c in history.diff(two, three)] == [("added", 7)]
     (renamed,) = history.diff(one, three)
     assert (renamed.what, renamed.fields) == ("changed", {"name": ("송금", "돈 보내기")})
     assert history.diff(one, one) == []

@@ -16,16 +16,16 @@ from malgil_core.index.reader import current, folder_of, load
 from malgil_core.index.writer import publish
 from safetensors.numpy import load_file, save_file
 
-from tests.index import CATALOG, DIMENSION, ENCODER, embed, service
+from tests.index import CATALOG, DIMENSION, ENCODER, NULL_TOPICS, embed, service
 
-FILES = ("manifest.json", "services.jsonl", "vectors.safetensors", "lexical.safetensors")
+FILES = ("manifest.json", "services.jsonl", "vectors.safetensors", "lexical.safetensors", "null_topics.jsonl")
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a generation; not to be written to."""
     index = tmp_path_factory.mktemp("published")
-    return folder_of(index, publish(CATALOG, index, ENCODER, embed, default_threshold=0.25))
+    return folder_of(index, publish(CATALOG, index, ENCODER, embed, 0.25, NULL_TOPICS))
 
 
 @pytest.fixture
@@ -134,11 +134,11 @@ def test_a_file_with_one_bit_turned_is_named(folder: Path, name: str) -> None:
         load(folder)
 
 
-@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("number", [1, 2, 4])
 def test_a_generation_of_another_format_is_not_misread_and_says_what_to_do(folder: Path, number: int) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**manifest, "format": number}))
-    with pytest.raises(GenerationError, match=f"format {number}, this reads 2: publish the catalog again"):
+    with pytest.raises(GenerationError, match=f"format {number}, this reads 3: publish the catalog again"):
         load(folder)
 
 

@@ -20,7 +20,7 @@ from malgil_core.ranking.request import lay_out
 from malgil_core.ranking.types import QueryOptions
 from safetensors.numpy import load_file, save
 
-from tests.index import CATALOG, ENCODER, embed
+from tests.index import CATALOG, ENCODER, NULL_TOPICS, embed
 from tests.malformed import BOUNDED, damaged, error_of, odd_json
 
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ QUERIES = ("송금", "ㅅ", "ㄷㅊ", "thdrma", "돈 빌리기", "이체 한도"
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The files of a generation."""
     index = tmp_path_factory.mktemp("whole")
-    folder = folder_of(index, publish(CATALOG, index, ENCODER, embed, default_threshold=0.25))
+    folder = folder_of(index, publish(CATALOG, index, ENCODER, embed, 0.25, NULL_TOPICS))
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -54,10 +54,10 @@ def served(generation: Generation) -> None:
         matches = [generation.lexical.matches(query) for query in QUERIES]
         options = [option] * len(QUERIES)
         outputs = lay_out(generation, CpuScorer(generation).rank(queries, options, matches), options)
-        for name in ("score", "dense", "lexical"):
+        for name in ("score", "dense", "lexical", "null_score"):
             assert not np.isnan(outputs[name]).any()
             assert outputs[name].max() <= 1 + 1e-3
-        for text in np.concatenate([outputs[name].ravel() for name in ("name", "path", "phrase")]):
+        for text in np.concatenate([outputs[name].ravel() for name in ("name", "path", "phrase", "null_topic")]):
             text.decode()
         assert outputs["id"].min() >= -1
 
@@ -98,11 +98,12 @@ def test_no_manifest_stops_the_scorer(folder: Path, whole: dict[str, bytes], dat
 
 @BOUNDED
 @given(data=st.data())
-def test_no_line_of_the_services_stops_the_scorer(folder: Path, whole: dict[str, bytes], data: st.DataObject) -> None:
-    lines = whole["services.jsonl"].splitlines()
+def test_no_line_of_the_catalog_stops_the_scorer(folder: Path, whole: dict[str, bytes], data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(["services.jsonl", "null_topics.jsonl"]))
+    lines = whole[name].splitlines()
     at = data.draw(st.integers(0, len(lines) - 1))
     lines[at] = data.draw(odd_json(json.loads(lines[at])))
-    outcome(folder, {**whole, "services.jsonl": b"\n".join(lines)}, sealed=True)
+    outcome(folder, {**whole, name: b"\n".join(lines)}, sealed=True)
 
 
 @BOUNDED

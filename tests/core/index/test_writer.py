@@ -197,6 +197,7 @@ def test_what_a_killed_publisher_left_half_written_does_not_get_into_the_next_ge
     assert sorted(path.name for path in folder_of(tmp_path, 1).iterdir()) == [
         "lexical.safetensors",
         "manifest.json",
+        "null_topics.jsonl",
         "services.jsonl",
         "vectors.safetensors",
     ]

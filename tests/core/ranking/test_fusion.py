@@ -22,7 +22,8 @@ from tests.index import generation, random_generation, random_queries
 def matches_of(scores: dict[int, float]) -> LexicalMatches:
     """The lexical matches of these rows."""
     rows = sorted(scores)
-    return LexicalMatches(np.array(rows, dtype=np.int64), np.array([scores[row] for row in rows], dtype=np.float64))
+    values = np.array([scores[row] for row in rows], dtype=np.float64)
+    return LexicalMatches(np.array(rows, dtype=np.int64), values, np.zeros(len(rows), dtype=np.int64))
 
 
 def rank(index: Generation, matches: LexicalMatches, options: QueryOptions | None = None) -> Ranked:

@@ -94,7 +94,9 @@ def test_an_embedding_of_the_index_s_width_is_taken() -> None:
 
 
 def test_an_option_that_is_left_out_has_the_documented_default() -> None:
-    assert parse_options(2, None, None, None, SURFACES) == [QueryOptions(10, None, None)] * 2
+    assert parse_options(2, None, None, None, SURFACES) == [QueryOptions(10, None, None, True)] * 2
+    off = parse_options(2, None, None, None, SURFACES, [True, False])
+    assert [query.null for query in off] == [True, False]
 
 
 def test_each_query_of_a_request_gets_its_own_options() -> None:
@@ -135,7 +137,13 @@ def test_an_answer_has_the_types_of_the_contract(answer: dict[str, Any]) -> None
         "dense": "<f4",
         "lexical": "<f4",
         "generation": "<i8",
+        "null_topic": "|O",
+        "null_phrase": "|O",
+        "null_score": "<f4",
+        "refused_by": "|O",
     }
+    assert {answer[name].shape for name in ("null_topic", "null_phrase", "null_score", "refused_by")} == {(3, 1)}
+    assert answer["null_score"].tolist() == [[-1]] * 3  # which JSON can hold
 
 
 def test_an_answer_without_any_open_service_is_all_padding() -> None:

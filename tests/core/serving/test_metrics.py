@@ -20,7 +20,7 @@ import pytest
 from malgil_core.index.reader import folder_of, load
 from malgil_core.index.writer import point_at, publish
 from malgil_core.ranking.cpu import CpuScorer
-from malgil_core.ranking.types import Ranked
+from malgil_core.ranking.types import NullMatch, Ranked
 from malgil_core.serving.follower import IndexFollower
 from malgil_core.serving.metrics import GAUGES, SEND_SECONDS, Metrics
 from tritonclient import grpc
@@ -99,6 +99,17 @@ def ranked(*scores: float) -> Ranked:
     """An answer with these scores."""
     places = np.arange(len(scores))
     return Ranked.from_dense(places, places, np.array(scores, np.float32))
+
+
+def test_refusals_by_null_phrase_and_by_floor_are_counted_apart(endpoint: Endpoint, metrics: Metrics) -> None:
+    answers = [
+        dataclasses.replace(ranked(), null=NullMatch(0, 0.9, by, 0.8)) for by in ("null", "floor", "null", "null")
+    ]
+    answered = dataclasses.replace(ranked(0.9), null=NullMatch(0, 0.8, "", 0.9))
+    metrics.count_batch([*answers, answered, ranked()], lexical_seconds=0, scoring_seconds=0)
+    metrics.send()
+    names = ("out_of_scope_total[null]", "out_of_scope_total[floor]", "empty_answers_total")
+    assert [endpoint.values[f"malgil_{name}"] for name in names] == [3, 1, 5]
 
 
 def test_batches_are_summed_and_each_metric_crosses_to_the_server_once(endpoint: Endpoint, metrics: Metrics) -> None:

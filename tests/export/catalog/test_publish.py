@@ -101,7 +101,7 @@ def test_texts_known_to_the_index_make_the_next_generation_when_the_catalog_chan
         ("CURRENT", None, "nothing is published in "),
         ("CURRENT", "7", "is missing"),
         ("generations/000002/vectors.safetensors", "", "its checksum is not the manifest's"),
-        ("generations/000002/manifest.json", '{"format": 1}', "format 1, this reads 2"),
+        ("generations/000002/manifest.json", '{"format": 1}', "format 1, this reads 3"),
         ("../model_repository/tokenizer/1/encoder.json", "5" * 64, "generation 2 was made by another encoder"),
     ],
 )

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tests.soak.fuzz.statuses import BAD, OK, OK_OR_BAD, Expected
-from tests.soak.wire import Call, Tensor, fp32, ids, int32, string
+from tests.soak.wire import Call, Tensor, boolean, fp32, ids, int32, string
 
 LARGEST_TEXT = 8192  # bytes
 LARGEST_TOP_K = 1000
@@ -99,4 +99,6 @@ def valid(draw: st.DrawFn, width: int, models: Sequence[str] = MODELS, rows: int
         tensors.append(int32("top_k", *[top_k] * rows))
     if (min_score := draw(st.none() | st.floats(-1, 1, width=32))) is not None:
         tensors.append(fp32("min_score", *[min_score] * rows))
+    if (null := draw(st.sampled_from((None, None, True, False)))) is not None:
+        tensors.append(boolean("null", *[null] * rows))
     return Call(model, tuple(tensors))

@@ -1,4 +1,4 @@
-"""The HTTP proxy: what it refuses before Triton sees it, with and without TLS, and what it lets through."""
+"""The proxy: what it refuses before Triton sees it, with and without TLS, and what it lets through."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import httpx
 import malgil
 import pytest
 
-from server import http_proxy
-from server.exposure import KEY_HEADER
-from server.http_proxy import MAX_BYTES, HttpProxy, find_nginx
+from server import proxy as server_proxy
+from server.exposure import KEY_HEADER, Exposure
 from server.launcher import Server
-from server.ports import free_ports
+from server.ports import Ports, free_ports
+from server.proxy import MAX_BYTES, Proxy, find_nginx
 from server.triton import SetupError
 from tests.server.conftest import KEY, Secure
 
@@ -80,7 +80,7 @@ def test_a_tensor_of_impossible_shape_cannot_be_sent_to_encoder_or_scorer_over_h
     url = client.base_url.copy_with(raw_path=path.encode())
     answer = client.send(httpx.Request("POST", url, headers=client.headers, content=json.dumps(body)))
     assert answer.status_code == 403
-    assert "is not called over HTTP: call search or embed" in answer.json()["error"]
+    assert "is not called from outside: call search or embed" in answer.json()["error"]
     assert client.get("/v2/models/encoder/ready").status_code == 200
 
 
@@ -116,17 +116,17 @@ def test_json_of_whatever_depth_does_not_end_the_server(server: Server, kind: st
 
 
 @pytest.fixture
-def proxy(server: Server, tmp_path: Path) -> Iterator[Callable[[], str]]:
-    """Starts another proxy before the live server; its URL."""
-    started: list[HttpProxy] = []
-    inner = int(server.inner_http_url.rsplit(":", 1)[1])
+def proxy(server: Server, tmp_path: Path) -> Iterator[Callable[[], Ports]]:
+    """Starts another proxy before the live server, as one beyond loopback has it; its ports."""
+    started: list[Proxy] = []
+    inner = Ports(http=int(server.inner_http_url.rsplit(":", 1)[1]), grpc=server.ports.grpc)
 
-    def start() -> str:
-        port = free_ports().http
+    def start() -> Ports:
+        ports = free_ports()
         with (tmp_path / "log").open("wb") as log:
-            started.append(HttpProxy("127.0.0.1", port, inner, None, tmp_path / "nginx", log))
+            started.append(Proxy(Exposure("0.0.0.0"), ports, inner, tmp_path / "nginx", log))
             started[0].start()
-        return f"http://127.0.0.1:{port}"
+        return ports
 
     yield start
     for one in started:
@@ -134,10 +134,10 @@ def proxy(server: Server, tmp_path: Path) -> Iterator[Callable[[], str]]:
 
 
 def test_requests_beyond_those_whose_bodies_fit_in_memory_are_refused_at_once_as_an_overload(
-    proxy: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+    proxy: Callable[[], Ports], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_proxy, "MAX_REQUESTS", 4)
-    url = httpx.URL(proxy())
+    monkeypatch.setattr(server_proxy, "MAX_REQUESTS", 4)
+    url = httpx.URL(f"http://127.0.0.1:{proxy().http}")
     head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n".encode()
     with contextlib.ExitStack() as opened, malgil.SearchClient(str(url), retries=0) as client:
         assert client.search("송금")
@@ -157,5 +157,5 @@ def test_without_nginx_the_server_says_what_to_install(monkeypatch: pytest.Monke
     monkeypatch.setattr("os.defpath", str(tmp_path))
     if Path("/usr/sbin/nginx").exists():
         pytest.skip("this system has an nginx")
-    with pytest.raises(SetupError, match="HTTP needs nginx: install the package nginx"):
+    with pytest.raises(SetupError, match="the proxy needs nginx: install the package nginx"):
         find_nginx()
