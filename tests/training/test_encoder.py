@@ -119,7 +119,7 @@ def test_an_encoder_without_a_pooler_gets_none_of_random_weights(base: Path, tmp
         ({"lora": 2}, {"encoder.layer.0", "encoder.layer.1"}),
         ({}, {"embeddings", "encoder.layer.0", "encoder.layer.1"}),
     ],
-    ids=str,
+    ids=["the top layer", "LoRA of the top layer", "LoRA of all layers", "all"],
 )
 def test_only_the_weights_that_were_asked_for_change(
     values: dict[str, int], names: set[str], base: Path, made: Made, tmp_path: Path
