@@ -91,7 +91,7 @@ def delete(ids: Sequence[str], uri: str, token_file: Path | None, engine_ca: Pat
     engine = options.connected(uri, token_file, engine_ca)
     name = run.existing(engine)
     state = collection.read_state(engine, name)
-    removed = remove(engine, name, state, [schema.key(id) for id in ids], time.time_ns())
+    removed = remove(engine, name, state, [schema.key(id) for id in ids])
     collection.write_state(engine, name, state)
     click.echo(f"{removed} of {len(ids)} documents deleted")
 

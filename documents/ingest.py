@@ -149,9 +149,11 @@ class Ingest:
         self.report.passages += len(texts)
 
 
-def remove(engine: Engine, name: str, state: State, keys: Sequence[str], before: int) -> int:
-    """Delete the passages of documents that are older than a version; how many documents had some."""
-    where = f"{schema.is_in('document_key', keys)} and version < {before:d}"
+def remove(engine: Engine, name: str, state: State, keys: Sequence[str], before: int | None = None) -> int:
+    """Delete the passages of documents, or those older than a version; how many documents had some."""
+    where = schema.is_in("document_key", keys)
+    if before is not None:
+        where += f" and version < {before:d}"
     old = engine.rows(name, ["passage", "document_key", "stored"], where)
     for row in old:
         state.statistics.remove(schema.units_of(schema.Stored.parse(row["stored"])))

@@ -190,9 +190,9 @@ class Searcher:
         for (kind, members, _), answer in zip(calls, answers, strict=True):
             for at, hits in zip(members, answer, strict=True):
                 for hit in hits:
-                    passage, row = str(hit["passage"]), hit["entity"]
+                    passage, row = str(hit.id), hit["entity"]
                     found[at].rows[passage] = row
-                    value = float(hit["distance"])
+                    value = float(hit.distance)
                     scores = found[at].dense if kind == "dense" else found[at].lexical
                     scores[passage] = value if kind == "dense" else value / full_score(weights[at])
         if not sparse:

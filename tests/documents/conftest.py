@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import socket
 import subprocess
@@ -64,21 +63,12 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.communicate()  # closes its standard input, upon which it stops
 
 
-@pytest.fixture(params=["lite", "milvus"])
+@pytest.fixture(params=["lite", "milvus"], scope="module")
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """A connection to each engine in turn."""
     connected = Engine(Access(request.getfixturevalue(request.param)))
     yield connected
     connected.close()
-
-
-_NUMBERS = itertools.count(1)
-
-
-@pytest.fixture
-def alias() -> str:
-    """An alias that no other test uses."""
-    return f"test{next(_NUMBERS)}"
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ from typing import Any
 from malgil_core.documents.filters import parse_filter
 from malgil_core.encoder import EncoderMetadata
 
-from documents import collection
+from documents import collection, schema
 from documents.collection import State
 from documents.engine import Engine
-from documents.ingest import Embed, Ingest, Report
+from documents.ingest import Embed, Ingest, Report, remove
 from documents.passages import Splitter
 from documents.records import Record, record
 from documents.search import Document, DocumentOptions, Searcher
@@ -57,6 +57,15 @@ class Corpus:
         )  # fmt: skip
         records: Sequence[tuple[str, Record]] = [(one["id"], record(one)) for one in documents]
         return work.run(records)
+
+    def reset(self) -> None:
+        """Hold DOCUMENTS and nothing else."""
+        state = collection.read_state(self.engine, self.name)
+        stored = {row["document_key"] for row in self.engine.rows(self.name, ["document_key"])}
+        if others := stored - {schema.key(one["id"]) for one in DOCUMENTS}:
+            remove(self.engine, self.name, state, sorted(others))
+            collection.write_state(self.engine, self.name, state)
+        self.ingest(*DOCUMENTS)
 
     def search(self, query: str, chosen: str = "", top_k: int = 5) -> list[Document]:
         """The documents for one query."""

@@ -20,14 +20,20 @@ pytestmark = [pytest.mark.live, pytest.mark.slow]
 FRESH_SECONDS = 2.0
 
 
-@pytest.fixture
-def corpus(
-    engine: Engine, alias: str, encoder: EncoderMetadata, splitter: Splitter, embed: Callable[[str], Embed]
+@pytest.fixture(scope="module")
+def shared(
+    engine: Engine, encoder: EncoderMetadata, splitter: Splitter, embed: Callable[[str], Embed]
 ) -> Iterator[Corpus]:
-    made = Corpus(engine, alias, encoder, splitter, embed)
-    made.ingest(*DOCUMENTS)
+    made = Corpus(engine, "tests", encoder, splitter, embed)
     yield made
     made.searcher.close()
+
+
+@pytest.fixture
+def corpus(shared: Corpus) -> Corpus:
+    """The collection as it is at first, whatever the test before made of it."""
+    shared.reset()
+    return shared
 
 
 def test_a_question_is_answered_with_the_document_its_sentence_and_its_words(corpus: Corpus) -> None:
@@ -139,7 +145,7 @@ def test_a_run_that_was_broken_off_is_continued(corpus: Corpus) -> None:
 def test_deleted_documents_are_gone_for_searches_and_for_the_statistics(corpus: Corpus) -> None:
     state = collection.read_state(corpus.engine, corpus.name)
     keys = [schema.key("fee"), schema.key("no such document")]
-    assert remove(corpus.engine, corpus.name, state, keys, time.time_ns()) == 1
+    assert remove(corpus.engine, corpus.name, state, keys) == 1
     collection.write_state(corpus.engine, corpus.name, state)
     assert "fee" not in corpus.ids("송금 수수료")
     assert run.problems(corpus.engine, corpus.name) == ([], 3, 3)
@@ -172,6 +178,7 @@ def test_a_rebuild_is_searched_from_the_moment_the_alias_moves_and_no_search_fai
         watcher.join()
     assert failures == []
     assert corpus.ids("수수료") == ["fee"]
+    corpus.name = name
 
 
 def test_vectors_of_another_encoder_are_not_compared_with_these(corpus: Corpus) -> None:
