@@ -12,9 +12,11 @@ import numpy as np
 from malgil_core.catalog.reading import NullTopic, Service
 
 from benchmarks import methods, noise, null_phrases
-from benchmarks.methods import MALGIL, Corpus, Embed, Entry, Ranks
+from benchmarks.methods import MALGIL
 from benchmarks.null_phrases import NullReport
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled, names
+from training.evaluation.corpus import Corpus, Embed, Entry, Ranks
+from training.evaluation.metrics import score
 
 IN_SIGHT = 3  # places that a person looks at while typing
 SAME = "0"  # in the column is_duplicate of songys/Question_pair
@@ -38,25 +40,6 @@ class Report:
 def everything(given: Sequence[Labelled], services: Sequence[Service]) -> list[Labelled]:
     """Labelled queries, and what `noise` makes of the clean ones and of the services' names."""
     return [*given, *noise.noisy([one for one in given if one.kind not in noise.KINDS], names(services))]
-
-
-def score(labelled: Sequence[Labelled], ranks: Ranks) -> dict[str, dict[str, float]]:
-    """Recall@1, recall@5 and MRR@10 by kind, and over all in-scope queries as "all"."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for one, ids in zip(labelled, ranks, strict=True):
-        if one.kind != OUT_OF_SCOPE:
-            place = ids.index(one.id) + 1 if one.id in ids else np.inf
-            found[one.kind].append(place)
-            found["all"].append(place)
-    return {
-        kind: {
-            "recall@1": float(np.mean(np.array(places) <= 1)),
-            "recall@5": float(np.mean(np.array(places) <= 5)),
-            "mrr@10": float(np.mean(1 / np.array(places))),
-            "queries": len(places),
-        }
-        for kind, places in found.items()
-    }
 
 
 def measure(

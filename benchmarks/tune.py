@@ -12,9 +12,9 @@ from malgil_core.catalog.reading import Service
 from malgil_core.lexical.index import Weights
 from malgil_core.ranking.fusion import fused
 
-from benchmarks import quality
-from benchmarks.methods import Corpus, Embed, Entry
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled
+from training.evaluation.corpus import Corpus, Embed, Entry
+from training.evaluation.metrics import score
 
 CLEAN = ("paraphrase", "keyword", "synonym", "mixed")
 MOST = 300  # queries of one kind: keystrokes are many
@@ -35,7 +35,7 @@ def search(
     chosen = _sample([one for one in labelled if not one.held_out and one.kind != OUT_OF_SCOPE], draw)
     corpus = Corpus([Entry(one.id, one.texts) for one in services if one.open], embed)
     cosines = corpus.cosines(embed([one.query for one in chosen]))
-    bare = quality.score(chosen, corpus.by_score(cosines))
+    bare = score(chosen, corpus.by_score(cosines))
 
     def value(weights: Weights) -> float:
         corpus.lexical.weights = weights
@@ -43,7 +43,7 @@ def search(
         for row, one in zip(scores, chosen, strict=True):
             found = corpus.lexical.matches(one.query)
             np.maximum.at(row, corpus.service_of_row[found.rows], found.scores)
-        figures = quality.score(chosen, corpus.by_score(fused(cosines, scores)))
+        figures = score(chosen, corpus.by_score(fused(cosines, scores)))
         gained = np.mean([found["recall@5"] + found["mrr@10"] for kind, found in figures.items() if kind != "all"])
         lost = sum(max(0.0, bare[kind]["recall@5"] - figures[kind]["recall@5"]) for kind in CLEAN if kind in figures)
         return float(gained - LOSS * lost)

@@ -21,6 +21,8 @@ from training import encoder, layers
 from training.errors import TrainingError
 from training.settings import Settings, settings
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["송금", "남은 용돈 어디서 봐", "이체 한도를 올리고 싶어요", "Apple PAY 등록"]
 Made = Callable[..., Settings]
 
