@@ -105,7 +105,7 @@ def list_documents(uri: str, token_file: Path | None, engine_ca: Path | None) ->
 
     engine = options.connected(uri, token_file, engine_ca)
     rows = engine.rows(run.existing(engine), ["passages", "stored"], "number == 0")
-    found = sorted((Stored.parse(row["stored"]), int(row["passages"])) for row in rows)
+    found = sorted(((Stored.parse(row["stored"]), int(row["passages"])) for row in rows), key=lambda one: one[0].id)
     for one, passages in found:
         closed = "" if one.open else "closed"
         click.echo("\t".join([one.id, one.title, one.category, one.updated_at or "", str(passages), closed]).rstrip())

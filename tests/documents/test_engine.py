@@ -7,7 +7,9 @@ import pytest
 from documents.engine import Access, Engine, EngineError
 
 
-@pytest.mark.parametrize("uri", ["documents.db", "http://", "http://host", "ftp://host:1", "http://host:99999", "", "x" * 999])
+@pytest.mark.parametrize(
+    "uri", ["documents.db", "http://", "http://host", "ftp://host:1", "http://host:99999", "", "x" * 999]
+)
 def test_an_address_that_is_none_is_refused_with_its_form(uri: str) -> None:
     with pytest.raises(EngineError, match="it must be http://HOST:PORT"):
         Engine(Access(uri))

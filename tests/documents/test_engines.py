@@ -117,7 +117,11 @@ def test_an_update_never_makes_a_document_disappear_nor_shows_half_of_it(corpus:
 
 
 def test_a_run_that_was_broken_off_is_continued(corpus: Corpus) -> None:
-    long = {**DOCUMENTS[1], "id": "long", "body": "\n".join(f"{at}번째 문장은 카드 이야기입니다. " * 8 for at in range(60))}
+    long = {
+        **DOCUMENTS[1],
+        "id": "long",
+        "body": "\n".join(f"{at}번째 문장은 카드 이야기입니다. " * 8 for at in range(60)),
+    }
 
     class BrokenOffError(Exception):
         pass

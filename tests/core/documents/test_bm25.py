@@ -9,7 +9,13 @@ import pytest
 from malgil_core.documents import bm25
 from malgil_core.documents.bm25 import UNITS, Statistics
 
-TEXTS = ["이체 한도를 올리는 방법", "이체 수수료는 얼마인가요", "카드를 잃어버렸어요", "한도 한도 한도", "ATM 수수료 50%"]
+TEXTS = [
+    "이체 한도를 올리는 방법",
+    "이체 수수료는 얼마인가요",
+    "카드를 잃어버렸어요",
+    "한도 한도 한도",
+    "ATM 수수료 50%",
+]
 
 
 def statistics(texts: list[str]) -> Statistics:
