@@ -16,7 +16,7 @@ from documents.passages import Splitter
 from documents.records import Record, record
 from documents.search import Document, DocumentOptions, Searcher
 
-DOCUMENTS = [
+DOCUMENTS: list[dict[str, Any]] = [
     {"id": "limit", "title": "이체 한도 올리기", "category": "송금", "surfaces": ["HELP", "SEARCH"],
      "body": "하루 이체 한도는 설정에서 바꿉니다. 신분증이 필요합니다.", "updated_at": "2025-03-01",
      "url": "https://help.example.com/limit", "service_ids": ["transfer-limit"]},

@@ -41,7 +41,7 @@ def test_a_question_is_answered_with_the_document_its_sentence_and_its_words(cor
     assert (first.id, first.url, first.service_ids) == ("limit", "https://help.example.com/limit", ("transfer-limit",))
     assert "이체 한도" in first.snippet
     assert {first.snippet[start:end] for start, end in first.highlights} >= {"이체", "한도"}
-    assert DOCUMENTS[0]["body"][first.start : first.start + len(first.snippet)] == first.snippet  # type: ignore[index]
+    assert DOCUMENTS[0]["body"][first.start : first.start + len(first.snippet)] == first.snippet
     assert corpus.ids("지갑을 잃어버렸는데 카드 어떡해")[0] == "lost"
 
 
@@ -135,7 +135,7 @@ def test_a_run_that_was_broken_off_is_continued(corpus: Corpus) -> None:
             raise BrokenOffError
         return call(method, *args, **options)  # type: ignore[arg-type]
 
-    corpus.engine.call = failing  # type: ignore[method-assign, assignment]
+    corpus.engine.call = failing  # type: ignore[method-assign]
     with pytest.raises(BrokenOffError):
         corpus.ingest({**DOCUMENTS[0], "body": "한도는 이제 없습니다."})
     corpus.engine.call = call  # type: ignore[method-assign]
