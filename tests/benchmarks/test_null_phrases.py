@@ -13,8 +13,8 @@ from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import Floats
 
 from benchmarks import null_load, null_phrases
-from benchmarks.methods import Corpus, Entry
 from server.launcher import Server
+from training.evaluation.corpus import Corpus, Entry
 
 AXES = {"송금": 0, "환전": 1, "오늘 날씨": 2}
 
