@@ -9,7 +9,7 @@ import malgil
 from malgil_core.catalog.reading import CatalogError
 from malgil_core.encoder import EncoderMetadataError
 
-from benchmarks import korsts, mixed_lengths, quality_cli, scoring, sizing
+from benchmarks import korsts, mixed_lengths, null_load, quality_cli, scoring, sizing
 from benchmarks.compare.run import compare
 from benchmarks.sweep import cli as sweep_cli
 from benchmarks.sweep.plan import SweepError
@@ -32,6 +32,7 @@ for command in (
     sweep_cli.report,
     compare,
     scoring.scoring,
+    null_load.null_phrases,
     mixed_lengths.mixed_lengths,
     sizing.sizing,
 ):

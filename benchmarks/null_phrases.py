@@ -18,7 +18,7 @@ from malgil_core.serving.follower import Serving
 from malgil_core.serving.metrics import Metrics
 from threadpoolctl import threadpool_limits
 
-from benchmarks.methods import Corpus
+from training.evaluation.corpus import Corpus
 
 BATCHES = (1, 64)
 ROUNDS = {1: 600, 64: 60}

@@ -82,15 +82,15 @@ def find() -> tuple[Path, dict[str, str]]:
     return found, environment
 
 
-def write_input(path: Path, requests: Sequence[Mapping[str, str | Ids]]) -> Path:
-    """perf_analyzer's input file: each request's tensors by name, a text for BYTES [1] or a row of ids.
+def write_input(path: Path, requests: Sequence[Mapping[str, str | bool | Ids]]) -> Path:
+    """perf_analyzer's input file: each request's tensors by name, a text for BYTES [1], a switch, or a row of ids.
 
     Returns:
         `path`.
     """
     steps = [
         {
-            name: [value] if isinstance(value, str) else {"content": value.tolist(), "shape": [len(value)]}
+            name: [value] if isinstance(value, (str, bool)) else {"content": value.tolist(), "shape": [len(value)]}
             for name, value in request.items()
         }
         for request in requests

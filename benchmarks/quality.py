@@ -12,10 +12,12 @@ import numpy as np
 from malgil_core.catalog.reading import NullTopic, Service
 
 from benchmarks import methods, null_phrases
-from benchmarks.methods import MALGIL, Corpus, Embed, Entry, Ranks
+from benchmarks.methods import MALGIL
 from benchmarks.null_phrases import NullReport
 from export.catalog import noise
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled
+from training.evaluation.corpus import Corpus, Embed, Entry, Ranks
+from training.evaluation.metrics import score
 
 IN_SIGHT = 3  # places that a person looks at while typing
 SAME = "0"  # in the column is_duplicate of songys/Question_pair
@@ -36,25 +38,6 @@ class Report:
     null: NullReport | None = None  # unless there are no null topics
 
 
-def score(labelled: Sequence[Labelled], ranks: Ranks) -> dict[str, dict[str, float]]:
-    """Recall@1, recall@5 and MRR@10 by kind, and over all in-scope queries as "all"."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for one, ids in zip(labelled, ranks, strict=True):
-        if one.kind != OUT_OF_SCOPE:
-            place = ids.index(one.id) + 1 if one.id in ids else np.inf
-            found[one.kind].append(place)
-            found["all"].append(place)
-    return {
-        kind: {
-            "recall@1": float(np.mean(np.array(places) <= 1)),
-            "recall@5": float(np.mean(np.array(places) <= 5)),
-            "mrr@10": float(np.mean(1 / np.array(places))),
-            "queries": len(places),
-        }
-        for kind, places in found.items()
-    }
-
-
 def measure(
     services: Sequence[Service],
     labelled: Sequence[Labelled],
@@ -71,7 +54,7 @@ def measure(
         null_topics: what the app does not do.
         sentences: further queries that should find nothing.
     """
-    # Without thresholds, which BM25 and the mix cannot have: what those do, `python -m export calibrate` tells.
+    # Without thresholds, which BM25 and the mix cannot have: what those do, `python -m export catalog calibrate` tells.
     corpus = Corpus([Entry(one.id, one.texts) for one in services if one.open], embed, null_topics)
     vectors = embed([one.query for one in labelled])
     tuned = np.array([not one.held_out for one in labelled])

@@ -16,13 +16,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from benchmarks import CATALOG, NULL_TOPICS, QUERIES, SLIPS
-from benchmarks.methods import MALGIL, WITH_NULL, Embed, as_array
+from benchmarks.methods import MALGIL, WITH_NULL
 from benchmarks.null_phrases import Empty, NullReport
 from benchmarks.options import CONSOLE, FILE, FOLDER
 from benchmarks.serving import serving
 from export.catalog import labelled, noise
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled
 from export.encoder import korsts
+from training.evaluation.corpus import Embed, as_array
 
 CHUNK = 256  # texts between two steps of the bar
 

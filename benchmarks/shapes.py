@@ -95,10 +95,7 @@ def prepare(name: str, progress: Callable[[str], None] = lambda _: None, precisi
             (repository / path).unlink(missing_ok=True)
             if path != DATA or (REPOSITORY / path).exists():
                 (repository / path).symlink_to(REPOSITORY / path)
-    elif (
-        not all((repository / path).exists() for path in EXPORTED if path != DATA)
-        or _text(home / "made_by.txt") != code()
-    ):
+    elif not _is_exported(repository) or _text(home / "made_by.txt") != code():
         for path in EXPORTED:  # maybe links to the files that serve
             (repository / path).unlink(missing_ok=True)
         export(name, repository, lambda text: progress(f"{home.name}: {text}"), precision)

@@ -7,11 +7,10 @@ import json
 import shutil
 import statistics
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -232,13 +231,13 @@ def measure_long(server: Server, requests: int, texts: int = LONG_TEXTS) -> Long
     _ask(server)
     rest, after = sum(_memory(server).values()), list[float]()
     seen = [rest]
-    with InferenceServerClient(server.grpc_url) as client:
+    with InferenceServerClient(server.grpc_url) as client, ThreadPoolExecutor(1) as pool:
         for _ in range(requests):
-            done = threading.Event()
-            client.async_infer("embed", [tensor], callback=lambda result, error, done=done: done.set())
-            while not done.wait(0.1):
+            answer = pool.submit(client.infer, "embed", [tensor])
+            while not wait([answer], 0.1).done:
                 if not after:
                     seen.append(sum(_memory(server).values()))
+            answer.result()  # raises what the request did
             after.append(sum(_memory(server).values()))
     return Long(rest, max(seen), after[0], after[-1])
 

@@ -12,6 +12,7 @@ from export import ROOT
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
+KEEP = 5  # generations that a publish leaves: the one that serves, and some to go back to
 
 
 class Between(click.ParamType[float]):
@@ -52,16 +53,16 @@ def index(command: F) -> F:
     )(command)
 
 
-def keep(default: int) -> Callable[[F], F]:
-    """The option --keep."""
+def keep(command: F) -> F:
+    """Add the option --keep."""
     return click.option(
         "--keep",
         type=click.IntRange(min=1),
-        default=default,
+        default=KEEP,
         show_default=True,
         metavar="NUMBER",
         help="Generations kept.",
-    )
+    )(command)
 
 
 def null_topics(command: F) -> F:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes .venv at the root; `make setup` and `make test` run it from there. Needs python3 (3.11 or 3.12) with venv.
 #   sh server/install.sh         what serving and exporting need: Python packages, pip's Triton, nginx, jemalloc
-#   sh server/install.sh test    what training, tests and benchmarks need besides: more packages, perf_analyzer, Prometheus
+#   sh server/install.sh test    what training, documents, tests and benchmarks need besides: packages and programs
 # Versions come from requirements.lock; indexes, certificates and proxies from pip's own settings.
 set -eu
 
@@ -75,7 +75,7 @@ print(p / "tritonserver/python_backend_stubs" / "{}.{}".format(*sys.version_info
 }
 
 setup_test() {
-    pip_install --group train --group bench --group test
+    pip_install --group train --group documents --group bench --group test
 
     # perf_analyzer, which loads the server for the speed tables, comes in the wheel of an old client. Only that binary
     # is taken out of it; it asks for a libcudart, GPU or not, which pip's Triton brings.

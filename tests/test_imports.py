@@ -20,6 +20,8 @@ PLANTED = {
     "client": ("client/malgil/_retry.py", "import malgil_core.limits"),
     "server": ("server/health.py", "import export.catalog.labelled"),
     "training": ("export/encoder/source.py", "import training.errors"),
+    "documents": ("export/catalog/labelled.py", "import documents.records"),
+    "documents-search": ("documents/schema.py", "import export.catalog.labelled"),
     "benchmarks": ("export/catalog/labelled.py", "import benchmarks.quality"),
     "publishing": ("export/catalog/labelled.py", "import torch"),
     "engine": ("core/malgil_core/index/reader.py", "import pymilvus"),
@@ -44,7 +46,7 @@ def lint(root: Path, contract: str) -> subprocess.CompletedProcess[str]:
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what import-linter reads."""
     root = tmp_path_factory.mktemp("packages")
-    for name in ("core", "client", "export", "training", "server", "benchmarks"):
+    for name in ("core", "client", "export", "training", "documents", "server", "benchmarks"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "results", "*.egg-info"))
     (root / "tests").mkdir()  # that tests are imported by nobody needs no tests
     (root / "tests" / "__init__.py").touch()

@@ -11,11 +11,13 @@ from training.errors import TrainingError
 # Command → module and attribute. A command's module is imported when the command is named, or for the group's help.
 COMMANDS = {
     "encoder": "training.encoder_cli:encoder",
+    "evaluate": "training.evaluation.cli:evaluate",
 }
 
 EPILOG = """\b
 A first time:
   python -m training encoder --recipe search --out models/search
+  python -m training evaluate bundled models/search
   python -m export encoder models/search
 
 \b

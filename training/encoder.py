@@ -182,6 +182,12 @@ def save(base: source.Source, work: Path) -> None:
     """Write the trained encoder into `work`/model: safetensors, the base's tokenizer, pooling and prompts."""
     model = base.reference.to("cpu")
     model.save_pretrained(str(work / "model"), create_model_card=False, safe_serialization=True)
+    if getattr(model[0].auto_model, "pooler", model) is None:
+        # Not saved by sentence-transformers: without it, loading makes a pooler with random weights.
+        file = work / "model" / "sentence_bert_config.json"
+        config = json.loads(file.read_text(encoding="utf-8"))
+        config["model_kwargs"] = {"add_pooling_layer": False}
+        file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     if (work / ADAPTER).is_dir():
         (work / "model" / ADAPTER).mkdir()
         for name in ("adapter_config.json", "adapter_model.safetensors"):

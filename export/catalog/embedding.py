@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import malgil
 import numpy as np
@@ -18,6 +18,7 @@ from export.progress import Advance
 
 # A query is compared with phrases, so they take its prompt, too; but Latin words in them are meant as they are written.
 KIND: Final = "phrase"
+Kind = Literal["query", "passage", "phrase"]
 BATCH = 64  # the encoder's max_batch_size
 COMPARED = 8  # texts embedded on both sides
 # Lowest mean cosine between one encoder's vectors in two runtimes. int8 rounds differently in each version of
@@ -32,10 +33,10 @@ class OtherEncoderError(ExportError):
 def offline(
     repository: Path,
     advance: Advance = lambda done, total: None,
-    kind: str = KIND,
+    kind: Kind = KIND,
     latin_words: Container[str] = frozenset(),
 ) -> Embed:
-    """Embed in this process with the exported files.
+    """Embed in this process with the exported files, texts of one kind.
 
     Args:
         repository: the model repository with the encoder.
@@ -56,7 +57,11 @@ def offline(
 
 
 def online(
-    client: malgil.SearchClient, url: str, repository: Path, advance: Advance = lambda done, total: None
+    client: malgil.SearchClient,
+    url: str,
+    repository: Path,
+    advance: Advance = lambda done, total: None,
+    kind: Kind = KIND,
 ) -> Embed:
     """Embed through the `embed` ensemble of a running server.
 
@@ -65,21 +70,30 @@ def online(
         url: its address, for messages.
         repository: the model repository with the encoder that it should have.
         advance: called as texts are embedded.
+        kind: of the texts.
 
     Raises, when called:
         malgil.MalgilError: the server does not answer, or refuses a text.
         OtherEncoderError: the server was started before the encoder in `repository` was exported.
     """
 
+    compared = False
+
     def embed(texts: Sequence[str]) -> Vectors:
+        nonlocal compared
+        if not compared:
+            compare(texts[:COMPARED])
+            compared = True
+        return _in_batches(lambda batch: client.embed(list(batch), kind=kind), advance)(texts)
+
+    def compare(texts: Sequence[str]) -> None:
         # Vectors are kept under the fingerprint of the files; another encoder's would be compared with its queries.
-        by_server = client.embed(list(texts[:COMPARED]), kind=KIND)
-        by_files = offline(repository)(texts[:COMPARED])
+        by_server = client.embed(list(texts), kind=kind)
+        by_files = offline(repository, kind=kind)(texts)
         if by_server.shape != by_files.shape or np.sum(unit(by_server) * unit(by_files), axis=1).mean() < SAME:
             raise OtherEncoderError(
                 f"{url} embeds with another encoder than the one exported into {repository}: restart it first"
             )
-        return _in_batches(lambda batch: client.embed(list(batch), kind=KIND), advance)(texts)
 
     return embed
 

@@ -12,16 +12,18 @@ from malgil_core.catalog.reading import read as read_catalog
 
 from benchmarks import CATALOG, QUERIES, SLIPS, quality
 from benchmarks.__main__ import main
-from benchmarks.methods import MALGIL, WITH_NULL, Corpus, Entry
+from benchmarks.methods import MALGIL, WITH_NULL
 from export.catalog import labelled, noise
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled
 from server.launcher import Server
+from training.evaluation.corpus import Corpus, Entry
+from training.evaluation.metrics import score
 
 
 def test_recall_and_mrr_are_those_of_the_textbook() -> None:
     queries = [Labelled(str(i), 7, "paraphrase") for i in range(4)]
     ranks = [[7, 1], [1, 2, 7], [1, 2, 3, 4, 5, 7], [1]]
-    assert quality.score(queries, ranks)["paraphrase"] == {
+    assert score(queries, ranks)["paraphrase"] == {
         "recall@1": 0.25,
         "recall@5": 0.5,
         "mrr@10": pytest.approx((1 + 1 / 3 + 1 / 6 + 0) / 4),

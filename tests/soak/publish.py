@@ -24,7 +24,7 @@ from tritonclient import grpc
 from tritonclient.utils import np_to_triton_dtype
 
 from export.catalog import embedding
-from export.catalog.cli import KEEP
+from export.options import KEEP
 from server.launcher import Server
 from server.triton import SetupError
 from tests.soak.catalogs import SURFACE, TOPICS, Asked, Marked

@@ -19,7 +19,7 @@ from malgil_core.index.history import Line
 
 from export import ROOT
 from export.catalog import embedding
-from export.catalog.cli import KEEP
+from export.options import KEEP
 from tests.soak import publisher
 from tests.soak.publisher import COLLECTED, READY, save_vectors
 

@@ -206,7 +206,7 @@ class LexicalIndex:
         pairs.sort()
         pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])[: len(pairs)]]
         scores = np.zeros(len(pairs))
-        for keys_found, found in zip(keys_of, scored, strict=False):
+        for keys_found, found in zip(keys_of[:-1], scored, strict=True):
             np.maximum.at(scores, pairs.searchsorted(keys_found), found.scores)
         place = pairs.searchsorted(keys_of[-1])
         scores[place] = 1 - (1 - scores[place]) * (1 - shared.scores)

@@ -11,10 +11,10 @@ from malgil_core.catalog import reading
 from malgil_core.encoder import EncoderMetadata
 from malgil_core.text.tokenization import Tokenization
 
-from benchmarks.methods import Corpus, Entry
 from export.catalog import embedding
 from export.encoder import existing
 from tests.conftest import CATALOG
+from training.evaluation.corpus import Corpus, Entry
 
 pytestmark = pytest.mark.slow
 

@@ -184,7 +184,7 @@ class Other:
 def test_another_runtime_of_the_same_encoder_may_publish_and_another_encoder_may_not(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(embedding, "offline", lambda *_: vectors)
+    monkeypatch.setattr(embedding, "offline", lambda *_, **__: vectors)
     texts = ["송금", "돈 보내기", "달러"]
 
     def embed(cosine: float) -> Any:

@@ -1,0 +1,1 @@
+"""Documents: what a search for them needs beside the vector engine: BM25 weights, filters, fusion, snippets."""

@@ -1,0 +1,1 @@
+"""Documents beside services: cut into passages, kept in a vector engine, found by a query."""

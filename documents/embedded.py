@@ -1,0 +1,53 @@
+"""A milvus-lite of a command's own, in a temporary folder, for as long as a context lasts."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from documents.engine import EngineError
+
+START_SECONDS = 60.0
+
+
+@contextmanager
+def embedded(folder: str | None = None) -> Iterator[str]:
+    """The address of an engine that listens on loopback alone, with its files in `folder`, or in a temporary one.
+
+    Raises:
+        EngineError: it does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="malgil-documents-") as own, socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+        free.close()
+        command = [sys.executable, "-m", "milvus_lite", "server", "--host", "127.0.0.1", "--port", str(port)]
+        process = subprocess.Popen(
+            [*command, "--data-dir", folder or own],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            _wait(process, port)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise EngineError("milvus-lite does not start: is the package milvus-lite installed?")

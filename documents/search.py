@@ -1,0 +1,241 @@
+"""Searching: the best documents for a batch of queries, by dense similarity and BM25.
+
+What a server needs that answers queries is here and in documents.engine, documents.collection and documents.schema:
+pymilvus and malgil_core.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+from malgil_core.documents import bm25
+from malgil_core.documents.filters import ALL, Filter
+from malgil_core.documents.fusion import full_score, fused
+from malgil_core.documents.snippets import snippet
+from malgil_core.ranking.topk import unit
+from malgil_core.ranking.types import Floats
+
+from documents import collection, schema
+from documents.collection import ALIAS, State
+from documents.engine import Engine, EngineError, NotFoundError
+from documents.schema import Stored
+
+DEPTH = 50  # passages that each way of searching looks at
+DEFAULT_TOP_K = 5
+MAX_TOP_K = 20
+REFRESH_SECONDS = 1.0  # between two looks at the alias and the statistics
+SECONDS = 5.0
+Method = Literal["both", "dense", "bm25"]
+
+
+@dataclass(frozen=True)
+class DocumentOptions:
+    """The options of one query."""
+
+    top_k: int = DEFAULT_TOP_K
+    filter: Filter = ALL
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document that was found, by its best passage.
+
+    Attributes:
+        id, title, url, category, updated_at, service_ids: as they were ingested.
+        snippet: a part of the passage.
+        start: where the snippet begins in the body, in characters (Unicode code points).
+        highlights: [start, end) in the snippet of words that the query has too.
+        score: the fused one, that documents are in the order of.
+        dense: cosine of the passage; the least that was looked at, if only its words were found.
+        lexical: BM25 score of the passage, divided by that of the query with itself.
+    """
+
+    id: str
+    title: str
+    url: str
+    category: str
+    updated_at: str | None
+    service_ids: tuple[str, ...]
+    snippet: str
+    start: int
+    highlights: list[tuple[int, int]]
+    score: float
+    dense: float
+    lexical: float
+
+
+@dataclass
+class _Found:
+    """The candidates of one query, by passage."""
+
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    dense: dict[str, float] = field(default_factory=dict)
+    lexical: dict[str, float] = field(default_factory=dict)
+
+
+class Searcher:
+    """Answers batches of queries from the collection that an alias names, and follows the alias and new statistics.
+
+    Calls from several threads are safe. Where the engine takes no sparse vectors, BM25 re-ranks the dense candidates.
+
+    Args:
+        engine: where the collection is.
+        encoder: fingerprint of the encoder that makes the queries' embeddings; None takes whatever the collection has.
+        alias: of the collection.
+    """
+
+    def __init__(self, engine: Engine, encoder: str | None = None, alias: str = ALIAS) -> None:
+        self._engine, self._encoder, self._alias = engine, encoder, alias
+        self._name, self._state, self._looked = "", State("", 0, 0), float("-inf")
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(4)
+
+    def search(
+        self,
+        queries: Sequence[str],
+        embeddings: Floats,
+        options: Sequence[DocumentOptions],
+        timeout: float = SECONDS,
+    ) -> list[list[Document]]:
+        """The best documents of each query, best first.
+
+        Args:
+            queries: [B], as they were typed.
+            embeddings: float32 [B, D], of the encoder that embedded the passages, as queries.
+            options: [B].
+            timeout: seconds for each call of the engine.
+
+        Raises:
+            EngineError: the engine is down, late, or has no documents of this encoder.
+            ValueError: an embedding or a top_k is out of its bounds.
+        """
+        return self.compare(queries, embeddings, options, timeout, ("both",))["both"]
+
+    def compare(
+        self,
+        queries: Sequence[str],
+        embeddings: Floats,
+        options: Sequence[DocumentOptions],
+        timeout: float = SECONDS,
+        methods: Sequence[Method] = ("bm25", "dense", "both"),
+    ) -> dict[Method, list[list[Document]]]:
+        """The same as `search`, by the fused score, and by dense similarity or BM25 alone."""
+        for top_k in {option.top_k for option in options}:
+            if not 1 <= top_k <= MAX_TOP_K:
+                raise ValueError(f"documents_top_k is {top_k}: it must be from 1 to {MAX_TOP_K}")
+        for attempt in (True, False):
+            name, state = self._current(timeout)
+            try:
+                found, weights = self._candidates(name, state, queries, unit(embeddings), options, timeout)
+                break
+            except NotFoundError:  # dropped after a rebuild: the alias names another by now
+                self._looked = float("-inf")
+                if not attempt:
+                    raise
+        asked = list(zip(found, queries, weights, options, strict=True))
+        return {method: [_best(*parts, method) for parts in asked] for method in methods}
+
+    def close(self) -> None:
+        """Stop the threads; the engine stays connected."""
+        self._pool.shutdown()
+
+    def _current(self, timeout: float) -> tuple[str, State]:
+        """The collection and its state, looked up again every REFRESH_SECONDS."""
+        with self._lock:
+            if time.monotonic() - self._looked > REFRESH_SECONDS:
+                name = collection.current(self._engine, self._alias)
+                if name is None:
+                    raise EngineError(f"the engine has no documents {self._alias!r}: run `python -m documents ingest`")
+                if name != self._name or collection.newest(self._engine, name, timeout) != self._state.version:
+                    state = collection.read_state(self._engine, name, timeout)
+                    if self._encoder not in (None, state.encoder):
+                        raise EngineError(
+                            f"{name} holds the vectors of another encoder: run `python -m documents rebuild`"
+                        )
+                    self._name, self._state = name, state
+                self._looked = time.monotonic()
+            return self._name, self._state
+
+    def _candidates(
+        self, name: str, state: State, queries: Sequence[str], embeddings: Floats, options: Sequence[DocumentOptions],
+        timeout: float,
+    ) -> tuple[list[_Found], list[bm25.Weights]]:  # fmt: skip
+        """The candidates of each query, and its weights."""
+        if embeddings.shape[1] != state.dimension:
+            raise ValueError(f"embedding has {embeddings.shape[1]} numbers: {name} takes {state.dimension}")
+        weights = [state.statistics.query_weights(query) for query in queries]
+        found = [_Found() for _ in queries]
+        groups: dict[str, list[int]] = {}  # the engine takes one expression for a batch
+        for at, option in enumerate(options):
+            groups.setdefault(schema.expression(option.filter, state.surfaces), []).append(at)
+        sparse = self._engine.sparse
+        calls = []
+        for where, members in groups.items():
+            shared = {
+                "limit": DEPTH, "filter": where, "output_fields": schema.FIELDS, "timeout": timeout, **schema.BOUNDED
+            }  # fmt: skip
+            data: list[Any] = [embeddings[at] for at in members]
+            calls.append(("dense", members, {"data": data, "anns_field": "vector", **shared}))
+            worded = [at for at in members if weights[at]]
+            if sparse and worded:
+                data = [weights[at] for at in worded]
+                calls.append(("lexical", worded, {"data": data, "anns_field": "units", **shared}))
+        answers = self._pool.map(lambda call: self._engine.call("search", name, **call[2]), calls)
+        for (kind, members, _), answer in zip(calls, answers, strict=True):
+            for at, hits in zip(members, answer, strict=True):
+                for hit in hits:
+                    passage, row = str(hit.id), hit["entity"]
+                    found[at].rows[passage] = row
+                    value = float(hit.distance)
+                    scores = found[at].dense if kind == "dense" else found[at].lexical
+                    scores[passage] = value if kind == "dense" else value / full_score(weights[at])
+        if not sparse:
+            for one, query in zip(found, weights, strict=True):
+                _rerank(one, query, state.statistics.mean_length)
+        return found, weights
+
+
+def _rerank(found: _Found, query: bm25.Weights, mean_length: float) -> None:
+    """Give each dense candidate its BM25 score."""
+    full = full_score(query)
+    for passage, row in found.rows.items():
+        found.lexical[passage] = bm25.score(query, _passage_weights(row["stored"], mean_length)) / full
+
+
+@lru_cache(2**14)
+def _passage_weights(stored: str, mean_length: float) -> bm25.Weights:
+    return bm25.passage_weights(schema.units_of(Stored.parse(stored)), mean_length)
+
+
+def _best(found: _Found, query: str, weights: bm25.Weights, options: DocumentOptions, method: Method) -> list[Document]:
+    """The best documents among one query's candidates, each by its best passage of the newest version."""
+    scores: Mapping[str, float] = (
+        fused(found.dense, found.lexical) if method == "both" else found.dense if method == "dense" else found.lexical
+    )
+    versions: dict[str, int] = {}
+    for row in found.rows.values():
+        versions[row["document_key"]] = max(row["version"], versions.get(row["document_key"], 0))
+    best: dict[str, str] = {}
+    for passage in sorted(scores, key=lambda one: (-scores[one], one)):
+        row = found.rows[passage]
+        if len(best) < options.top_k and row["version"] == versions[row["document_key"]]:
+            best.setdefault(row["document_key"], passage)
+    lowest = min(found.dense.values(), default=0.0)
+    documents = []
+    for passage in best.values():
+        stored = Stored.parse(found.rows[passage]["stored"])
+        part = snippet(stored.text, stored.ends, query, weights)
+        documents.append(
+            Document(
+                stored.id, stored.title, stored.url, stored.category, stored.updated_at, stored.service_ids, part.text,
+                stored.start + part.start, part.highlights, scores[passage], found.dense.get(passage, lowest),
+                found.lexical.get(passage, 0.0),
+            )
+        )  # fmt: skip
+    return documents

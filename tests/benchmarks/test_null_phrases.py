@@ -1,0 +1,63 @@
+"""The measurements of null phrases: shares of queries left empty, and both sides of the ratios really asked."""
+
+from __future__ import annotations
+
+import re
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+from malgil_core.catalog.reading import NullTopic
+from malgil_core.ranking.topk import unit
+from malgil_core.ranking.types import Floats
+
+from benchmarks import null_load, null_phrases
+from server.launcher import Server
+from training.evaluation.corpus import Corpus, Entry
+
+AXES = {"송금": 0, "환전": 1, "오늘 날씨": 2}
+
+
+def embed(texts: list[str]) -> Floats:
+    """An axis for each known text, and an equal share of all for others."""
+    rows = [np.eye(3)[AXES[text]] if text in AXES else np.ones(3) for text in texts]
+    return unit(np.array(rows, np.float32))
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    return Corpus([Entry(1, ["송금"]), Entry(2, ["환전"])], embed, [NullTopic("날씨", ("오늘 날씨",))])  # type: ignore[arg-type]
+
+
+def test_shares_count_what_is_left_empty_and_the_rest_is_named(corpus: Corpus) -> None:
+    asked = [(text, vector) for text, vector in zip(("오늘 날씨", "송"), embed(["오늘 날씨", "송금"]), strict=True)]
+    empty = null_phrases.left_empty(corpus, asked)
+    assert (empty.queries, empty.by_null, empty.by_floor) == (2, 0.5, 0.0)
+    assert empty.answered == ["송: 송금 (begins a word of a service)"]
+
+
+def test_the_cost_is_that_of_the_same_batches_with_and_without(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(null_phrases, "ROUNDS", {1: 3, 64: 2})
+    queries = ["오늘 날씨", "송금", "환ㅈ"]
+    costs = null_phrases.costs(corpus, queries, embed(queries))
+    assert [cost.batch for cost in costs] == [1, 64]
+    assert all(cost.without > 0 and 0.2 < cost.ratio < 20 for cost in costs)
+
+
+@pytest.mark.slow
+def test_half_of_the_load_has_null_phrases_and_half_has_not(server: Server) -> None:
+    def refused() -> float:
+        with urllib.request.urlopen(server.metrics_url, timeout=10) as page:
+            return sum(map(float, re.findall(r"^malgil_out_of_scope_total\{.*\} (\S+)$", page.read().decode(), re.M)))
+
+    said: list[str] = []
+    before = refused()
+    ratios = null_load.measure(server.grpc_url, ["내일 비 와?"], 2, 60, 2, said.append)
+    assert len(ratios) == len(said) == 2
+    assert all(0.1 < ratio < 10 for ratio in ratios)
+    for _ in range(20):
+        if refused() >= before + 120:
+            break
+        time.sleep(0.2)
+    assert before + 120 <= refused() < before + 200  # of 240

@@ -1,0 +1,207 @@
+"""Documents in an engine, the same with milvus-lite and with a Milvus server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from malgil_core.encoder import EncoderMetadata
+
+from documents import collection, run, schema
+from documents.engine import Engine, EngineError
+from documents.ingest import Embed, remove
+from documents.passages import Splitter
+from documents.search import DocumentOptions, Searcher
+from tests.documents.corpus import DOCUMENTS, Corpus
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+FRESH_SECONDS = 2.0
+
+
+@pytest.fixture(scope="module")
+def shared(
+    engine: Engine, encoder: EncoderMetadata, splitter: Splitter, embed: Callable[[str], Embed]
+) -> Iterator[Corpus]:
+    made = Corpus(engine, "tests", encoder, splitter, embed)
+    yield made
+    made.searcher.close()
+
+
+@pytest.fixture
+def corpus(shared: Corpus) -> Corpus:
+    """The collection as it is at first, whatever the test before made of it."""
+    shared.reset()
+    return shared
+
+
+def test_a_question_is_answered_with_the_document_its_sentence_and_its_words(corpus: Corpus) -> None:
+    first = corpus.search("이체 한도")[0]
+    assert (first.id, first.url, first.service_ids) == ("limit", "https://help.example.com/limit", ("transfer-limit",))
+    assert "이체 한도" in first.snippet
+    assert {first.snippet[start:end] for start, end in first.highlights} >= {"이체", "한도"}
+    assert DOCUMENTS[0]["body"][first.start : first.start + len(first.snippet)] == first.snippet
+    assert corpus.ids("지갑을 잃어버렸는데 카드 어떡해")[0] == "lost"
+
+
+def test_filters_choose_by_category_surface_and_date_and_closed_documents_are_never_found(corpus: Corpus) -> None:
+    found = {
+        chosen: set(corpus.ids("수수료", chosen))
+        for chosen in (
+            "", '{"category": "송금"}', '{"category": ["카드", "없음"]}', '{"surface": "HELP"}', '{"surface": "X"}',
+            '{"updated_from": "2025-01-01"}', '{"updated_to": "2024-12-31"}', '{"category": "\\") or open == false"}',
+        )
+    }  # fmt: skip
+    assert list(found.values()) == [
+        {"limit", "lost", "fee"}, {"limit", "fee"}, {"lost"}, {"limit", "lost"}, set(), {"limit"}, {"lost"}, set(),
+    ]  # fmt: skip
+
+
+def test_queries_of_a_batch_keep_their_own_filters_and_numbers(corpus: Corpus) -> None:
+    from malgil_core.documents.filters import parse_filter
+
+    queries = ["수수료", "수수료", "한도"]
+    options = [DocumentOptions(1), DocumentOptions(3, parse_filter('{"category": "카드"}')), DocumentOptions(2)]
+    found = corpus.searcher.search(queries, corpus.embed("query")(queries), options, timeout=30)
+    assert [[one.id for one in part] for part in found[:2]] == [["fee"], ["lost"]]
+    assert (found[2][0].id, len(found[2])) == ("limit", 2)
+
+
+def test_ingesting_twice_changes_nothing_and_embeds_nothing(corpus: Corpus) -> None:
+    def never(texts: Sequence[str]) -> object:
+        raise AssertionError(f"embedded again: {texts}")
+
+    before = sorted(row["passage"] for row in corpus.engine.rows(corpus.name, ["passage"]))
+    report = corpus.ingest(*DOCUMENTS, embed=never)  # type: ignore[arg-type]
+    assert (report.same, report.new, report.changed) == (4, 0, 0)
+    assert sorted(row["passage"] for row in corpus.engine.rows(corpus.name, ["passage"])) == before
+    assert run.problems(corpus.engine, corpus.name) == ([], 4, 4)
+
+
+def test_a_changed_document_is_found_by_its_new_words_within_two_seconds(corpus: Corpus) -> None:
+    corpus.ids("한도")  # so that the searcher has looked at the statistics
+    changed = {**DOCUMENTS[2], "body": "해외로 보낼 때만 전신료가 붙습니다.", "surfaces": ["NEW"]}
+    assert corpus.ingest(changed).changed == 1
+    deadline = time.monotonic() + FRESH_SECONDS
+    while not (found := corpus.search("전신료", '{"surface": "NEW"}')) or "전신료" not in found[0].snippet:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert "해외로" in found[0].snippet
+    assert run.problems(corpus.engine, corpus.name) == ([], 4, 4)
+
+
+def test_an_update_never_makes_a_document_disappear_nor_shows_half_of_it(corpus: Corpus) -> None:
+    seen: list[str] = []
+    stop = threading.Event()
+    (embedding,) = corpus.embed("query")(["송금 수수료"])
+
+    def watch() -> None:
+        while not stop.is_set():
+            answer = corpus.searcher.search(["송금 수수료"], embedding[None], [DocumentOptions(5)], timeout=30)[0]
+            seen.append(next((one.title + "|" + one.snippet for one in answer if one.id == "fee"), "missing"))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    wanted = {f"{DOCUMENTS[2]['title']}|{DOCUMENTS[2]['body']}"}
+    try:
+        for number in range(8):
+            changed = {**DOCUMENTS[2], "title": f"송금 수수료 {number}판", "body": f"{number}판의 수수료는 없습니다."}
+            wanted.add(f"송금 수수료 {number}판|{number}판의 수수료는 없습니다.")
+            corpus.ingest(changed)
+    finally:
+        stop.set()
+        watcher.join()
+    assert len(seen) > 8
+    assert set(seen) <= wanted
+
+
+def test_a_run_that_was_broken_off_is_continued(corpus: Corpus) -> None:
+    long = {
+        **DOCUMENTS[1],
+        "id": "long",
+        "body": "\n".join(f"{at}번째 문장은 카드 이야기입니다. " * 8 for at in range(60)),
+    }
+
+    class BrokenOffError(Exception):
+        pass
+
+    call, calls = corpus.engine.call, 0
+
+    def failing(method: str, *args: object, **options: object) -> object:
+        nonlocal calls
+        calls += method == "upsert"
+        if method == "delete" or (method == "upsert" and calls == 2):
+            raise BrokenOffError
+        return call(method, *args, **options)  # type: ignore[arg-type]
+
+    corpus.engine.call = failing  # type: ignore[method-assign]
+    with pytest.raises(BrokenOffError):
+        corpus.ingest({**DOCUMENTS[0], "body": "한도는 이제 없습니다."})
+    corpus.engine.call = call  # type: ignore[method-assign]
+    assert run.problems(corpus.engine, corpus.name)[0]  # two versions, of which one is found
+    assert [one.snippet for one in corpus.search("이체 한도") if one.id == "limit"] == ["한도는 이제 없습니다."]
+    corpus.ingest({**DOCUMENTS[0], "body": "한도는 이제 없습니다!"}, long)
+    assert run.problems(corpus.engine, corpus.name)[0] == []
+    assert corpus.ids("59번째 문장")[0] == "long"
+
+
+def test_deleted_documents_are_gone_for_searches_and_for_the_statistics(corpus: Corpus) -> None:
+    state = collection.read_state(corpus.engine, corpus.name)
+    keys = [schema.key("fee"), schema.key("no such document")]
+    assert remove(corpus.engine, corpus.name, state, keys) == 1
+    collection.write_state(corpus.engine, corpus.name, state)
+    assert "fee" not in corpus.ids("송금 수수료")
+    assert run.problems(corpus.engine, corpus.name) == ([], 3, 3)
+
+
+def test_a_rebuild_is_searched_from_the_moment_the_alias_moves_and_no_search_fails(corpus: Corpus) -> None:
+    failures: list[Exception] = []
+    stop = threading.Event()
+    (embedding,) = corpus.embed("query")(["수수료"])
+
+    def watch() -> None:
+        while not stop.is_set():
+            try:
+                assert corpus.searcher.search(["수수료"], embedding[None], [DocumentOptions(3)], timeout=30)[0]
+            except Exception as error:
+                failures.append(error)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        name = corpus.create()
+        corpus.ingest(DOCUMENTS[2], name=name)
+        before = collection.point(corpus.engine, corpus.alias, name)
+        assert before == corpus.name
+        time.sleep(1.5)
+        collection.drop(corpus.engine, corpus.name)
+        time.sleep(0.5)
+    finally:
+        stop.set()
+        watcher.join()
+    assert failures == []
+    assert corpus.ids("수수료") == ["fee"]
+    corpus.name = name
+
+
+def test_vectors_of_another_encoder_are_not_compared_with_these(corpus: Corpus) -> None:
+    other = Searcher(corpus.engine, "0" * 64, corpus.alias)
+    with pytest.raises(EngineError, match="another encoder"):
+        other.search(["x"], corpus.embed("query")(["x"]), [DocumentOptions()])
+    with pytest.raises(ValueError, match="embedding has 3 numbers"):
+        corpus.searcher.search(["x"], corpus.embed("query")(["x"])[:, :3], [DocumentOptions()])
+    with pytest.raises(ValueError, match="documents_top_k is 0"):
+        corpus.searcher.search(["x"], corpus.embed("query")(["x"]), [DocumentOptions(0)])
+    other.close()
+
+
+def test_a_million_passages_of_one_letter_are_one_sentence(corpus: Corpus) -> None:
+    from documents.errors import RecordError
+
+    with pytest.raises(RecordError, match="body is 4000000 bytes long: at most"):
+        corpus.ingest({**DOCUMENTS[0], "body": "가\n" * 1_000_000})
+
+
+def test_what_the_engine_lacks_is_said(engine: Engine) -> None:
+    assert (engine.lacks() == "") == engine.embedded

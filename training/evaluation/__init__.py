@@ -1,0 +1,1 @@
+"""Evaluation of encoders: similarity, labelled queries, out-of-scope queries, retrieval of passages."""
