@@ -57,9 +57,9 @@ def test_a_snippet_of_a_page_runs(
             continue
         if words[0] == "make":  # that the target exists: what it runs has other tests
             words.insert(1, "--dry-run")
-        if "catalog" in words and "check" not in words:  # the tests' index, not the user's
+        if "catalog" in words and not {"check", "calibrate"} & {*words}:  # the tests' index, not the user's
             words += ["--index", str(index)]
-        if "publish" in words:
+        if {"publish", "calibrate"} & {*words}:
             words += ["--repository", str(repository)]
         if "benchmarks" in words and not {"scoring", "--help"} & set(words):
             words += ["--url", server.grpc_url]
