@@ -74,6 +74,7 @@ class Publisher:
         """
         catalog = self._read()
         metadata = EncoderMetadata.of(self.repository)
+        before = history.last_published(self.index)
         found = self._settings(metadata.fingerprint)
         calibrated, notes = found.calibrated(catalog.services) if found else (writer.Calibrated(), [])
         for note in (*catalog.notes, *notes):
@@ -88,6 +89,8 @@ class Publisher:
         manifest = reader.read_manifest(reader.folder_of(self.index, number))
         if "null" in manifest:
             click.echo(describe(manifest["null"]))
+        elif before and "null" in (before.manifest or {}):
+            click.echo(f"no null topics, though generation {before.number} has some: --null-topics FILE adds them")
         if self.settings:
             default = manifest["default_threshold"]
             click.echo(

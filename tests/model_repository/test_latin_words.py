@@ -42,19 +42,19 @@ def test_a_published_acronym_is_searched_for_in_latin_letters_without_a_restart(
         return infer(client, "tokenizer", text=texts([text]), kind=texts([kind]))["input_ids"].tolist()
 
     with grpc.InferenceServerClient(server.grpc_url) as client:
-        assert ids("aud", "query") == ids("명", "query")
+        assert ids("gksk", "query") == ids("하나", "query")
         fields = {
             "id": 1,
-            "service_id": "aud",
-            "name": "AUD 환율",
+            "service_id": "gksk",
+            "name": "GKSK 환율",
             "path": "환율",
             "open": True,
-            "phrases": ["호주 달러"],
+            "phrases": ["어느 나라 돈"],
         }
         catalog = reading.parse(json.dumps(fields).encode(), "catalog")
         publish(catalog, index, EncoderMetadata.of(repository), offline(repository))
         until = time.monotonic() + 30
-        while ids("aud", "query") != ids("aud", "phrase") and time.monotonic() < until:
+        while ids("gksk", "query") != ids("gksk", "phrase") and time.monotonic() < until:
             time.sleep(0.1)
-        assert ids("aud", "query") == ids("aud", "phrase") != ids("명", "query")
+        assert ids("gksk", "query") == ids("gksk", "phrase") != ids("하나", "query")
         assert ids("thdrma", "query") == ids("송금", "query")

@@ -160,3 +160,15 @@ def test_a_null_phrase_that_a_service_has_is_left_out_and_told(
     assert publish("--null-topics", str(topics)) == 0
     assert f'{topics}:1: "이체" is left out: it is a phrase of service "송금"' in capsys.readouterr().out
     assert null(tmp_path / "index", 1)["phrases"] == 1
+
+
+def test_a_publish_that_drops_the_null_topics_of_before_says_so(
+    publish: Any, topics: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note = "no null topics, though generation 1 has some: --null-topics FILE adds them"
+    assert publish("--null-topics", str(topics)) == 0
+    assert note not in capsys.readouterr().out
+    assert publish() == 0
+    assert note in capsys.readouterr().out
+    assert publish() == 0
+    assert "no null topics" not in capsys.readouterr().out
