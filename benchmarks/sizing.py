@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import shutil
 import statistics
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -70,13 +71,14 @@ class Point:
         phrases: in the index.
         triton_mib: of tritonserver.
         tokenizer_mib: of the tokenizer's process.
-        encoder_mib: of the encoder's.
+        encoder_mib: of the encoder's, all instances together.
         scorer_mib: of the scorer's, with one generation.
         swap_mib: of the scorer's at most, while a second generation of the same size takes over.
         disk_mib: of a generation's folder.
         shm_mib: in /dev/shm.
         load_s: median seconds a generation takes from disk to ready to score, checksums and lexical index included.
         takeover_s: seconds from the end of a publish to the first answer of its generation.
+        encoders: instances of the encoder.
     """
 
     encoder: str
@@ -94,6 +96,7 @@ class Point:
     shm_mib: float
     load_s: float
     takeover_s: float
+    encoders: int = 1
 
     @property
     def resident_mib(self) -> float:
@@ -109,12 +112,13 @@ class Point:
 # Chosen so that the points of benchmarks/results/sizing.json are met within 10 %.
 BASE_MIB = 180.0  # tritonserver, three Pythons with their libraries, onnxruntime's buffers; nothing of encoder or index
 TOKENIZER_TIMES = 19.0  # what the tokenizers library makes of tokenizer.json, times its size
+INSTANCE_MIB = 65.0  # of each further instance of the encoder, beside its weights
 PHRASE_BYTES = 1_300  # of a phrase beside its vector: texts, keystrokes, postings
 SWAP_TIMES = 2.15  # generations in memory while one takes over: two, and what is being read
 
 
 def predicted_mib(
-    model_mib: float, tokenizer_json_mib: float, dimension: int, phrases: int, swap: bool = True
+    model_mib: float, tokenizer_json_mib: float, dimension: int, phrases: int, swap: bool = True, encoders: int = 1
 ) -> float:
     """Resident memory of the whole server in MiB.
 
@@ -124,9 +128,17 @@ def predicted_mib(
         dimension: of the encoder's vectors, float32.
         phrases: names included.
         swap: while a publish takes over, or at rest.
+        encoders: instances of the encoder.
     """
+    encoder = model_mib + (encoders - 1) * (model_mib + INSTANCE_MIB)
     index = phrases * (dimension * 4 + PHRASE_BYTES) / MIB
-    return BASE_MIB + TOKENIZER_TIMES * tokenizer_json_mib + model_mib + index * (SWAP_TIMES if swap else 1)
+    return BASE_MIB + TOKENIZER_TIMES * tokenizer_json_mib + encoder + index * (SWAP_TIMES if swap else 1)
+
+
+def formula_mib(point: Point, swap: bool) -> float:
+    """The formula's MiB for a measured server."""
+    known = (point.model_mib, point.tokenizer_json_mib, point.dimension, point.phrases)
+    return predicted_mib(*known, swap, point.encoders)
 
 
 def measure(
@@ -157,6 +169,7 @@ def measure(
             server.wait_ready()
             _ask(server)
             held = _memory(server)
+            encoders = sum(name.startswith("encoder_") for name in stubs.find(server.process.pid).values())
             shm = sum(region.stat().st_size for region in Path("/dev/shm").glob(f"{server.shm_prefix}*"))
             peak, takeover = _swap(server, functools.partial(synthetic.publish, size, metadata, index))
         load = statistics.median(synthetic.ready_seconds(generation) for _ in range(LOADS))
@@ -177,6 +190,7 @@ def measure(
                 shm_mib=round(shm / MIB, 1),
                 load_s=round(load, 2),
                 takeover_s=round(takeover, 2),
+                encoders=encoders,
             )
         )
         shutil.rmtree(root)
@@ -188,14 +202,14 @@ def _ask(server: Server) -> None:
         list(pool.map(lambda i: client.search(TEXTS[i % len(TEXTS)]), range(SEARCHES)))
 
 
-def _memory(server: Server) -> dict[str, float]:
-    """Process → MiB, stubs by their models' names: what is private to it, and its part of shared pages.
+def _memory(server: Server) -> Mapping[str, float]:
+    """Process → MiB, stubs by their models' names, all instances together: what is private to it, and its part of shared pages.
 
     A file's shared pages are divided among the processes of this server that map it. Unlike proportional set sizes,
     other servers on the machine do not lower them.
     """
     processes = {"tritonserver": psutil.Process(server.process.pid)}
-    processes |= {name.rsplit("_", 2)[0]: stub for stub, name in stubs.find(server.process.pid).items()}
+    processes |= {name: stub for stub, name in stubs.find(server.process.pid).items()}
     regions = {name: process.memory_maps() for name, process in processes.items()}
     users = Counter(region.path for part in regions.values() for region in part)
 
@@ -203,7 +217,10 @@ def _memory(server: Server) -> dict[str, float]:
         private = region.private_clean + region.private_dirty
         return float(private + (region.rss - private) / users[region.path])
 
-    return {name: sum(map(held, part)) / MIB for name, part in regions.items()}
+    found: defaultdict[str, float] = defaultdict(float)
+    for name, part in regions.items():
+        found[re.sub(r"_\d+_\d+$", "", name)] += sum(map(held, part)) / MIB  # of all instances of a model
+    return found
 
 
 def _swap(server: Server, publish: Callable[[], int]) -> tuple[float, float]:
@@ -282,10 +299,7 @@ def sizing(encoders: Sequence[str], sizes: Sequence[int], long_requests: int, fi
         with tempfile.TemporaryDirectory(prefix="malgil-sizing-") as folder, CONSOLE.status(encoder) as status:
             points += measure(encoder, sizes, Path(folder), status.update)
     for point in points:
-        rest, swap = (
-            predicted_mib(point.model_mib, point.tokenizer_json_mib, point.dimension, point.phrases, swap)
-            for swap in (False, True)
-        )
+        rest, swap = (formula_mib(point, swap) for swap in (False, True))
         figures = (point.resident_mib, rest, point.peak_mib, swap, point.disk_mib)
         seconds = (f"{figure:.2f}" for figure in (point.load_s, point.takeover_s))
         table.add_row(

@@ -29,11 +29,6 @@ def throughput_constants() -> tuple[float, float]:
     return float(found[1]) / 1000, float(found[2]) * 1e9
 
 
-def formula_mib(point: sizing.Point, swap: bool) -> float:
-    """The formula's MiB for a measured server."""
-    return sizing.predicted_mib(point.model_mib, point.tokenizer_json_mib, point.dimension, point.phrases, swap)
-
-
 def searches(encoder: str, length: int) -> tuple[float, float, bool]:
     """Searches a second: measured at the best concurrency, by the formula; whether the measurement was steady."""
     cells = {cell: line for cell, line in latest(read(RESULTS / "sweep.jsonl")).items() if line["encoder"] == encoder}
@@ -45,7 +40,10 @@ def searches(encoder: str, length: int) -> tuple[float, float, bool]:
 
 def memory_row(point: sizing.Point) -> str:
     """A row of the page's table of memory."""
-    pairs = ((point.resident_mib, formula_mib(point, swap=False)), (point.peak_mib, formula_mib(point, swap=True)))
+    pairs = (
+        (point.resident_mib, sizing.formula_mib(point, swap=False)),
+        (point.peak_mib, sizing.formula_mib(point, swap=True)),
+    )
     shown = " | ".join(f"{found:,.0f} | {formula:,.0f} | {_error(found, formula)}" for found, formula in pairs)
     seconds = f"{point.load_s:.2f} | {point.takeover_s:.2f}"
     return f"| {point.encoder} | {point.precision} | {point.phrases:,} | {shown} | {point.disk_mib:,.0f} | {seconds} |"
@@ -68,8 +66,8 @@ def _digits(value: float) -> str:
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: f"{point.encoder}-{point.phrases}")
 def test_memory_that_was_measured_is_met_by_the_formula_within_a_tenth(point: sizing.Point) -> None:
-    assert formula_mib(point, swap=False) == pytest.approx(point.resident_mib, rel=0.1)
-    assert formula_mib(point, swap=True) == pytest.approx(point.peak_mib, rel=0.1)
+    assert sizing.formula_mib(point, swap=False) == pytest.approx(point.resident_mib, rel=0.1)
+    assert sizing.formula_mib(point, swap=True) == pytest.approx(point.peak_mib, rel=0.1)
 
 
 @pytest.mark.parametrize(("encoder", "length"), CELLS)
@@ -107,7 +105,8 @@ def test_an_encoder_that_the_constants_were_not_chosen_by_is_met_within_30_perce
 def test_the_page_states_the_constants_that_the_code_has() -> None:
     assert (
         f"MiB = {sizing.BASE_MIB:g} + {sizing.TOKENIZER_TIMES:g} × tokenizer.json + model.onnx "
-        f"+ phrases × (4 × dimension + {sizing.PHRASE_BYTES:,} bytes) × {sizing.SWAP_TIMES:g}\n"
+        f"+ (instances − 1) × (model.onnx + {sizing.INSTANCE_MIB:g})\n"
+        f"    + phrases × (4 × dimension + {sizing.PHRASE_BYTES:,} bytes) × {sizing.SWAP_TIMES:g}\n"
     ) in PAGE
 
 
@@ -128,4 +127,4 @@ def test_a_server_is_measured_at_rest_and_while_a_publish_takes_over(tmp_path: P
     assert 0 < point.scorer_mib <= point.swap_mib
     assert point.load_s > 0
     assert 0 < point.takeover_s < 5  # 2 are promised; tests may run beside others
-    assert formula_mib(point, swap=True) == pytest.approx(point.peak_mib, rel=0.2)
+    assert sizing.formula_mib(point, swap=True) == pytest.approx(point.peak_mib, rel=0.2)

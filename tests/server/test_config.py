@@ -55,7 +55,7 @@ def test_the_repository_s_own_encoder_loads() -> None:
     assert (list(made.inputs), list(made.outputs), made.ragged) == (["input_ids"], ["embedding"], {"input_ids"})
     assert made.shapes == {"lengths": ("input_ids", "TYPE_INT32")}
     assert made.optimization == "ORT_ENABLE_ALL"
-    assert (made.intra_op_threads, made.inter_op_threads, made.execution_mode) == (0, 0, 0)
+    assert (made.inter_op_threads, made.execution_mode) == (0, 0)
     assert (made.memory_arena, made.memory_pattern) == (True, True)
     assert (made.shrink_arena, made.max_ragged_elements) == (True, 64 * 512)
 
@@ -71,6 +71,15 @@ def test_the_repository_s_config_fits_an_export_of_either_graph(tmp_path: Path, 
         for values in (session.get_inputs(), session.get_outputs())
     )
     graph.check_graph(plan(CONFIG.read_text(encoding="utf-8")), inputs, outputs)
+
+
+@pytest.mark.parametrize(("groups", "threads"), [("", 16), ("count: 1", 16), ("count: 3", 5), ("count: 40", 1)])
+def test_instances_share_the_cores_instead_of_fighting_for_them(
+    monkeypatch: pytest.MonkeyPatch, groups: str, threads: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)))
+    text = SMALL + (f"instance_group [ {{ {groups} }} ]" if groups else "")
+    assert plan(text).intra_op_threads == threads
 
 
 def test_what_a_config_sets_is_what_runs() -> None:

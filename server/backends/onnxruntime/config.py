@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -127,7 +128,7 @@ def _plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
         shapes=shapes,
         outputs=outputs,
         optimization=OPTIMIZATION[level],
-        intra_op_threads=_integer(parameters, "intra_op_thread_count", 0, None),
+        intra_op_threads=_integer(parameters, "intra_op_thread_count", _threads(config), None),
         inter_op_threads=_integer(parameters, "inter_op_thread_count", 0, None),
         execution_mode=_integer(parameters, "execution_mode", 0, 1),
         memory_arena=memory_arena,
@@ -135,6 +136,12 @@ def _plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
         shrink_arena=_shrinks(parameters, memory_arena),
         max_ragged_elements=_integer(parameters, "max_ragged_elements", 0, None) or None,
     )
+
+
+def _threads(config: Mapping[str, Any]) -> int:
+    """Threads of an instance where the config does not say: the cores, shared out among the instances."""
+    instances = sum(int(group.get("count", 1)) for group in config.get("instance_group", []))
+    return max(len(os.sched_getaffinity(0)) // max(instances, 1), 1)
 
 
 def _batch_input(value: Mapping[str, Any], inputs: Collection[str]) -> tuple[str, tuple[str, str]]:
