@@ -203,10 +203,10 @@ def _ask(server: Server) -> None:
 
 
 def _memory(server: Server) -> Mapping[str, float]:
-    """Process → MiB, stubs by their models' names, all instances together: what is private to it, and its part of shared pages.
+    """Process → MiB, stubs by their models' names, all instances together.
 
-    A file's shared pages are divided among the processes of this server that map it. Unlike proportional set sizes,
-    other servers on the machine do not lower them.
+    Of each process what is private to it, and its part of shared pages: a file's are divided among the processes of
+    this server that map it. Unlike proportional set sizes, other servers on the machine do not lower them.
     """
     processes = {"tritonserver": psutil.Process(server.process.pid)}
     processes |= {name: stub for stub, name in stubs.find(server.process.pid).items()}
