@@ -68,8 +68,9 @@ def test_a_publish_through_the_running_server_serves_within_seconds_and_a_second
     options = ["--url", server.grpc_url, "--index", str(index), "--repository", str(repository)]
     with malgil.SearchClient(server.grpc_url) as client:
         before = client.search("돈 보내기")
-        for file, first in ((catalog, 1), (ROOT / "catalogs/finance.jsonl", before[0].id)):
-            ended = run("catalog", "publish", str(file), *options)
+        null = ["--null-topics", str(ROOT / "catalogs/null_topics.jsonl")]
+        for words, first in (([str(catalog)], 1), ([str(ROOT / "catalogs/finance.jsonl"), *null], before[0].id)):
+            ended = run("catalog", "publish", *words, *options)
             assert ended.returncode == 0, ended.stderr
             number = int((index / "CURRENT").read_text())
             deadline = time.monotonic() + 5

@@ -20,6 +20,7 @@ from tests.live import inputs, texts
 from tests.model_repository.test_batching import all_at_once
 
 MOST = 8
+INSTANCES = 2  # of the encoder
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +41,10 @@ def narrow(repository: Path, index: Path, tmp_path_factory: pytest.TempPathFacto
 
 def test_excess_is_refused_at_once_and_costs_the_encoder_nothing(narrow: Server) -> None:
     with grpc.InferenceServerClient(narrow.grpc_url) as client:
-        # A second's work or more, behind which everything else waits.
-        client.async_infer("encoder", inputs({"input_ids": np.full((16, 256), 4)}), lambda result, error: None)
-        time.sleep(0.3)
+        # A second's work or more for each instance, behind which everything else waits.
+        for _ in range(INSTANCES):
+            client.async_infer("encoder", inputs({"input_ids": np.full((16, 256), 4)}), lambda result, error: None)
+            time.sleep(0.15)  # or they would share a batch
         before = client.get_inference_statistics("encoder").model_stats[0].inference_count
         answers = all_at_once(client, "search", [{"query": texts(["송금"])} for _ in range(40)])
         time.sleep(0.3)  # statistics lag a response by a moment
@@ -51,7 +53,7 @@ def test_excess_is_refused_at_once_and_costs_the_encoder_nothing(narrow: Server)
     answered = len(answers) - len(refused)
     assert MOST <= answered <= MOST + 2  # one or two may be on their way between two steps
     assert all("UNAVAILABLE" in str(error) and "overloaded: " in str(error) for error in refused)
-    assert after - before == answered + 16
+    assert after - before == answered + 16 * INSTANCES
 
 
 @pytest.mark.live
