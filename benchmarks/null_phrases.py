@@ -33,7 +33,7 @@ class Empty:
         queries: how many.
         by_null: the share that is left empty by a null phrase.
         by_floor: the share that is left empty by the floor.
-        answered: what is said of each of the others: the query, the nearest null topic, and the service that is found.
+        answered: each of the others in words: the query, the nearest null topic, and the service that is found.
     """
 
     queries: int
