@@ -87,10 +87,10 @@ def _thresholds(chosen: Chosen) -> None:
             style="bold" if point is chosen.point else "",
         )  # fmt: skip
     CONSOLE.print(table)
-    said = f"proposed: --default-threshold {chosen.point.threshold:.4f}"
+    sentence = f"proposed: --default-threshold {chosen.point.threshold:.4f}"
     if chosen.default_threshold is None:
-        said += "; it costs more recall than it leaves queries out of scope empty, so none is written"
-    click.echo(said)
+        sentence += "; it costs more recall than it leaves queries out of scope empty, so none is written"
+    click.echo(sentence)
 
 
 def _three(figures: Figures) -> str:
