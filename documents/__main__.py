@@ -10,6 +10,7 @@ from documents.cli import delete, ingest, list_documents, rebuild, verify
 from documents.errors import DocumentsError
 from documents.evaluate_cli import evaluate
 from documents.search_cli import search
+from export.command import run
 from export.errors import ExportError
 
 EPILOG = """\b
@@ -38,21 +39,8 @@ for command in (ingest, rebuild, delete, list_documents, verify, search, evaluat
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; its exit status: 0 done, 1 refused with a sentence on stderr, 2 wrong usage."""
-    try:
-        status: int | None = cli.main(argv, prog_name="python -m documents", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.Abort:
-        click.echo("interrupted; the same command goes on from there", err=True)
-        return 1
-    except OSError as error:
-        click.echo(f"{error.filename}: {error.strerror}" if error.filename else error, err=True)
-        return 1
-    except (DocumentsError, ExportError, ValueError) as error:
-        click.echo(error, err=True)
-        return 1
-    return status or 0
+    left = "the same command goes on from there"
+    return run(cli, argv, "python -m documents", left, lambda: (DocumentsError, ExportError, ValueError))
 
 
 if __name__ == "__main__":

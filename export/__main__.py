@@ -7,6 +7,7 @@ import sys
 import click
 
 from export.catalog.cli import catalog
+from export.command import run
 from export.encoder.cli import encoder
 from export.errors import ExportError
 
@@ -36,21 +37,7 @@ for command in (encoder, catalog):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; its exit status: 0 done, 1 refused with a sentence on stderr, 2 wrong usage."""
-    try:
-        status: int | None = cli.main(argv, prog_name="python -m export", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.Abort:
-        click.echo("interrupted; nothing was replaced", err=True)
-        return 1
-    except OSError as error:
-        click.echo(f"{error.filename}: {error.strerror}" if error.filename else error, err=True)
-        return 1
-    except _refusals() as error:
-        click.echo(error, err=True)
-        return 1
-    return status or 0
+    return run(cli, argv, "python -m export", "nothing was replaced", _refusals)
 
 
 def _refusals() -> tuple[type[Exception], ...]:

@@ -6,6 +6,7 @@ import importlib
 
 import click
 
+from export.command import run
 from training.errors import TrainingError
 
 # Command → module and attribute. A command's module is imported when the command is named, or for the group's help.
@@ -53,21 +54,7 @@ def cli() -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; its exit status: 0 done, 1 refused with a sentence on stderr, 2 wrong usage."""
-    try:
-        status: int | None = cli.main(argv, prog_name="python -m training", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.Abort:
-        click.echo("interrupted; what was complete before is unchanged", err=True)
-        return 1
-    except OSError as error:
-        click.echo(f"{error.filename}: {error.strerror}" if error.filename else error, err=True)
-        return 1
-    except _refusals() as error:
-        click.echo(error, err=True)
-        return 1
-    return status or 0
+    return run(cli, argv, "python -m training", "what was complete before is unchanged", _refusals)
 
 
 def _refusals() -> tuple[type[Exception], ...]:

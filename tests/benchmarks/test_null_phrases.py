@@ -51,10 +51,10 @@ def test_half_of_the_load_has_null_phrases_and_half_has_not(server: Server) -> N
         with urllib.request.urlopen(server.metrics_url, timeout=10) as page:
             return sum(map(float, re.findall(r"^malgil_out_of_scope_total\{.*\} (\S+)$", page.read().decode(), re.M)))
 
-    said: list[str] = []
+    shown: list[str] = []
     before = refused()
-    ratios = null_load.measure(server.grpc_url, ["내일 비 와?"], 2, 60, 2, said.append)
-    assert len(ratios) == len(said) == 2
+    ratios = null_load.measure(server.grpc_url, ["내일 비 와?"], 2, 60, 2, shown.append)
+    assert len(ratios) == len(shown) == 2
     assert all(0.1 < ratio < 10 for ratio in ratios)
     for _ in range(20):
         if refused() >= before + 120:

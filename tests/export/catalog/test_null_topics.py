@@ -59,10 +59,10 @@ def test_a_publish_takes_topics_from_both_files_and_says_what_its_limits_mean(
 ) -> None:
     write(catalog, [*CATALOG, NULL_TOPICS[0]])
     assert publish("--null-topics", str(topics)) == 0
-    said = capsys.readouterr().out
-    assert "generation 1 serves: 3 open of 4 services, 11 phrases\n" in said
-    assert "2 null topics, 5 null phrases: an answer is empty where one of them scores more than 0." in said
-    assert "Of 9 phrases of services, each left out of the catalog and searched for, this leaves " in said
+    printed = capsys.readouterr().out
+    assert "generation 1 serves: 3 open of 4 services, 11 phrases\n" in printed
+    assert "2 null topics, 5 null phrases: an answer is empty where one of them scores more than 0." in printed
+    assert "Of 9 phrases of services, each left out of the catalog and searched for, this leaves " in printed
     made = null(tmp_path / "index", 1)
     assert (made["topics"], made["phrases"], made["left_out"]) == (2, 5, 9)
     assert made["settings"] == {"loss": 0.03, "margin": None, "floor": None}
@@ -147,9 +147,9 @@ def test_a_mistake_is_named_by_file_and_line_and_nothing_is_published(
     catalog, further = str(tmp_path / "catalog.jsonl"), ("--null-topics", str(topics))
     for command in (lambda: publish(*further), lambda: main(["catalog", "check", catalog, *further])):
         assert command() == 1
-        said = capsys.readouterr().err
-        assert f"{topics}:1: phrases is missing" in said
-        assert f"{topics}:1: unknown field 'phrase'; those of a null topic are null, name, phrases" in said
+        printed = capsys.readouterr().err
+        assert f"{topics}:1: phrases is missing" in printed
+        assert f"{topics}:1: unknown field 'phrase'; those of a null topic are null, name, phrases" in printed
     assert not (tmp_path / "index").exists()
 
 

@@ -182,8 +182,8 @@ def test_list_diff_rollback_and_verify_tell_of_settings(
     folder = ["--index", str(index)]
     capsys.readouterr()
     assert main(["catalog", "diff", "2", "1", *folder]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said == [
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [
         "weight first_prefix: 0.75 → 0.5", "weight word_prefix: 0.45 → 0.2", "weight phrase: 0.65 → 0.9",
         "weight fuzzy: 0.7 → 0.4", "weight words: 0.6 → 0.3", "default threshold: null → 0.25",
         "threshold of service 7: null → 0.125", "0 services differ between generations 2 and 1",
