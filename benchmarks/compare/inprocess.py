@@ -88,7 +88,7 @@ def search_rate(paths: Paths, texts: Sequence[str], setting: rates.Setting, seco
         scorer = CpuScorer(current)  # holds a buffer: one for each worker
 
         def step(batch: Sequence[str]) -> int:
-            _search(session, tokenization, scorer, batch)
+            _search(session, tokenization, current, scorer, batch)
             return len(batch)
 
         return step
@@ -138,14 +138,14 @@ def one_by_one(paths: Paths, texts: Sequence[str], setting: rates.Setting) -> di
     times: dict[str, list[float]] = {"tokenize": [], "encode": [], "score": [], "sum": []}
     with threadpool_limits(product_threads(current), user_api="blas"):
         for text in texts[:10]:
-            _search(session, tokenization, scorer, [text])
+            _search(session, tokenization, current, scorer, [text])
         for text in texts:
             started = time.perf_counter()
             ids = tokenization.encode([text], ["query"])
             tokenized = time.perf_counter()
             (embedding,) = session.run(["embedding"], packed(ids))
             encoded = time.perf_counter()
-            scorer.rank(unit(embedding), [QueryOptions()])
+            _score(current, scorer, [text], embedding)
             scored = time.perf_counter()
             for name, spent in (
                 ("tokenize", tokenized - started),
@@ -175,9 +175,17 @@ def padded(batch: Sequence[Ids]) -> dict[str, Any]:
     return {"input_ids": grid, "attention_mask": mask}
 
 
-def _search(session: Any, tokenization: Tokenization, scorer: CpuScorer, texts: Sequence[str]) -> None:
+def _search(
+    session: Any, tokenization: Tokenization, current: Generation, scorer: CpuScorer, texts: Sequence[str]
+) -> None:
     (embedding,) = session.run(["embedding"], packed(tokenization.encode(texts, ["query"] * len(texts))))
-    scorer.rank(unit(embedding), [QueryOptions()] * len(texts))
+    _score(current, scorer, texts, embedding)
+
+
+def _score(current: Generation, scorer: CpuScorer, texts: Sequence[str], embeddings: Floats) -> None:
+    """Rank as the scorer's model does: by cosine and lexical matches, compared with the null phrases."""
+    matches = current.lexical.all_matches(texts) if current.lexical else []
+    scorer.rank(unit(embeddings), [QueryOptions()] * len(texts), matches)
 
 
 def _end_with_parent() -> None:
