@@ -43,7 +43,7 @@ export: .venv/ready  ## Export and publish, where that was not done yet, or an o
 	$(PYTHON) -m export catalog publish $(CATALOG) --null-topics $(NULL_TOPICS) --offline \
 		$$(test $(CATALOG) -nt index/CURRENT -o $(NULL_TOPICS) -nt index/CURRENT || echo --only-if missing)
 
-.venv/ready: pyproject.toml requirements.lock core/pyproject.toml client/pyproject.toml server/install.sh
+.venv/ready: pyproject.toml requirements.lock core/pyproject.toml client/pyproject.toml documents/pyproject.toml server/install.sh
 	sh server/install.sh
 
 .venv/ready-test: .venv/ready

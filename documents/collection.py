@@ -15,7 +15,7 @@ from typing import Any
 from malgil_core.documents.bm25 import Statistics
 
 from documents import schema
-from documents.engine import Engine, EngineError, NotFoundError
+from documents.engine import CALL_SECONDS, Engine, EngineError, NotFoundError
 
 ALIAS = "documents"
 SEEN_SECONDS = 30.0  # until a write must be visible
@@ -44,12 +44,15 @@ class State:
     version: int = 0
 
 
-def current(engine: Engine, alias: str = ALIAS) -> str | None:
-    """The name of the collection that an alias stands for; None if there is no such alias."""
+def current(engine: Engine, alias: str = ALIAS, timeout: float = CALL_SECONDS) -> str | None:
+    """The name of the collection that an alias stands for, loaded; None if there is no such alias."""
     try:
-        return str(engine.call("describe_collection", alias)["collection_name"])
+        name = str(engine.call("describe_collection", alias, timeout=timeout)["collection_name"])
     except NotFoundError:
         return None
+    for part in (name, f"{name}_state"):
+        engine.load(part, timeout)
+    return name
 
 
 def create(engine: Engine, state: State, alias: str = ALIAS) -> str:

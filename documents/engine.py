@@ -7,6 +7,7 @@ collection that has them, and crashes when it loads it (2.3.5).
 from __future__ import annotations
 
 import logging
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +44,35 @@ class Access:
     token: str = ""
     tls_ca: Path | None = None
 
+    @classmethod
+    def from_environment(cls) -> Access | None:
+        """What MALGIL_DOCUMENTS, and MALGIL_DOCUMENTS_TOKEN and MALGIL_DOCUMENTS_CA beside it, say; None without it."""
+        uri, ca = os.environ.get("MALGIL_DOCUMENTS"), os.environ.get("MALGIL_DOCUMENTS_CA")
+        return cls(uri, os.environ.get("MALGIL_DOCUMENTS_TOKEN", ""), Path(ca) if ca else None) if uri else None
+
+    def address(self) -> tuple[str, int]:
+        """Host and port.
+
+        Raises:
+            EngineError: the URI has none.
+        """
+        try:
+            parts = urlsplit(self.uri)
+            if parts.scheme in ("http", "https") and parts.hostname and parts.port:
+                return parts.hostname, parts.port
+        except ValueError:
+            pass
+        raise EngineError(
+            f"the engine's address is {self.uri[:80]!r}: it must be http://HOST:PORT or https://HOST:PORT"
+        )
+
 
 class Engine:
     """A connection to an engine.
+
+    Args:
+        access: how to reach it.
+        connect_seconds: how long it may take to answer at first.
 
     Attributes:
         version: as the engine says it.
@@ -53,27 +80,21 @@ class Engine:
         sparse: whether it takes sparse vectors.
     """
 
-    def __init__(self, access: Access) -> None:
-        try:
-            address = urlsplit(access.uri)
-            if address.scheme not in ("http", "https") or not address.hostname or not address.port:
-                raise ValueError
-        except ValueError:
-            raise EngineError(
-                f"the engine's address is {access.uri[:80]!r}: it must be http://HOST:PORT or https://HOST:PORT"
-            ) from None
+    def __init__(self, access: Access, connect_seconds: float = CONNECT_SECONDS) -> None:
+        access.address()
+        self._loaded: set[str] = set()
         from pymilvus import MilvusClient
 
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs the traceback of each error it raises
         options: dict[str, Any] = {"server_pem_path": str(access.tls_ca)} if access.tls_ca else {}
         try:
-            self._client = MilvusClient(uri=access.uri, token=access.token, timeout=CONNECT_SECONDS, **options)
+            self._client = MilvusClient(uri=access.uri, token=access.token, timeout=connect_seconds, **options)
         except Exception as error:  # MilvusException, grpc's, and ValueError of its parser
             raise EngineError(
                 f"{access.uri}: no engine answers: {_first_line(error)}. Start one, such as "
                 "`milvus-lite server --data-dir FOLDER --host 127.0.0.1 --port 19530`"
             ) from None
-        self.version: str = self.call("get_server_version")
+        self.version: str = self.call("get_server_version", timeout=connect_seconds)
         self.embedded = "milvus_lite" in self.version
         number = re.search(r"(\d+)\.(\d+)", self.version)
         self.sparse = self.embedded or (number is not None and tuple(map(int, number.groups())) >= SPARSE_SINCE)
@@ -97,6 +118,12 @@ class Engine:
             text = _first_line(error)
             missing = re.search(r"not found|can't find|not exist|does not exist", text) is not None
             raise (NotFoundError if missing else EngineError)(f"the engine refuses {method}: {text}") from None
+
+    def load(self, collection: str, timeout: float = CALL_SECONDS) -> None:
+        """Load a collection for searching, if this connection has not done so: milvus-lite forgets it when it stops."""
+        if collection not in self._loaded:
+            self.call("load_collection", collection, timeout=timeout)
+            self._loaded.add(collection)
 
     def rows(self, collection: str, fields: list[str], where: str = "", batch: int = 1000) -> list[dict[str, Any]]:
         """All rows of a collection that an expression holds for."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from malgil_core.documents.types import DocumentOptions
 
 from documents.errors import DocumentsError
 from documents.ingest import Embed
 from documents.records import Place, Record, record
-from documents.search import DocumentOptions, Method, Searcher
+from documents.search import Method, Searcher
 
 KORQUAD = Path("korquad") / "KorQuAD_v1.0_dev.json"
 DEPTH = 20

@@ -15,9 +15,9 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from malgil_core.documents import bm25
-from malgil_core.documents.filters import ALL, Filter
 from malgil_core.documents.fusion import full_score, fused
 from malgil_core.documents.snippets import snippet
+from malgil_core.documents.types import Document, DocumentOptions, check_top_k
 from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import Floats
 
@@ -27,47 +27,9 @@ from documents.engine import Engine, EngineError, NotFoundError
 from documents.schema import Stored
 
 DEPTH = 50  # passages that each way of searching looks at
-DEFAULT_TOP_K = 5
-MAX_TOP_K = 20
 REFRESH_SECONDS = 1.0  # between two looks at the alias and the statistics
 SECONDS = 5.0
 Method = Literal["both", "dense", "bm25"]
-
-
-@dataclass(frozen=True)
-class DocumentOptions:
-    """The options of one query."""
-
-    top_k: int = DEFAULT_TOP_K
-    filter: Filter = ALL
-
-
-@dataclass(frozen=True)
-class Document:
-    """A document that was found, by its best passage.
-
-    Attributes:
-        id, title, url, category, updated_at, service_ids: as they were ingested.
-        snippet: a part of the passage.
-        start: where the snippet begins in the body, in characters (Unicode code points).
-        highlights: [start, end) in the snippet of words that the query has too.
-        score: the fused one, that documents are in the order of.
-        dense: cosine of the passage; the least that was looked at, if only its words were found.
-        lexical: BM25 score of the passage, divided by that of the query with itself.
-    """
-
-    id: str
-    title: str
-    url: str
-    category: str
-    updated_at: str | None
-    service_ids: tuple[str, ...]
-    snippet: str
-    start: int
-    highlights: list[tuple[int, int]]
-    score: float
-    dense: float
-    lexical: float
 
 
 @dataclass
@@ -126,9 +88,8 @@ class Searcher:
         methods: Sequence[Method] = ("bm25", "dense", "both"),
     ) -> dict[Method, list[list[Document]]]:
         """The same as `search`, by the fused score, and by dense similarity or BM25 alone."""
-        for top_k in {option.top_k for option in options}:
-            if not 1 <= top_k <= MAX_TOP_K:
-                raise ValueError(f"documents_top_k is {top_k}: it must be from 1 to {MAX_TOP_K}")
+        for option in options:
+            check_top_k(option.top_k)
         for attempt in (True, False):
             name, state = self._current(timeout)
             try:
@@ -141,6 +102,14 @@ class Searcher:
         asked = list(zip(found, queries, weights, options, strict=True))
         return {method: [_best(*parts, method) for parts in asked] for method in methods}
 
+    def look(self, timeout: float = SECONDS) -> None:
+        """Look at the collection, so that the first search need not.
+
+        Raises:
+            EngineError: the engine is down, late, or has no documents of this encoder.
+        """
+        self._current(timeout)
+
     def close(self) -> None:
         """Stop the threads; the engine stays connected."""
         self._pool.shutdown()
@@ -149,7 +118,7 @@ class Searcher:
         """The collection and its state, looked up again every REFRESH_SECONDS."""
         with self._lock:
             if time.monotonic() - self._looked > REFRESH_SECONDS:
-                name = collection.current(self._engine, self._alias)
+                name = collection.current(self._engine, self._alias, timeout)
                 if name is None:
                     raise EngineError(f"the engine has no documents {self._alias!r}: run `python -m documents ingest`")
                 if name != self._name or collection.newest(self._engine, name, timeout) != self._state.version:

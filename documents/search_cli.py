@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from malgil_core.documents.types import DEFAULT_TOP_K, MAX_TOP_K, DocumentOptions
 
 from documents import options
 
@@ -17,7 +18,9 @@ Examples:
   python -m documents search "수수료" --filter '{"category": "송금", "updated_from": "2025-01-01"}'"""
 )
 @click.argument("query")
-@click.option("--top-k", type=click.IntRange(1, 50), default=5, show_default=True, help="Documents shown.")
+@click.option(
+    "--top-k", type=click.IntRange(1, MAX_TOP_K), default=DEFAULT_TOP_K, show_default=True, help="Documents shown."
+)
 @click.option("--filter", "chosen", default="", metavar="JSON", help="Which documents: docs/documents.md#filters.")
 @options.engine
 @options.encoder
@@ -29,7 +32,7 @@ def search(
     from malgil_core.encoder import EncoderMetadata
     from malgil_core.text.validation import parse_text
 
-    from documents.search import DocumentOptions, Searcher
+    from documents.search import Searcher
 
     query = parse_text("query", query.encode("utf-8", "surrogateescape"))
     wanted = DocumentOptions(top_k, parse_filter(chosen))

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes .venv at the root; `make setup` and `make test` run it from there. Needs python3 (3.11 or 3.12) with venv.
-#   sh server/install.sh         what serving and exporting need: Python packages, pip's Triton, nginx, jemalloc
-#   sh server/install.sh test    what training, documents, tests and benchmarks need besides: packages and programs
+#   sh server/install.sh         what serving, exporting and documents need: Python packages, pip's Triton, nginx, jemalloc
+#   sh server/install.sh test    what training, tests and benchmarks need besides: packages and programs
 # Versions come from requirements.lock; indexes, certificates and proxies from pip's own settings.
 set -eu
 
@@ -44,7 +44,8 @@ setup_serve() {
     else
         echo "$cpu_builds does not answer within 3 s: torch comes from where pip usually looks"
     fi
-    pip_install --group serve --group export --editable ./core --editable ./client
+    pip_install --group serve --group export --group documents --editable ./core --editable ./client \
+        --editable ./documents
 
     # Only for its tritonserver binary; its Python decorators, and what they depend on, are not used.
     pip_install --no-deps nvidia-pytriton==0.7.0
@@ -75,7 +76,7 @@ print(p / "tritonserver/python_backend_stubs" / "{}.{}".format(*sys.version_info
 }
 
 setup_test() {
-    pip_install --group train --group documents --group bench --group test
+    pip_install --group train --group bench --group test
 
     # perf_analyzer, which loads the server for the speed tables, comes in the wheel of an old client. Only that binary
     # is taken out of it; it asks for a libcudart, GPU or not, which pip's Triton brings.

@@ -25,11 +25,13 @@ HEADER = f"""\
 
 
 def resolve(groups: Iterable[str]) -> list[dict[str, Any]]:
-    """The metadata of each distribution that pip would install for these groups and for core/ and client/."""
+    """The metadata of each distribution that pip would install for these groups and for core/, client/, documents/."""
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]
     for group in groups:
         command += ["--group", group]
-    report = subprocess.run([*command, "./core", "./client"], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
+    report = subprocess.run(
+        [*command, "./core", "./client", "./documents"], cwd=ROOT, check=True, stdout=subprocess.PIPE
+    ).stdout
     return [item["metadata"] for item in json.loads(report)["install"]]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from malgil_core.documents.filters import parse_filter
+from malgil_core.documents.types import Document, DocumentOptions
 from malgil_core.encoder import EncoderMetadata
 
 from documents import collection, schema
@@ -14,7 +15,7 @@ from documents.engine import Engine
 from documents.ingest import Embed, Ingest, Report, remove
 from documents.passages import Splitter
 from documents.records import Record, record
-from documents.search import Document, DocumentOptions, Searcher
+from documents.search import Searcher
 
 DOCUMENTS: list[dict[str, Any]] = [
     {"id": "limit", "title": "이체 한도 올리기", "category": "송금", "surfaces": ["HELP", "SEARCH"],

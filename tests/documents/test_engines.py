@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
+from malgil_core.documents.types import DocumentOptions
 from malgil_core.encoder import EncoderMetadata
 
 from documents import collection, run, schema
 from documents.engine import Engine, EngineError
 from documents.ingest import Embed, remove
 from documents.passages import Splitter
-from documents.search import DocumentOptions, Searcher
+from documents.search import Searcher
 from tests.documents.corpus import DOCUMENTS, Corpus
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]

@@ -11,7 +11,7 @@ from typing import Any
 import malgil
 import numpy as np
 import pytest
-from malgil_core.serving.metrics import SEND_SECONDS
+from malgil_core.serving.counters import SEND_SECONDS
 from tritonclient import grpc
 
 from server.launcher import Server

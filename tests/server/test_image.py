@@ -177,7 +177,16 @@ def test_pins_stand_in_pyproject_alone_and_a_cpu_image_has_no_torch_and_not_pips
     assert "--group ${MODELS}" in install
     assert "==" not in "".join(value for stage in STAGES.values() for value in stage.values("RUN"))
     names = {re.split("[=<>]", line)[0] for line in groups[default]}
-    assert names == {"click", "psutil", "pydantic", "rapidfuzz", "safetensors", "threadpoolctl", "tokenizers"}
+    assert names == {
+        "click",
+        "psutil",
+        "pydantic",
+        "pymilvus",
+        "rapidfuzz",
+        "safetensors",
+        "threadpoolctl",
+        "tokenizers",
+    }
     assert {"include-group": default} in groups["serve"]
     assert any(str(line).startswith("torch==") for line in groups[f"{default}-gpu"])
 

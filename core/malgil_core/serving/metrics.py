@@ -1,18 +1,10 @@
-"""Metrics of the scorer, for Triton's metrics endpoint.
-
-Batches add to sums in memory, and one thread sends the sums on twice a second: a call that crosses to the server takes
-20 to 50 µs, and a batch would make two dozen. No other thread may make them. Triton 2.51 crashes when two threads
-increment one metric at once; when a metric outlives its stub; and when one is shared by instances that end one after
-another, so each has a label of its own.
-"""
+"""Metrics of the scorer, for Triton's metrics endpoint."""
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
 from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
@@ -22,8 +14,8 @@ import numpy as np
 
 from malgil_core.index.generation import Generation
 from malgil_core.ranking.types import Ranked
+from malgil_core.serving.counters import Counters, Key
 
-SEND_SECONDS = 0.5
 EDGES = (0.80, 0.84, 0.86, 0.88, 0.90, 0.92, 0.94, 0.96, 0.98, 1.0)
 _EDGES = [float(np.float32(edge)) for edge in EDGES]  # scores are float32, and one of 0.9 is at most 0.9
 
@@ -52,10 +44,9 @@ LABELS = {  # metric → label, its values
     "out_of_scope_total": ("by", ("null", "floor")),
     "top_score_bucket": ("le", (*(f"{edge:g}" for edge in EDGES), "+Inf")),
 }
-Key = tuple[str, str]  # metric, value of its own label or ""
 
 
-class Metrics:
+class Metrics(Counters):
     """The metrics of one scorer.
 
     Args:
@@ -67,34 +58,11 @@ class Metrics:
     def __init__(
         self, make_family: Any, labels: Mapping[str, str] | None = None, clock: Callable[[], float] = time.time
     ) -> None:
+        super().__init__(make_family, COUNTERS, LABELS, labels)
         self._clock = clock
-        self._lock = threading.Lock()
-        self._sums: defaultdict[Key, float] = defaultdict(float)  # not sent yet
         self._gauges = dict.fromkeys(GAUGES, 0.0)
         self._published = float("nan")
-        self._families: list[Any] = []
-        self._metrics: dict[Key, Any] = {}
-        for kind, names in ((make_family.GAUGE, GAUGES), (make_family.COUNTER, COUNTERS)):
-            for name, description in names.items():
-                family = make_family(name=f"malgil_{name}", description=description, kind=kind)
-                self._families.append(family)
-                label, values = LABELS.get(name, ("", ("",)))
-                for value in values:
-                    extra = {label: value} if label else {}
-                    self._metrics[name, value] = family.Metric(labels={**(labels or {}), **extra})
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep_sending, name="metrics", daemon=True)
-
-    def start(self) -> None:
-        """Begin to send."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop sending, and release the metrics while the stub still lives."""
-        self._stop.set()
-        self._thread.join()
-        self._metrics.clear()
-        self._families.clear()
+        self._make(make_family.GAUGE, GAUGES)
 
     def show_generation(self, generation: Generation) -> None:
         """Show the generation that serves from now on."""
@@ -106,11 +74,11 @@ class Metrics:
 
     def count_refused_publish(self) -> None:
         """Count a refused generation."""
-        self._add({("publishes_refused_total", ""): 1})
+        self.add({("publishes_refused_total", ""): 1})
 
     def count_errors(self, kind: str, count: int = 1) -> None:
         """Count refused requests; `kind` is invalid_argument or no_catalog."""
-        self._add({("errors_total", kind): count})
+        self.add({("errors_total", kind): count})
 
     def count_batch(self, ranked: Sequence[Ranked], lexical_seconds: float, scoring_seconds: float) -> None:
         """Count a ranked batch, and the time that it took."""
@@ -131,30 +99,15 @@ class Metrics:
             sums["top_score_bucket", le] = count
         refused = Counter(hits.null.refused_by for hits in ranked if hits.null)
         sums |= {("out_of_scope_total", by): refused[by] for by in LABELS["out_of_scope_total"][1]}
-        self._add(sums)
+        self.add(sums)
 
     def send(self) -> None:
         """Bring the endpoint up to date; a sum that fails to go out goes with the next. For one thread alone."""
+        super().send()
         with self._lock:
-            sums = {key: by for key, by in self._sums.items() if by}
             gauges = {**self._gauges, "index_age_seconds": self._clock() - self._published}
-        for key, by in sums.items():
-            self._metrics[key].increment(by)
-            self._add({key: -by})
         for name, value in gauges.items():
             self._metrics[name, ""].set(value)
-
-    def _add(self, sums: Mapping[Key, float]) -> None:
-        with self._lock:
-            for key, by in sums.items():
-                self._sums[key] += by
-
-    def _keep_sending(self) -> None:
-        while True:
-            with contextlib.suppress(Exception):  # full shared memory, say: the thread must not die of it
-                self.send()
-            if self._stop.wait(SEND_SECONDS):
-                return
 
 
 def _seconds(created: str) -> float:

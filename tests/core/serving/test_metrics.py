@@ -21,8 +21,9 @@ from malgil_core.index.reader import folder_of, load
 from malgil_core.index.writer import point_at, publish
 from malgil_core.ranking.cpu import CpuScorer
 from malgil_core.ranking.types import NullMatch, Ranked
+from malgil_core.serving.counters import SEND_SECONDS
 from malgil_core.serving.follower import IndexFollower
-from malgil_core.serving.metrics import GAUGES, SEND_SECONDS, Metrics
+from malgil_core.serving.metrics import GAUGES, Metrics
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
