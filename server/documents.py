@@ -122,7 +122,8 @@ class Engine:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "milvus_lite", "server", "--host", HOST, "--port", str(self._port)]
-        return processes.start([*command, "--data-dir", str(self._folder)], None, None)
+        with os.fdopen(os.dup(2), "wb") as log:  # what it prints does not belong on standard output
+            return processes.start([*command, "--data-dir", str(self._folder)], None, log)
 
     def _wait_listening(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
