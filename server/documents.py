@@ -1,4 +1,4 @@
-"""The vector engine of documents: a milvus-lite beside Triton, or one that runs elsewhere; Triton learns its address."""
+"""The vector engine of documents: a milvus-lite beside Triton, or one that runs elsewhere."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_a_taken_port_is_one_sentence_before_triton_starts(tmp_path: Path) -> No
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, port: int) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SetupError, match="--documents-folder .*: Not a directory"):
+    with pytest.raises(SetupError, match=r"--documents-folder .*: Not a directory"):
         Engine(tmp_path / "file" / "data", port, print).start()
 
 
