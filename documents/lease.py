@@ -1,10 +1,10 @@
 """A lease on an alias: of two commands that would write at once, one is refused.
 
 Engines have no transactions, so it is rows of a collection beside those of the alias: a command adds a row, and then
-looks, with strong consistency, whether there is another's. Whichever of two adds its row later sees the other's, so never
-do both go on; of two that start at the same moment both may be refused. A row holds for EXPIRY_SECONDS, and is renewed by
-a new one: that of a command that was killed is passed over after that time, and taken away. It is told by the clocks of
-the machines, which must not differ by more than half of it.
+looks, with strong consistency, whether there is another's. Whichever of two adds its row later sees the other's, so
+never do both go on; of two that start at the same moment both may be refused. A row holds for EXPIRY_SECONDS, and is
+renewed by a new one: that of a command that was killed is passed over after that time, and taken away. It is told by
+the clocks of the machines, which must not differ by more than half of it.
 """
 
 from __future__ import annotations
