@@ -57,7 +57,7 @@ def test_docker_compose_takes_each_profile(profile: str) -> None:
 
 def test_each_profile_starts_one_triton_and_only_the_gpu_s_asks_for_a_gpu() -> None:
     profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
-    documents = dict.fromkeys(("etcd", "minio", "milvus", "ingest"), ["documents"])
+    documents = {name: ["documents"] for name in ("etcd", "minio", "milvus", "ingest")}
     assert profiles == {
         "triton": ["cpu"], "export": ["cpu"], "triton-gpu": ["gpu"], "export-gpu": ["gpu"], **documents,
     }  # fmt: skip
