@@ -13,12 +13,14 @@ from malgil._access import Tls
 from malgil._async_client import AsyncSearchClient
 from malgil._client import SearchClient
 from malgil._errors import BadRequest, DeadlineExceeded, Forbidden, MalgilError, Overloaded, ServerError, Unavailable
-from malgil._results import Hit, NullMatch, SearchResult
+from malgil._results import Document, DocumentsResult, Hit, NullMatch, SearchResult, UnifiedResult
 
 __all__ = [
     "AsyncSearchClient",
     "BadRequest",
     "DeadlineExceeded",
+    "Document",
+    "DocumentsResult",
     "Forbidden",
     "Hit",
     "MalgilError",
@@ -29,6 +31,7 @@ __all__ = [
     "ServerError",
     "Tls",
     "Unavailable",
+    "UnifiedResult",
 ]
 
 # Tracebacks and reprs show `malgil.SearchClient`, not the private module.

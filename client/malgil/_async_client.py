@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,20 @@ from numpy.typing import NDArray
 from malgil._access import Tls
 from malgil._base import DEFAULT_URL, PROBE, ClientBase, Kind, many_embed_inputs, many_search_inputs
 from malgil._errors import MalgilError
-from malgil._results import SearchResult
+from malgil._results import DocumentsResult, SearchResult, UnifiedResult
 from malgil._retry import check_count
 from malgil._tensors import (
+    DOCUMENT_OUTPUTS,
     EMBED_OUTPUTS,
     EXPLAINED_OUTPUTS,
     SEARCH_OUTPUTS,
     Tensors,
+    document_inputs,
     embed_inputs,
+    read_documents,
     read_embedding,
     read_search,
+    read_unified,
     search_inputs,
 )
 from malgil._transport import connect_async
@@ -47,10 +51,11 @@ class AsyncSearchClient(ClientBase):
         retries: int = 2,
         search_model: str = "search",
         embed_model: str = "embed",
+        unified_model: str = "unified",
         tls: Tls | None = None,
         key: str | None = None,
     ) -> None:
-        super().__init__(timeout, retries, search_model, embed_model)
+        super().__init__(timeout, retries, search_model, embed_model, unified_model)
         self._transport = connect_async(url, tls, key)
 
     async def __aenter__(self) -> AsyncSearchClient:
@@ -96,6 +101,39 @@ class AsyncSearchClient(ClientBase):
         """`search` for each query, as SearchClient.search_many; the first error cancels the queries under way."""
         inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases)
         return await _map(lambda each: self._search(each, timeout, explain), inputs, concurrency)
+
+    async def search_documents(
+        self,
+        query: str,
+        *,
+        top_k: int | None = None,
+        filter: Mapping[str, Any] | None = None,
+        deadline_ms: int | None = None,
+        timeout: float | None = None,
+    ) -> DocumentsResult:
+        """The articles that best match `query`, best first, with a status, as SearchClient.search_documents."""
+        inputs = document_inputs(query, top_k, filter, deadline_ms)
+        return read_documents(await self._infer(self._unified_model, inputs, DOCUMENT_OUTPUTS, timeout))
+
+    async def search_all(
+        self,
+        query: str,
+        *,
+        top_k: int | None = None,
+        surface: str | None = None,
+        min_score: float | None = None,
+        null_phrases: bool | None = None,
+        explain: bool = False,
+        documents_top_k: int | None = None,
+        documents_filter: Mapping[str, Any] | None = None,
+        documents_deadline_ms: int | None = None,
+        timeout: float | None = None,
+    ) -> UnifiedResult:
+        """The services and the articles that best match `query`, in one call, as SearchClient.search_all."""
+        services = search_inputs(query, top_k, surface, min_score, null_phrases)
+        documents = document_inputs(query, documents_top_k, documents_filter, documents_deadline_ms, "documents_")
+        outputs = (*(EXPLAINED_OUTPUTS if explain else SEARCH_OUTPUTS), *DOCUMENT_OUTPUTS)
+        return read_unified(await self._infer(self._unified_model, services | documents, outputs, timeout))
 
     async def embed(
         self, text: str | Sequence[str], *, kind: Kind = "query", timeout: float | None = None

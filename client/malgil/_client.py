@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextvars
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +15,20 @@ from numpy.typing import NDArray
 from malgil._access import Tls
 from malgil._base import DEFAULT_URL, PROBE, ClientBase, Kind, many_embed_inputs, many_search_inputs
 from malgil._errors import MalgilError
-from malgil._results import SearchResult
+from malgil._results import DocumentsResult, SearchResult, UnifiedResult
 from malgil._retry import check_count
 from malgil._tensors import (
+    DOCUMENT_OUTPUTS,
     EMBED_OUTPUTS,
     EXPLAINED_OUTPUTS,
     SEARCH_OUTPUTS,
     Tensors,
+    document_inputs,
     embed_inputs,
+    read_documents,
     read_embedding,
     read_search,
+    read_unified,
     search_inputs,
 )
 from malgil._transport import connect
@@ -40,9 +44,9 @@ class SearchClient(ClientBase):
     (8000); "grpcs://" and "https://" for the same over TLS. `timeout`: seconds that a call may take, retries
     included; each method can override it. `retries`: how often a call is repeated, with exponential back-off,
     when the server's queue is full or no connection could be made. No other failure is repeated: the request may
-    be what broke the server. `search_model`, `embed_model`: names of the models on the server. `tls`: the
-    authorities to trust and the client's certificate. `key`: the server's key, where it requires one; without TLS
-    it travels unencrypted.
+    be what broke the server. `search_model`, `embed_model`, `unified_model`: names of the models on the server.
+    `tls`: the authorities to trust and the client's certificate. `key`: the server's key, where it requires one;
+    without TLS it travels unencrypted.
 
     Over HTTP each phase of an attempt (connect, send, wait) may take what is left of `timeout`, so a call that is
     slow in several phases can take longer; over gRPC, and in AsyncSearchClient, the limit is exact.
@@ -62,10 +66,11 @@ class SearchClient(ClientBase):
         retries: int = 2,
         search_model: str = "search",
         embed_model: str = "embed",
+        unified_model: str = "unified",
         tls: Tls | None = None,
         key: str | None = None,
     ) -> None:
-        super().__init__(timeout, retries, search_model, embed_model)
+        super().__init__(timeout, retries, search_model, embed_model, unified_model)
         self._transport = connect(url, tls, key)
 
     def __enter__(self) -> SearchClient:
@@ -125,6 +130,50 @@ class SearchClient(ClientBase):
         """
         inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases)
         return _map(lambda each: self._search(each, timeout, explain), inputs, concurrency)
+
+    def search_documents(
+        self,
+        query: str,
+        *,
+        top_k: int | None = None,
+        filter: Mapping[str, Any] | None = None,
+        deadline_ms: int | None = None,
+        timeout: float | None = None,
+    ) -> DocumentsResult:
+        """The articles that best match `query`, best first, and the status of the search for them.
+
+        Always an answer while the server works: where its engine does not, or not in time, the result is empty and
+        its `status` says why. `top_k`: maximum number of documents, 1…20; None takes the server's default (5).
+        `filter`: only documents that fit {"category": one or a list, "surface", "updated_from", "updated_to"}, each
+        of which may be left out; dates are YYYY-MM-DD. `deadline_ms`: milliseconds to wait for the engine, 1…10000,
+        less than `timeout`; None takes the server's (150). `timeout`: seconds, instead of the client's.
+        """
+        inputs = document_inputs(query, top_k, filter, deadline_ms)
+        return read_documents(self._infer(self._unified_model, inputs, DOCUMENT_OUTPUTS, timeout))
+
+    def search_all(
+        self,
+        query: str,
+        *,
+        top_k: int | None = None,
+        surface: str | None = None,
+        min_score: float | None = None,
+        null_phrases: bool | None = None,
+        explain: bool = False,
+        documents_top_k: int | None = None,
+        documents_filter: Mapping[str, Any] | None = None,
+        documents_deadline_ms: int | None = None,
+        timeout: float | None = None,
+    ) -> UnifiedResult:
+        """The services and the articles that best match `query`, in one call and for one encoding.
+
+        The first options are those of `search` and concern services only; those of documents are as in
+        `search_documents`. The services wait for the documents: `documents_deadline_ms` bounds how long.
+        """
+        services = search_inputs(query, top_k, surface, min_score, null_phrases)
+        documents = document_inputs(query, documents_top_k, documents_filter, documents_deadline_ms, "documents_")
+        outputs = (*(EXPLAINED_OUTPUTS if explain else SEARCH_OUTPUTS), *DOCUMENT_OUTPUTS)
+        return read_unified(self._infer(self._unified_model, services | documents, outputs, timeout))
 
     def embed(
         self, text: str | Sequence[str], *, kind: Kind = "query", timeout: float | None = None

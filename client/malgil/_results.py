@@ -1,4 +1,4 @@
-"""The result of a search: hits, and the index generation that they come from."""
+"""The results of searches: services with the index generation they come from, and documents with a status."""
 
 from __future__ import annotations
 
@@ -58,3 +58,49 @@ class SearchResult(Sequence[Hit]):
     def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
     def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
         return self.hits[index]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One article that matches the query, by its best passage."""
+
+    id: str
+    """The document's id, as it was ingested."""
+    title: str
+    snippet: str
+    """The part of the passage that answers best, up to 160 characters."""
+    highlights: tuple[tuple[int, int], ...]
+    """Where the query's words stand in the snippet: (start, end) in characters, `snippet[start:end]`."""
+    url: str
+    category: str
+    score: float
+    """Cosine similarity plus a lexical part: higher is better. Not comparable with the scores of services."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentsResult(Sequence[Document]):
+    """The documents of one query, best first: a read-only sequence with the status of the search for them."""
+
+    documents: tuple[Document, ...]
+    status: str
+    """How the search for them went: "ok"; "late", if they were not found within the deadline; "unavailable", if the
+    engine is down or has no documents of the server's encoder; "off", if the server has no engine. Only "ok" comes
+    with documents."""
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+    @overload
+    def __getitem__(self, index: int) -> Document: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Document, ...]: ...
+    def __getitem__(self, index: int | slice) -> Document | tuple[Document, ...]:
+        return self.documents[index]
+
+
+@dataclass(frozen=True, slots=True)
+class UnifiedResult:
+    """The services and the documents of one query, found side by side for one encoding of it."""
+
+    services: SearchResult
+    documents: DocumentsResult

@@ -6,7 +6,9 @@ did would only make its fast queries wait for its slow ones. BYTES tensors are a
 
 from __future__ import annotations
 
+import json
 import operator
+from collections.abc import Mapping
 from itertools import repeat
 from typing import Any, TypeAlias
 
@@ -14,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from malgil._errors import BadRequest, ServerError
-from malgil._results import Hit, NullMatch, SearchResult
+from malgil._results import Document, DocumentsResult, Hit, NullMatch, SearchResult, UnifiedResult
 
 Tensors: TypeAlias = dict[str, NDArray[Any]]
 
@@ -22,6 +24,11 @@ Tensors: TypeAlias = dict[str, NDArray[Any]]
 SEARCH_OUTPUTS = ("id", "name", "path", "score", "phrase", "generation")
 EXPLAINED_OUTPUTS = (*SEARCH_OUTPUTS, "dense", "lexical", "null_topic", "null_phrase", "null_score", "refused_by")
 EMBED_OUTPUTS = ("embedding",)
+# Without one of a service's outputs Triton does not run the scorer.
+DOCUMENT_OUTPUTS = (
+    *("document_id", "title", "snippet", "highlights", "url", "category", "document_score"),
+    "documents_status",
+)
 
 
 def search_inputs(
@@ -40,6 +47,23 @@ def search_inputs(
         tensors["min_score"] = _float32("min_score", min_score)
     if null_phrases is not None:
         tensors["null"] = _bool("null_phrases", null_phrases)
+    return tensors
+
+
+def document_inputs(
+    query: str, top_k: int | None, filter: Mapping[str, Any] | None, deadline_ms: int | None, prefix: str = ""
+) -> Tensors:
+    """The input tensors of one search for documents; `prefix` begins the options' names in errors.
+
+    Raises TypeError for a wrong type, BadRequest for a value that its tensor cannot hold.
+    """
+    tensors: Tensors = {"query": _text("query", query)}
+    if top_k is not None:
+        tensors["documents_top_k"] = _int32(f"{prefix}top_k", top_k)
+    if filter is not None:
+        tensors["documents_filter"] = _json(f"{prefix}filter", filter)
+    if deadline_ms is not None:
+        tensors["documents_deadline_ms"] = _int32(f"{prefix}deadline_ms", deadline_ms)
     return tensors
 
 
@@ -70,6 +94,30 @@ def _read_null(outputs: Tensors) -> tuple[str | None, NullMatch | None]:
     return refused_by, NullMatch(topic, phrase, float(_row(outputs, "null_score")[0])) if phrase else None
 
 
+def read_documents(outputs: Tensors) -> DocumentsResult:
+    """The result in the output tensors of a search for documents, without the padding columns (id empty)."""
+    columns = [_row(outputs, name) for name in DOCUMENT_OUTPUTS[:-1]]
+    documents = tuple(
+        Document(_str(id_), _str(title), _str(snippet), _pairs(marked), _str(url), _str(category), float(score))
+        for id_, title, snippet, marked, url, category, score in zip(*columns, strict=True)
+        if id_
+    )
+    return DocumentsResult(documents, _str(_row(outputs, "documents_status")[0]))
+
+
+def read_unified(outputs: Tensors) -> UnifiedResult:
+    """The services and the documents in the output tensors of a unified search."""
+    return UnifiedResult(read_search(outputs), read_documents(outputs))
+
+
+def _pairs(value: bytes) -> tuple[tuple[int, int], ...]:
+    """The (start, end) of highlights, sent as JSON."""
+    try:
+        return tuple((int(start), int(end)) for start, end in json.loads(value))
+    except (ValueError, TypeError):
+        raise ServerError(f"the answer's highlights are {value!r}, not pairs of numbers") from None
+
+
 def read_embedding(outputs: Tensors) -> NDArray[np.float32]:
     """The vector, float32 [D], in the output tensors of an embedding."""
     return _row(outputs, "embedding").astype(np.float32)  # a copy: the received array is read-only
@@ -92,6 +140,19 @@ def _text(field: str, value: str) -> NDArray[np.object_]:
         return np.array([[value.encode("utf-8")]], dtype=np.object_)
     except UnicodeEncodeError as error:  # a lone surrogate, such as half an emoji
         raise BadRequest(f"{field}: cannot be written as UTF-8 (at character {error.start})") from None
+
+
+def _json(field: str, value: Mapping[str, Any]) -> NDArray[np.object_]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{field} must be a mapping, not {type(value).__name__}")
+    try:
+        # Hangul as it is: escaped, it would be twice as long, and the server takes 2,048 bytes.
+        written = json.dumps(dict(value), ensure_ascii=False, allow_nan=False)
+    except TypeError as error:
+        raise TypeError(f"{field} must hold text and lists of text: {error}") from None
+    except ValueError as error:  # NaN, or a list within itself
+        raise BadRequest(f"{field}: cannot be written as JSON ({error})") from None
+    return _text(field, written)
 
 
 def _int32(field: str, value: int) -> NDArray[np.int32]:

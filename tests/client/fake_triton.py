@@ -56,6 +56,10 @@ class Scenario:
     key: str | None = None
     """The key that requests must carry, if any."""
     requests: list[tuple[str, Tensors]] = field(default_factory=list)
+    outputs: list[list[str]] = field(default_factory=list)
+    """The names of the outputs that each request asked for."""
+    documents_status: str = "ok"
+    """What a unified search answers; without "ok" it has no documents."""
     headers: list[dict[str, str]] = field(default_factory=list)
     """The headers of each request, names in lower case."""
     most_at_once: int = 0
@@ -74,13 +78,13 @@ class Scenario:
         time.sleep(self.delay)
         with self._lock:
             self._now -= 1
-        text = inputs["query" if model.startswith("search") else "text"].item().decode()
+        text = inputs["text" if model.startswith("embed") else "query"].item().decode()
         failure = failure or self.fail_on.get(text)
         if failure:
             return failure
         if model.startswith("embed"):
             return {"embedding": np.array([[len(text), 0, 1]], np.float32)}
-        return two_hits(text)
+        return two_hits(text) | (two_documents(text, self.documents_status) if model.startswith("unified") else {})
 
 
 def two_hits(query: str) -> Tensors:
@@ -98,6 +102,26 @@ def two_hits(query: str) -> Tensors:
         "generation": np.array([[42]], np.int64),
         "dense": np.array([[0.8, 0.5, -1]], np.float32),
         "lexical": np.array([[0.5, 0.0, 0.0]], np.float32),
+    }
+
+
+def two_documents(query: str, status: str = "ok") -> Tensors:
+    """Two documents and a column of padding, the first titled as the query; padding alone if the status is not ok."""
+    found = status == "ok"
+
+    def column(*cells: str) -> NDArray[Any]:
+        filled = cells if found else [""] * len(cells)
+        return np.array([[text.encode() for text in (*filled, "")]], dtype=np.object_)
+
+    return {
+        "document_id": column("limit", "abroad"),
+        "title": column(query, "해외 송금"),
+        "snippet": column("하루 이체 한도는 앱에서 늘릴 수 있어요.", "수수료는 나라마다 달라요."),
+        "highlights": column("[[3, 5], [6, 9]]", "[]"),
+        "url": column("https://help.example.com/limit", ""),
+        "category": column("송금", "송금"),
+        "document_score": np.array([[0.875, 0.5, -1] if found else [-1, -1, -1]], np.float32),
+        "documents_status": np.array([[status.encode()]], dtype=np.object_),
     }
 
 
@@ -136,6 +160,7 @@ def grpc_server(scenario: Scenario, port: int = 0, certificates: Certificates | 
                 tensor.name: from_raw(raw, tensor.datatype, list(tensor.shape))
                 for tensor, raw in zip(request.inputs, request.raw_input_contents, strict=True)
             }
+            scenario.outputs.append([output.name for output in request.outputs])
             outputs = scenario.answer(request.model_name, inputs)
             scenario.abandoned += not context.is_active()
             if isinstance(outputs, tuple):
@@ -190,6 +215,7 @@ def http_server(scenario: Scenario, port: int = 0, certificates: Certificates | 
                 inputs[tensor["name"]] = from_raw(body[split:end], tensor["datatype"], tensor["shape"])
                 split = end
             assert split == len(body)
+            scenario.outputs.append([output["name"] for output in header["outputs"]])
             outputs = scenario.answer(self.path.split("/")[3], inputs)
             if isinstance(outputs, tuple):
                 self.reply(HTTP_STATUS[outputs[0]], json.dumps({"error": outputs[1]}).encode(), {})

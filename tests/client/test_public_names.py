@@ -13,6 +13,8 @@ def test_the_public_names_stay() -> None:
         "AsyncSearchClient",
         "BadRequest",
         "DeadlineExceeded",
+        "Document",
+        "DocumentsResult",
         "Forbidden",
         "Hit",
         "MalgilError",
@@ -23,6 +25,7 @@ def test_the_public_names_stay() -> None:
         "ServerError",
         "Tls",
         "Unavailable",
+        "UnifiedResult",
     ]
 
 
@@ -45,6 +48,8 @@ def test_both_clients_have_the_same_methods() -> None:
         "generation",
         "ready",
         "search",
+        "search_all",
+        "search_documents",
         "search_many",
     }
 
