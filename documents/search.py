@@ -27,6 +27,7 @@ from documents.engine import Engine, EngineError, NotFoundError
 from documents.schema import Stored
 
 DEPTH = 50  # passages that each way of searching looks at
+MAX_DEPTH = 200  # with phrases, of which several lead to the same document
 DEFAULT_TOP_K = 5
 MAX_TOP_K = 20
 REFRESH_SECONDS = 1.0  # between two looks at the alias and the statistics
@@ -44,16 +45,16 @@ class DocumentOptions:
 
 @dataclass(frozen=True)
 class Document:
-    """A document that was found, by its best passage.
+    """A document that was found, by its best passage or phrase.
 
     Attributes:
         id, title, url, category, updated_at, service_ids: as they were ingested.
-        snippet: a part of the passage.
+        snippet: a part of its best passage: never a phrase, which its author may not have written to be read.
         start: where the snippet begins in the body, in characters (Unicode code points).
         highlights: [start, end) in the snippet of words that the query has too.
         score: the fused one, that documents are in the order of.
-        dense: cosine of the passage; the least that was looked at, if only its words were found.
-        lexical: BM25 score of the passage, divided by that of the query with itself.
+        dense: cosine of the passage or phrase; the least that was looked at, if only its words were found.
+        lexical: its BM25 score, divided by that of the query with itself.
     """
 
     id: str
@@ -175,10 +176,12 @@ class Searcher:
         for at, option in enumerate(options):
             groups.setdefault(schema.expression(option.filter, state.surfaces), []).append(at)
         sparse = self._engine.sparse
+        rows = state.statistics.passages
+        depth = min(MAX_DEPTH, round(DEPTH * rows / max(rows - state.phrases, 1))) if state.phrases else DEPTH
         calls = []
         for where, members in groups.items():
             shared = {
-                "limit": DEPTH, "filter": where, "output_fields": schema.FIELDS, "timeout": timeout, **schema.BOUNDED
+                "limit": depth, "filter": where, "output_fields": schema.FIELDS, "timeout": timeout, **schema.BOUNDED
             }  # fmt: skip
             data: list[Any] = [embeddings[at] for at in members]
             calls.append(("dense", members, {"data": data, "anns_field": "vector", **shared}))
@@ -214,7 +217,10 @@ def _passage_weights(stored: str, mean_length: float) -> bm25.Weights:
 
 
 def _best(found: _Found, query: str, weights: bm25.Weights, options: DocumentOptions, method: Method) -> list[Document]:
-    """The best documents among one query's candidates, each by its best passage of the newest version."""
+    """The best documents among one query's candidates, each by its best passage or phrase of the newest version.
+
+    Shown is the best passage that was found; where only phrases were, the first of the document.
+    """
     scores: Mapping[str, float] = (
         fused(found.dense, found.lexical) if method == "both" else found.dense if method == "dense" else found.lexical
     )
@@ -222,14 +228,20 @@ def _best(found: _Found, query: str, weights: bm25.Weights, options: DocumentOpt
     for row in found.rows.values():
         versions[row["document_key"]] = max(row["version"], versions.get(row["document_key"], 0))
     best: dict[str, str] = {}
+    shown: dict[str, str] = {}
     for passage in sorted(scores, key=lambda one: (-scores[one], one)):
         row = found.rows[passage]
-        if len(best) < options.top_k and row["version"] == versions[row["document_key"]]:
-            best.setdefault(row["document_key"], passage)
+        key = row["document_key"]
+        if row["version"] != versions[key]:
+            continue
+        if len(best) < options.top_k:
+            best.setdefault(key, passage)
+        if not row["phrase"]:
+            shown.setdefault(key, passage)
     lowest = min(found.dense.values(), default=0.0)
     documents = []
-    for passage in best.values():
-        stored = Stored.parse(found.rows[passage]["stored"])
+    for key, passage in best.items():
+        stored = Stored.parse(found.rows[shown.get(key, passage)]["stored"])
         part = snippet(stored.text, stored.ends, query, weights)
         documents.append(
             Document(
