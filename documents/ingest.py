@@ -143,9 +143,7 @@ class Ingest:
         at = named_at = 0
         for record, passages, digest in batch:
             mean_length = state.statistics.mean_length if engine.sparse else None
-            part = np.concatenate(
-                [vectors[at : at + len(passages)], named[named_at : named_at + len(record.phrases)]]
-            )
+            part = np.concatenate([vectors[at : at + len(passages)], named[named_at : named_at + len(record.phrases)]])
             rows += schema.rows(record, passages, part, version, digest, mean_length)[::-1]
             at, named_at = at + len(passages), named_at + len(record.phrases)
         for first in range(0, len(rows), PASSAGES):

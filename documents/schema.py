@@ -1,4 +1,4 @@
-"""The rows that an engine keeps of a document, one for each passage and phrase, and the expressions that choose among them.
+"""The rows that an engine keeps of a document, one for each passage and phrase, and the expressions that choose them.
 
 Ids, categories and sets of surfaces are kept as hashes, too, and only hashes and numbers are put into an expression: no
 text from outside is ever a part of one.

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from malgil_core.documents import bm25
 from malgil_core.documents.filters import ALL, Filter
-from malgil_core.documents.fusion import full_score, fused
+from malgil_core.documents.fusion import collapsed, full_score, fused
 from malgil_core.documents.snippets import snippet
 from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import Floats
@@ -221,32 +221,33 @@ def _best(found: _Found, query: str, weights: bm25.Weights, options: DocumentOpt
 
     Shown is the best passage that was found; where only phrases were, the first of the document.
     """
-    scores: Mapping[str, float] = (
-        fused(found.dense, found.lexical) if method == "both" else found.dense if method == "dense" else found.lexical
-    )
     versions: dict[str, int] = {}
     for row in found.rows.values():
         versions[row["document_key"]] = max(row["version"], versions.get(row["document_key"], 0))
-    best: dict[str, str] = {}
+    documents_of = {
+        one: row["document_key"] for one, row in found.rows.items() if row["version"] == versions[row["document_key"]]
+    }
+    phrases = {one for one in documents_of if found.rows[one]["phrase"]}
+    scores: Mapping[str, float] = (
+        fused(found.dense, found.lexical, phrases)
+        if method == "both"
+        else found.dense
+        if method == "dense"
+        else found.lexical
+    )
+    newest = {one: score for one, score in scores.items() if one in documents_of}
     shown: dict[str, str] = {}
-    for passage in sorted(scores, key=lambda one: (-scores[one], one)):
-        row = found.rows[passage]
-        key = row["document_key"]
-        if row["version"] != versions[key]:
-            continue
-        if len(best) < options.top_k:
-            best.setdefault(key, passage)
-        if not row["phrase"]:
-            shown.setdefault(key, passage)
+    for one in sorted(newest.keys() - phrases, key=lambda one: (-newest[one], one)):
+        shown.setdefault(documents_of[one], one)
     lowest = min(found.dense.values(), default=0.0)
     documents = []
-    for key, passage in best.items():
+    for key, (score, passage) in list(collapsed(newest, documents_of, phrases).items())[: options.top_k]:
         stored = Stored.parse(found.rows[shown.get(key, passage)]["stored"])
         part = snippet(stored.text, stored.ends, query, weights)
         documents.append(
             Document(
                 stored.id, stored.title, stored.url, stored.category, stored.updated_at, stored.service_ids, part.text,
-                stored.start + part.start, part.highlights, scores[passage], found.dense.get(passage, lowest),
+                stored.start + part.start, part.highlights, score, found.dense.get(passage, lowest),
                 found.lexical.get(passage, 0.0),
             )
         )  # fmt: skip
