@@ -241,7 +241,8 @@ def _best(found: _Found, query: str, weights: bm25.Weights, options: DocumentOpt
         shown.setdefault(documents_of[one], one)
     lowest = min(found.dense.values(), default=0.0)
     documents = []
-    for key, (score, passage) in list(collapsed(newest, documents_of, phrases).items())[: options.top_k]:
+    ranked = collapsed(newest, documents_of, phrases if method != "bm25" else ())
+    for key, (score, passage) in list(ranked.items())[: options.top_k]:
         stored = Stored.parse(found.rows[shown.get(key, passage)]["stored"])
         part = snippet(stored.text, stored.ends, query, weights)
         documents.append(
