@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,7 +107,7 @@ def show_documents(url: str, console: Console) -> None:
             found = client.search_all(question, top_k=1, documents_top_k=1, documents_deadline_ms=1000)
             ms = f"{1000 * (time.perf_counter() - started):.1f}"
             services = [hit.path for hit in found.services] or ["(nothing)"]
-            articles = [(one.title, one.snippet.replace("\n", " ")) for one in found.documents]
+            articles = [(one.title, textwrap.shorten(one.snippet, 60, placeholder=" …")) for one in found.documents]
             table.add_row(question, services[0], *(articles or [(f"({found.documents.status})", "")])[0], ms)
     console.print(table)
 
