@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from malgil import BadRequest, SearchClient, Unavailable
-from malgil._table import table
+from malgil._output import table
 
 from tests.client.blocking import open_client
 from tests.client.test_cli import malgil
