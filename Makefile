@@ -12,8 +12,8 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: export  ## Set up, export the bundled encoder, publish the sample catalog, serve, and ask a dozen queries
 	$(PYTHON) -m server.demo
 
-serve: export  ## The same, and stay up
-	$(PYTHON) -m server
+serve: export  ## The same, with an engine for documents, and stay up
+	$(PYTHON) -m server --documents
 
 test: export .venv/ready-test  ## Set up and pass the tests: ruff, types, imports, pytest; all but the soak
 	$(MAKE) check

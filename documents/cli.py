@@ -39,11 +39,12 @@ def ingest(
     FILES are JSON Lines, Markdown and HTML files, and folders of them. A document that cannot be read is named, and the
     rest goes on; the exit status is 1 then. What was broken off is continued by the same command.
     """
-    from documents import run
+    from documents import lease, run
 
     engine = options.connected(uri, token_file, engine_ca)
-    name, state = run.opened(engine, given["repository"], tokens)
-    report = run.ingest(engine, name, state, files, given)
+    with lease.held(engine, lease.described("ingest")):
+        name, state = run.opened(engine, given["repository"], tokens)
+        report = run.ingest(engine, name, state, files, given)
     click.echo(f"{name}: {report}")
     click.get_current_context().exit(int(report.refused > 0))
 
@@ -61,23 +62,24 @@ def rebuild(
     Searches go on all the time, from the old collection until the new one is whole; the old one is dropped. Documents
     that are not in FILES are gone afterwards. If one cannot be read, nothing is moved.
     """
-    from documents import collection, run
+    from documents import collection, lease, run
     from documents.errors import DocumentsError
 
     engine = options.connected(uri, token_file, engine_ca)
-    name, state = run.created(engine, given["repository"], tokens)
-    try:
-        report = run.ingest(engine, name, state, files, given)
-        if report.refused:
-            raise DocumentsError(f"{report.refused} documents cannot be read: nothing was moved")
-    except BaseException:
-        collection.drop(engine, name)
-        raise
-    before = collection.point(engine, collection.ALIAS, name)
-    click.echo(f"{name}: {report}")
-    if before is not None:
-        time.sleep(GRACE_SECONDS)
-        collection.drop(engine, before)
+    with lease.held(engine, lease.described("rebuild")):
+        name, state = run.created(engine, given["repository"], tokens)
+        try:
+            report = run.ingest(engine, name, state, files, given)
+            if report.refused:
+                raise DocumentsError(f"{report.refused} documents cannot be read: nothing was moved")
+        except BaseException:
+            collection.drop(engine, name)
+            raise
+        before = collection.point(engine, collection.ALIAS, name)
+        click.echo(f"{name}: {report}")
+        if before is not None:
+            time.sleep(GRACE_SECONDS)
+            collection.drop(engine, before)
 
 
 @click.command()
@@ -85,14 +87,15 @@ def rebuild(
 @options.engine
 def delete(ids: Sequence[str], uri: str, token_file: Path | None, engine_ca: Path | None) -> None:
     """Delete documents by their ids."""
-    from documents import collection, run, schema
+    from documents import collection, lease, run, schema
     from documents.ingest import remove
 
     engine = options.connected(uri, token_file, engine_ca)
-    name = run.existing(engine)
-    state = collection.read_state(engine, name)
-    removed = remove(engine, name, state, [schema.key(id) for id in ids])
-    collection.write_state(engine, name, state)
+    with lease.held(engine, lease.described("delete")):
+        name = run.existing(engine)
+        state = collection.read_state(engine, name)
+        removed = remove(engine, name, state, [schema.key(id) for id in ids])
+        collection.write_state(engine, name, state)
     click.echo(f"{removed} of {len(ids)} documents deleted")
 
 

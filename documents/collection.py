@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from malgil_core.documents.bm25 import Statistics
 
@@ -31,7 +31,8 @@ class State:
         encoder: fingerprint of the encoder whose vectors it holds.
         dimension: of the vectors.
         tokens: of a passage at most.
-        statistics: of its passages.
+        statistics: of its passages and phrases.
+        phrases: how many of these are phrases.
         surfaces: all sets of surfaces that its documents have, or had.
         version: of the state itself.
     """
@@ -42,6 +43,13 @@ class State:
     statistics: Statistics = field(default_factory=Statistics)
     surfaces: set[tuple[str, ...]] = field(default_factory=set)
     version: int = 0
+    phrases: int = 0
+
+    def count(self, stored: schema.Stored, by: Literal[1, -1] = 1) -> None:
+        """Count a passage or phrase, or no longer count it."""
+        units = schema.units_of(stored)
+        (self.statistics.add if by == 1 else self.statistics.remove)(units)
+        self.phrases = max(self.phrases + by * bool(stored.phrase), 0)
 
 
 def current(engine: Engine, alias: str = ALIAS, timeout: float = CALL_SECONDS) -> str | None:
@@ -105,7 +113,7 @@ def write_state(engine: Engine, name: str, state: State) -> None:
     text = json.dumps(
         {
             "format": schema.FORMAT, "encoder": state.encoder, "dimension": state.dimension, "tokens": state.tokens,
-            "surfaces": sorted(state.surfaces), "passages": statistics.passages,
+            "surfaces": sorted(state.surfaces), "passages": statistics.passages, "phrases": state.phrases,
             "mean_length": statistics.mean_length, "doc_freq": statistics.pack(),
         }
     )  # fmt: skip
@@ -151,10 +159,14 @@ def read_state(engine: Engine, name: str, timeout: float = SEEN_SECONDS) -> Stat
         text = "".join(row["data"] for row in sorted(versions[version], key=lambda row: int(row["part"])))
         value = json.loads(text)
         if value["format"] != schema.FORMAT:
-            raise ValueError(f"it is of format {value['format']}, this reads {schema.FORMAT}: rebuild")
+            raise ValueError(
+                f"they are of format {value['format']}, and {schema.FORMAT} is read: run `python -m documents rebuild`"
+            )
         statistics = Statistics.unpack(value["doc_freq"], value["passages"], value["mean_length"])
         surfaces = {tuple(names) for names in value["surfaces"]}
-        return State(value["encoder"], value["dimension"], value["tokens"], statistics, surfaces, version)
+        return State(
+            value["encoder"], value["dimension"], value["tokens"], statistics, surfaces, version, int(value["phrases"])
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise EngineError(f"the statistics of {name} cannot be used: {error}") from None
 

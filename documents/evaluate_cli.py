@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,12 @@ Example:
     default=QUESTIONS,
     help="Labelled questions. Default: the sample's.",
 )
+@click.option("--without-phrases", is_flag=True, help="Leave the phrases of the articles out.")
 @click.option("--json", "file", type=options.PATH, metavar="FILE", help="Write {set: {method: {metric: value}}}.")
 @options.encoder
-def evaluate(data: Path | None, articles: Path, questions: Path, file: Path | None, **given: Any) -> None:
+def evaluate(
+    data: Path | None, articles: Path, questions: Path, without_phrases: bool, file: Path | None, **given: Any
+) -> None:  # fmt: skip
     """Measure recall and MRR of BM25, dense similarity and both, on a milvus-lite that it starts for this."""
     from documents import evaluate as measuring
     from documents import sources
@@ -47,6 +51,8 @@ def evaluate(data: Path | None, articles: Path, questions: Path, file: Path | No
         refused: list[str] = []
         records = list(sources.read([articles], lambda place, sentence: refused.append(f"{place}: {sentence}")))
         click.echo("\n".join(refused), err=True, nl=bool(refused))
+        if without_phrases:
+            records = [(place, replace(one, phrases=())) for place, one in records]
         figures |= _measured("articles", records, measuring.labelled(questions), given)
     else:
         click.echo(f"skipped: there is no {articles} with {questions}")
@@ -78,8 +84,9 @@ def _measured(name: str, records: Iterable[Any], questions: list[Any], given: di
         engine = Engine(Access(uri))
         collection_name, state = run.created(engine, given["repository"], None)
         splitter = Splitter(Tokenization.load(given["repository"] / "tokenizer" / "1"))
-        with options.embedding("passage", **given) as embed:
-            click.echo(f"{name}: {Ingest(engine, collection_name, state, splitter, embed, refuse).run(records)}")
+        with options.embedding("passage", **given) as embed, options.embedding("phrase", **given) as phrases:
+            work = Ingest(engine, collection_name, state, splitter, embed, refuse, embed_phrases=phrases)
+            click.echo(f"{name}: {work.run(records)}")
         collection.point(engine, collection.ALIAS, collection_name)
         searcher = Searcher(engine)
         with options.embedding("query", **given) as embed:

@@ -31,7 +31,7 @@ Embed = Callable[[Sequence[str]], Floats]
 
 @dataclass
 class Report:
-    """What became of the documents of a run."""
+    """What became of the documents of a run; `passages` were embedded, phrases among them."""
 
     new: int = 0
     changed: int = 0
@@ -42,7 +42,7 @@ class Report:
     def __str__(self) -> str:
         return (
             f"{self.new} new, {self.changed} changed, {self.same} unchanged, {self.refused} refused; "
-            f"{self.passages} passages embedded"
+            f"{self.passages} passages and phrases embedded"
         )
 
 
@@ -58,6 +58,7 @@ class Ingest:
         embed: passages to vectors.
         refuse: called for a document that cannot be cut.
         advance: called with the numbers of documents seen and of passages embedded.
+        embed_phrases: phrases to vectors; only documents without any can be written without it.
     """
 
     engine: Engine
@@ -68,6 +69,7 @@ class Ingest:
     refuse: Refuse
     advance: Callable[[Report], None] = lambda report: None
     report: Report = field(default_factory=Report)
+    embed_phrases: Embed | None = None
 
     def run(self, records: Iterable[tuple[Place, Record]]) -> Report:
         """Write what is new or changed, batch by batch."""
@@ -90,7 +92,7 @@ class Ingest:
             self.report.new += before is None
             self.report.changed += before is not None
             batch.append((record, passages, digest))
-            if sum(len(passages) for _, passages, _ in batch) >= PASSAGES:
+            if sum(len(passages) + len(record.phrases) for record, passages, _ in batch) >= PASSAGES:
                 self._write(batch)
                 batch, changed = [], True
                 if time.monotonic() - saved > SAVED_SECONDS:
@@ -109,8 +111,9 @@ class Ingest:
         statistics = self.state.statistics
         if collection.count(self.engine, self.name) != statistics.passages:
             statistics.clear()
+            self.state.phrases = 0
             for row in self.engine.rows(self.name, ["stored"]):
-                statistics.add(schema.units_of(schema.Stored.parse(row["stored"])))
+                self.state.count(schema.Stored.parse(row["stored"]))
             collection.write_state(self.engine, self.name, self.state)
 
     def _digests(self) -> dict[str, str]:
@@ -121,32 +124,38 @@ class Ingest:
     def _write(self, batch: Sequence[tuple[Record, list[Passage], str]]) -> None:
         engine, state = self.engine, self.state
         texts = [passage.embedded for _, passages, _ in batch for passage in passages]
-        counts = [bm25.units(text) for text in texts]
+        phrases = [phrase for record, _, _ in batch for phrase in record.phrases]
         if not state.statistics.mean_length:  # of the first batch, and kept: sparse vectors are not written twice
-            state.statistics.mean_length = max(float(np.mean([sum(units.values()) for units in counts])), 1.0)
+            lengths = [sum(bm25.units(text).values()) for text in texts]  # phrases count as short passages
+            state.statistics.mean_length = max(float(np.mean(lengths)), 1.0)
         surfaces = {record.surfaces for record, _, _ in batch}
         if not surfaces <= state.surfaces:  # before the rows: filters choose among the known sets
             state.surfaces |= surfaces
             collection.write_state(engine, self.name, state)
         vectors = unit(np.asarray(self.embed(texts), dtype=np.float32))
+        named = vectors[:0]
+        if phrases:
+            if self.embed_phrases is None:
+                raise ValueError("embed_phrases is None: documents with phrases need it")
+            named = unit(np.asarray(self.embed_phrases(phrases), dtype=np.float32))
         version = time.time_ns() // 1000
         rows: list[dict[str, Any]] = []
-        at = 0
+        at = named_at = 0
         for record, passages, digest in batch:
             mean_length = state.statistics.mean_length if engine.sparse else None
-            part = vectors[at : at + len(passages)]
+            part = np.concatenate([vectors[at : at + len(passages)], named[named_at : named_at + len(record.phrases)]])
             rows += schema.rows(record, passages, part, version, digest, mean_length)[::-1]
-            at += len(passages)
+            at, named_at = at + len(passages), named_at + len(record.phrases)
         for first in range(0, len(rows), PASSAGES):
             engine.call("upsert", self.name, rows[first : first + PASSAGES])
             if engine.embedded:
                 engine.call("flush", self.name)
-        for units in counts:
-            state.statistics.add(units)
+        for row in rows:
+            state.count(schema.Stored.parse(row["stored"]))
         keys = [schema.key(record.id) for record, _, _ in batch]
         collection.wait_seen(engine, self.name, f"version == {version}", len(rows))
         remove(engine, self.name, state, keys, version)
-        self.report.passages += len(texts)
+        self.report.passages += len(rows)
 
 
 def remove(engine: Engine, name: str, state: State, keys: Sequence[str], before: int | None = None) -> int:
@@ -156,7 +165,7 @@ def remove(engine: Engine, name: str, state: State, keys: Sequence[str], before:
         where += f" and version < {before:d}"
     old = engine.rows(name, ["passage", "document_key", "stored"], where)
     for row in old:
-        state.statistics.remove(schema.units_of(schema.Stored.parse(row["stored"])))
+        state.count(schema.Stored.parse(row["stored"]), -1)
     for first in range(0, len(old), PASSAGES):
         engine.call("delete", name, ids=[row["passage"] for row in old[first : first + PASSAGES]])
     if old:

@@ -92,7 +92,9 @@ def html(text: str) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for meta in page.css("meta[name]"):
         name, content = meta.attributes.get("name") or "", meta.attributes.get("content") or ""
-        if name in _LISTS:
+        if name == "phrases":  # a phrase may hold commas: one tag for each
+            fields.setdefault(name, []).append(content)
+        elif name in _LISTS:
             fields[name] = [part.strip() for part in content.split(",") if part.strip()]
         elif name in _TEXTS:
             fields[name] = content

@@ -1,7 +1,8 @@
 """The documents of a JSON Lines file, each problem named by its line.
 
     {"id": "transfer-limit", "title": "이체 한도 올리기", "body": "한도는 …", "url": "https://help.example.com/limit",
-     "category": "송금", "updated_at": "2025-03-02", "surfaces": ["HELP"], "open": true, "service_ids": []}
+     "category": "송금", "updated_at": "2025-03-02", "surfaces": ["HELP"], "open": true, "service_ids": [],
+     "phrases": ["하루에 더 많이 보내고 싶어"]}
 
 Only `id`, `title` and `body` must be there.
 """
@@ -24,6 +25,8 @@ from documents.errors import RecordError
 
 MAX_LINE_BYTES = 2**20
 MAX_BODY_BYTES = 2**18
+MAX_PHRASES = 50
+MAX_PHRASE = 200  # characters
 Refuse = Callable[[str, str], None]  # called with the place and the sentence
 Place = str
 
@@ -41,6 +44,7 @@ class Record:
     surfaces: tuple[str, ...]
     open: bool
     service_ids: tuple[str, ...]
+    phrases: tuple[str, ...] = ()
 
     def content(self) -> str:
         """All that is kept of it, as one text: two documents with the same are the same."""
@@ -91,6 +95,7 @@ def _url(text: str) -> str:
 
 Name = Annotated[str, Field(max_length=MAX_NAME), AfterValidator(_line)]
 Names = Annotated[list[Name], Field(max_length=16)]
+Phrase = Annotated[str, Field(max_length=MAX_PHRASE), AfterValidator(_line)]
 
 
 class _Fields(BaseModel):
@@ -105,6 +110,7 @@ class _Fields(BaseModel):
     surfaces: Names = []
     open: bool = True
     service_ids: Names = []
+    phrases: Annotated[list[Phrase], Field(max_length=MAX_PHRASES)] = []
 
 
 def record(value: Any) -> Record:
@@ -119,7 +125,10 @@ def record(value: Any) -> Record:
         fields = _Fields.model_validate(value)
     except ValidationError as error:
         raise RecordError(_sentence(error)) from None
-    lists = {"surfaces": tuple(sorted(set(fields.surfaces))), "service_ids": tuple(dict.fromkeys(fields.service_ids))}
+    lists = {
+        "surfaces": tuple(sorted(set(fields.surfaces))),
+        **{name: tuple(dict.fromkeys(getattr(fields, name))) for name in ("service_ids", "phrases")},
+    }
     return Record(**{**dict(fields), "category": fields.category or "", **lists})
 
 

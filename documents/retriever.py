@@ -111,11 +111,15 @@ class Retriever:
 
     def _keep_connected(self) -> None:
         while True:
-            if self._searcher is None:
-                try:
+            searcher = self._searcher
+            try:
+                if searcher is None:
                     self._connect()
-                except Exception as error:  # as above
-                    self._note(error)
+                else:
+                    searcher.refresh(CALL_SECONDS)  # here, so that no query waits for it
+            except Exception as error:  # as above
+                self._note(error)
+                self._searcher = None
             if self._stop.wait(RETRY_SECONDS):
                 return
 
@@ -127,7 +131,7 @@ class Retriever:
         self._engine = Engine(self._access, CONNECT_SECONDS)
         searcher = Searcher(self._engine, self._encoder)
         try:
-            searcher.look(LOAD_SECONDS)
+            searcher.warm_up(LOAD_SECONDS)
         except BaseException:
             searcher.close()
             raise

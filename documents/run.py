@@ -62,12 +62,13 @@ def opened(engine: Engine, repository: Path, tokens: int | None) -> tuple[str, S
 def ingest(engine: Engine, name: str, state: State, files: Sequence[Path], given: Mapping[str, Any]) -> Report:
     """Ingest files, with a line on standard error for each document that cannot be read; `given`: encoder options."""
     splitter = Splitter(Tokenization.load(given["repository"] / "tokenizer" / "1"), state.tokens)
-    with embedding("passage", **given) as embed:
-        return fill(engine, name, state, files, splitter, embed)
+    with embedding("passage", **given) as embed, embedding("phrase", **given) as embed_phrases:
+        return fill(engine, name, state, files, splitter, embed, embed_phrases)
 
 
 def fill(
-    engine: Engine, name: str, state: State, files: Sequence[Path], splitter: Splitter, embed: Embed
+    engine: Engine, name: str, state: State, files: Sequence[Path], splitter: Splitter, embed: Embed,
+    embed_phrases: Embed | None = None,
 ) -> Report:  # fmt: skip
     """Ingest files."""
     from export.console import CONSOLE
@@ -81,6 +82,7 @@ def fill(
 
     with CONSOLE.status("reading") as status:
         work = Ingest(engine, name, state, splitter, embed, refuse, lambda report: status.update(str(report)))
+        work.embed_phrases = embed_phrases
         report = work.run(sources.read(files, refuse))
     report.refused = refused
     return report
@@ -89,18 +91,20 @@ def fill(
 def problems(engine: Engine, name: str) -> tuple[list[str], int, int]:
     """What is wrong with a collection, and its numbers of documents and passages."""
     state = collection.read_state(engine, name)
-    rows = engine.rows(name, ["document_key", "version", "passages", "stored"])
-    parts = Counter((row["document_key"], row["version"], row["passages"]) for row in rows)
+    rows = engine.rows(name, ["document_key", "version", "rows", "phrase", "stored"])
+    parts = Counter((row["document_key"], row["version"], row["rows"]) for row in rows)
     ids = {row["document_key"]: Stored.parse(row["stored"]).id for row in rows}
     found = [
-        f"{ids[key]}: {count} of {passages} passages"
-        for (key, _, passages), count in parts.items()
-        if count != passages
+        f"{ids[key]}: {count} of {whole} passages and phrases"
+        for (key, _, whole), count in parts.items()
+        if count != whole
     ]
     versions = Counter(key for key, _, _ in parts)
     found += [f"{ids[key]}: {count} versions" for key, count in versions.items() if count > 1]
-    if state.statistics.passages != len(rows):
-        found.append(f"the statistics are of {state.statistics.passages} passages: ingest counts them anew")
+    passages = sum(not row["phrase"] for row in rows)
+    if (state.statistics.passages, state.phrases) != (len(rows), len(rows) - passages):
+        counted = f"{state.statistics.passages - state.phrases} passages and {state.phrases} phrases"
+        found.append(f"the statistics are of {counted}: ingest counts them anew")
     unknown = {Stored.parse(row["stored"]).surfaces for row in rows} - state.surfaces
     found += [f"no filter finds the surfaces {', '.join(names)}" for names in sorted(unknown)]
-    return found, len(ids), len(rows)
+    return found, len(ids), passages

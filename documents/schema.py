@@ -1,4 +1,4 @@
-"""The rows that an engine keeps of a document, one for each passage, and the expressions that choose among them.
+"""The rows that an engine keeps of a document, one for each passage and phrase, and the expressions that choose them.
 
 Ids, categories and sets of surfaces are kept as hashes, too, and only hashes and numbers are put into an expression: no
 text from outside is ever a part of one.
@@ -18,8 +18,8 @@ from malgil_core.documents.filters import Filter, date_number
 from documents.engine import Engine
 from documents.records import Record
 
-FORMAT = 1  # raised with every change of what rows or statistics hold
-FIELDS = ["document_key", "version", "stored"]  # what a search reads
+FORMAT = 2  # raised with every change of what rows or statistics hold
+FIELDS = ["document_key", "version", "phrase", "stored"]  # what a search reads
 BOUNDED: dict[str, Any] = {"consistency_level": "Bounded"}
 
 
@@ -42,7 +42,12 @@ class Passage:
 
 @dataclass(frozen=True)
 class Stored:
-    """A passage as it is kept: what a search shows of it."""
+    """A passage or phrase as it is kept: what a search shows of it.
+
+    Attributes:
+        text, start, ends: the passage; with a phrase, the document's first.
+        phrase: the phrase; empty for a passage.
+    """
 
     id: str
     title: str
@@ -55,6 +60,7 @@ class Stored:
     text: str
     start: int
     ends: tuple[int, ...]
+    phrase: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Stored:
@@ -82,9 +88,10 @@ def create(engine: Engine, collection: str, dimension: int) -> None:
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
     for name in ("document_key", "category_key", "surfaces_key", "digest"):
         schema.add_field(name, DataType.VARCHAR, max_length=32)
-    for name in ("version", "number", "passages", "updated"):
+    for name in ("version", "number", "passages", "rows", "updated"):
         schema.add_field(name, DataType.INT64)
     schema.add_field("open", DataType.BOOL)
+    schema.add_field("phrase", DataType.BOOL)
     schema.add_field("stored", DataType.VARCHAR, max_length=65535)
     index = MilvusClient.prepare_index_params()
     index.add_index("vector", index_type="FLAT", metric_type="IP")
@@ -103,33 +110,35 @@ def rows(
     Args:
         record: the document.
         passages: its passages.
-        vectors: float32 [passages, D], of unit length.
+        vectors: float32 [passages + phrases, D], of unit length.
         version: greater than those of its earlier rows.
         digest: what it is told by whether the document has changed.
         mean_length: for the sparse vectors; None where the engine takes none.
     """
-    fields = {name: value for name, value in asdict(record).items() if name != "body"}
+    fields = {name: value for name, value in asdict(record).items() if name not in ("body", "phrases")}
     common = {
         "document_key": key(record.id), "category_key": key(record.category), "surfaces_key": key(*record.surfaces),
-        "version": version, "digest": digest, "passages": len(passages), "open": record.open,
+        "version": version, "digest": digest, "passages": len(passages),
+        "rows": len(passages) + len(record.phrases), "open": record.open,
         "updated": date_number(record.updated_at) if record.updated_at else 0,
     }  # fmt: skip
     made = []
-    for number, (passage, vector) in enumerate(zip(passages, vectors, strict=True)):
-        stored = Stored(**fields, text=passage.text, start=passage.start, ends=tuple(passage.ends))
+    texts = [*((passage, "") for passage in passages), *((passages[0], phrase) for phrase in record.phrases)]
+    for number, ((passage, phrase), vector) in enumerate(zip(texts, vectors, strict=True)):
+        stored = Stored(**fields, text=passage.text, start=passage.start, ends=tuple(passage.ends), phrase=phrase)
         row = {
             **common, "passage": f"{common['document_key']}.{version}.{number}", "number": number, "vector": vector,
-            "stored": json.dumps(asdict(stored), ensure_ascii=False),
+            "phrase": bool(phrase), "stored": json.dumps(asdict(stored), ensure_ascii=False),
         }  # fmt: skip
         if mean_length is not None:
-            row["units"] = bm25.passage_weights(bm25.units(passage.embedded), mean_length)
+            row["units"] = bm25.passage_weights(bm25.units(phrase or passage.embedded), mean_length)
         made.append(row)
     return made
 
 
 def units_of(stored: Stored) -> dict[int, int]:
-    """The units of a passage, title included."""
-    return bm25.units(f"{stored.title}\n{stored.text}")
+    """The units of a passage, title included, or of a phrase."""
+    return bm25.units(stored.phrase or f"{stored.title}\n{stored.text}")
 
 
 def expression(chosen: Filter, surfaces: Iterable[Sequence[str]]) -> str:

@@ -6,16 +6,16 @@ pymilvus and malgil_core.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
+import numpy as np
 from malgil_core.documents import bm25
-from malgil_core.documents.fusion import full_score, fused
+from malgil_core.documents.fusion import collapsed, full_score, fused
 from malgil_core.documents.snippets import snippet
 from malgil_core.documents.types import Document, DocumentOptions, check_top_k
 from malgil_core.ranking.topk import unit
@@ -27,9 +27,19 @@ from documents.engine import Engine, EngineError, NotFoundError
 from documents.schema import Stored
 
 DEPTH = 50  # passages that each way of searching looks at
+MAX_DEPTH = 200  # with phrases, of which several lead to the same document
 REFRESH_SECONDS = 1.0  # between two looks at the alias and the statistics
 SECONDS = 5.0
 Method = Literal["both", "dense", "bm25"]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The collection that the alias names, its state, and when that was looked up."""
+
+    name: str
+    state: State
+    at: float
 
 
 @dataclass
@@ -54,8 +64,7 @@ class Searcher:
 
     def __init__(self, engine: Engine, encoder: str | None = None, alias: str = ALIAS) -> None:
         self._engine, self._encoder, self._alias = engine, encoder, alias
-        self._name, self._state, self._looked = "", State("", 0, 0), float("-inf")
-        self._lock = threading.Lock()
+        self._seen = _Seen("", State("", 0, 0), float("-inf"))
         self._pool = ThreadPoolExecutor(4)
 
     def search(
@@ -96,40 +105,41 @@ class Searcher:
                 found, weights = self._candidates(name, state, queries, unit(embeddings), options, timeout)
                 break
             except NotFoundError:  # dropped after a rebuild: the alias names another by now
-                self._looked = float("-inf")
+                self._seen = replace(self._seen, at=float("-inf"))
                 if not attempt:
                     raise
         asked = list(zip(found, queries, weights, options, strict=True))
         return {method: [_best(*parts, method) for parts in asked] for method in methods}
 
-    def look(self, timeout: float = SECONDS) -> None:
-        """Look at the collection, so that the first search need not.
+    def refresh(self, timeout: float = SECONDS) -> None:
+        """Look at the alias and the statistics now, so that the next search need not.
 
         Raises:
             EngineError: the engine is down, late, or has no documents of this encoder.
         """
-        self._current(timeout)
+        name, state = collection.current(self._engine, self._alias, timeout), self._seen.state
+        if name is None:
+            raise EngineError(f"the engine has no documents {self._alias!r}: run `python -m documents ingest`")
+        if name != self._seen.name or collection.newest(self._engine, name, timeout) != state.version:
+            state = collection.read_state(self._engine, name, timeout)
+            if self._encoder not in (None, state.encoder):
+                raise EngineError(f"{name} holds the vectors of another encoder: run `python -m documents rebuild`")
+        self._seen = _Seen(name, state, time.monotonic())
+
+    def warm_up(self, timeout: float = SECONDS) -> None:
+        """Search once: an engine that has just started is slow at first. Raises as `refresh`."""
+        self.refresh(timeout)
+        self.search(["준비"], np.ones((1, self._seen.state.dimension), np.float32), [DocumentOptions()], timeout)
 
     def close(self) -> None:
         """Stop the threads; the engine stays connected."""
         self._pool.shutdown()
 
     def _current(self, timeout: float) -> tuple[str, State]:
-        """The collection and its state, looked up again every REFRESH_SECONDS."""
-        with self._lock:
-            if time.monotonic() - self._looked > REFRESH_SECONDS:
-                name = collection.current(self._engine, self._alias, timeout)
-                if name is None:
-                    raise EngineError(f"the engine has no documents {self._alias!r}: run `python -m documents ingest`")
-                if name != self._name or collection.newest(self._engine, name, timeout) != self._state.version:
-                    state = collection.read_state(self._engine, name, timeout)
-                    if self._encoder not in (None, state.encoder):
-                        raise EngineError(
-                            f"{name} holds the vectors of another encoder: run `python -m documents rebuild`"
-                        )
-                    self._name, self._state = name, state
-                self._looked = time.monotonic()
-            return self._name, self._state
+        """The collection and its state, looked up again where nobody did within REFRESH_SECONDS."""
+        if time.monotonic() - self._seen.at > REFRESH_SECONDS:
+            self.refresh(timeout)
+        return self._seen.name, self._seen.state
 
     def _candidates(
         self, name: str, state: State, queries: Sequence[str], embeddings: Floats, options: Sequence[DocumentOptions],
@@ -144,10 +154,12 @@ class Searcher:
         for at, option in enumerate(options):
             groups.setdefault(schema.expression(option.filter, state.surfaces), []).append(at)
         sparse = self._engine.sparse
+        rows = state.statistics.passages
+        depth = min(MAX_DEPTH, round(DEPTH * rows / max(rows - state.phrases, 1))) if state.phrases else DEPTH
         calls = []
         for where, members in groups.items():
             shared = {
-                "limit": DEPTH, "filter": where, "output_fields": schema.FIELDS, "timeout": timeout, **schema.BOUNDED
+                "limit": depth, "filter": where, "output_fields": schema.FIELDS, "timeout": timeout, **schema.BOUNDED
             }  # fmt: skip
             data: list[Any] = [embeddings[at] for at in members]
             calls.append(("dense", members, {"data": data, "anns_field": "vector", **shared}))
@@ -183,27 +195,38 @@ def _passage_weights(stored: str, mean_length: float) -> bm25.Weights:
 
 
 def _best(found: _Found, query: str, weights: bm25.Weights, options: DocumentOptions, method: Method) -> list[Document]:
-    """The best documents among one query's candidates, each by its best passage of the newest version."""
-    scores: Mapping[str, float] = (
-        fused(found.dense, found.lexical) if method == "both" else found.dense if method == "dense" else found.lexical
-    )
+    """The best documents among one query's candidates, each by its best passage or phrase of the newest version.
+
+    Shown is the best passage that was found; where only phrases were, the first of the document.
+    """
     versions: dict[str, int] = {}
     for row in found.rows.values():
         versions[row["document_key"]] = max(row["version"], versions.get(row["document_key"], 0))
-    best: dict[str, str] = {}
-    for passage in sorted(scores, key=lambda one: (-scores[one], one)):
-        row = found.rows[passage]
-        if len(best) < options.top_k and row["version"] == versions[row["document_key"]]:
-            best.setdefault(row["document_key"], passage)
+    documents_of = {
+        one: row["document_key"] for one, row in found.rows.items() if row["version"] == versions[row["document_key"]]
+    }
+    phrases = {one for one in documents_of if found.rows[one]["phrase"]}
+    scores: Mapping[str, float] = (
+        fused(found.dense, found.lexical, phrases)
+        if method == "both"
+        else found.dense
+        if method == "dense"
+        else found.lexical
+    )
+    newest = {one: score for one, score in scores.items() if one in documents_of}
+    shown: dict[str, str] = {}
+    for one in sorted(newest.keys() - phrases, key=lambda one: (-newest[one], one)):
+        shown.setdefault(documents_of[one], one)
     lowest = min(found.dense.values(), default=0.0)
     documents = []
-    for passage in best.values():
-        stored = Stored.parse(found.rows[passage]["stored"])
+    ranked = collapsed(newest, documents_of, phrases if method != "bm25" else ())
+    for key, (score, passage) in list(ranked.items())[: options.top_k]:
+        stored = Stored.parse(found.rows[shown.get(key, passage)]["stored"])
         part = snippet(stored.text, stored.ends, query, weights)
         documents.append(
             Document(
                 stored.id, stored.title, stored.url, stored.category, stored.updated_at, stored.service_ids, part.text,
-                stored.start + part.start, part.highlights, scores[passage], found.dense.get(passage, lowest),
+                stored.start + part.start, part.highlights, score, found.dense.get(passage, lowest),
                 found.lexical.get(passage, 0.0),
             )
         )  # fmt: skip

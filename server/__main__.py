@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import click
 
-from server import exposure, tracing
+from server import documents, exposure, tracing
 from server.launcher import REPOSITORY, Server
 from server.ports import Ports, free_ports
 from server.supervisor import Supervisor
@@ -23,6 +24,7 @@ Examples:
   python -m server --listen 0.0.0.0 --tls-cert server.pem --tls-key server.key --key-file key
                                                 for other machines, which need the key
   python -m server --listen 0.0.0.0 --insecure  behind a gateway that terminates TLS and checks who asks
+  python -m server --documents                  with a vector engine of its own, see docs/documents.md
   python -m server --trace-endpoint http://localhost:4318
 
 Before the first start: `python -m export encoder` and `python -m export catalog publish FILE --offline`.
@@ -42,7 +44,8 @@ docs/security.md says what is and is not defended, docs/operations.md what to wa
 @click.option("--http-port", type=PORT, default=Ports.http, show_default=True, metavar="PORT")
 @click.option("--grpc-port", type=PORT, default=Ports.grpc, show_default=True, metavar="PORT")
 @click.option("--metrics-port", type=PORT, default=Ports.metrics, show_default=True, metavar="PORT")
-@click.option("--free-ports", "any_ports", is_flag=True, help="Listen on three ports that are free.")
+@click.option("--free-ports", "any_ports", is_flag=True, help="Listen on ports that are free.")
+@documents.options
 @exposure.options
 @tracing.options
 def main(
@@ -53,7 +56,7 @@ def main(
     any_ports: bool,
     trace_endpoint: str | None,
     trace_rate: int | None,
-    **access: Any,
+    **given: Any,
 ) -> None:
     """Run a Triton (pip's, or the container's) over the model repository.
 
@@ -63,18 +66,24 @@ def main(
     """
     ports = free_ports() if any_ports else Ports(http_port, grpc_port, metrics_port)
     try:
-        exposed = exposure.from_options(**access)
-        server = Server(repository, ports, exposed, flags=tracing.from_options(trace_endpoint, trace_rate))
-        supervisor = Supervisor(server, _announce, _log)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda received, _: supervisor.stop(received))
-        sys.exit(supervisor.run())
+        engine = {name: given.pop(name) for name in [*given] if name.startswith("documents")}
+        exposed = exposure.from_options(**given)
+        flags = tracing.from_options(trace_endpoint, trace_rate)
+        for number in (signal.SIGTERM, signal.SIGHUP):  # as SIGINT: until there is a supervisor, the engine is stopped
+            signal.signal(number, signal.default_int_handler)
+        with documents.from_options(_log, any_ports, **engine) as found:
+            server = Server(repository, ports, exposed, flags=flags, environment=found.environment)
+            supervisor = Supervisor(server, functools.partial(_announce, found.uri), _log)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, lambda received, _: supervisor.stop(received))
+            code = supervisor.run()
+        sys.exit(code)
     except SetupError as error:
         _log(str(error))
         sys.exit(1)
 
 
-def _announce(server: Server, generation: int | None, seconds: float) -> None:
+def _announce(documents_uri: str, server: Server, generation: int | None, seconds: float) -> None:
     what = f"serving generation {generation}"
     if generation is None:
         what = "no catalog published yet: run `python -m export catalog publish FILE`"
@@ -82,7 +91,7 @@ def _announce(server: Server, generation: int | None, seconds: float) -> None:
         f"ready in {seconds:.1f} s, {what}\n"
         f"  gRPC     {server.grpc_url}\n"
         f"  HTTP     {server.http_url}\n"
-        f"  metrics  {server.metrics_url}",
+        f"  metrics  {server.metrics_url}" + (f"\n  documents  {documents_uri}" if documents_uri else ""),
         flush=True,
     )
 

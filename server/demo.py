@@ -1,24 +1,28 @@
 """A demonstration of a search: `python -m server.demo` asks a dozen queries and prints what was understood.
 
 Most of them share no word with the service's name; others are what people type on the way to one, and a few ask for
-what the app does not do.
+what the app does not do. Questions are answered with a service and a help article.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import malgil
 from rich.console import Console
 from rich.table import Table
 
-from server.launcher import Server
+from server.documents import Engine
+from server.launcher import ROOT, Server
 from server.ports import free_ports
 from server.triton import SetupError
 
@@ -52,6 +56,14 @@ OUT_OF_SCOPE = (
     "ㅁㄴㅇㄹ",
 )
 QUERIES = (*MEANT, *TYPED)
+QUESTIONS = (
+    "하루에 큰돈 보내려면 뭐가 필요해요?",
+    "카드를 잃어버렸는데 누가 쓰면 어떡하죠",
+    "다른 사람 계좌로 잘못 보냈어요",
+    "적금 중간에 깨면 이자는?",
+    "해외에서 긁으면 수수료 얼마 나와요",
+)
+ARTICLES = ROOT / "catalogs" / "finance_articles.jsonl"
 
 
 def show(url: str, console: Console) -> None:
@@ -84,29 +96,63 @@ def show(url: str, console: Console) -> None:
     console.print(f"median {statistics.median(times):.1f} ms a query, one client, this machine")
 
 
+def show_documents(url: str, console: Console) -> None:
+    """Ask the questions, and print a table of services and articles, each pair by one request."""
+    table = Table("question", "service", "article", "what it says", "ms", title="말길: service and help article")
+    with malgil.SearchClient(url) as client:
+        client.search_all("준비")
+        for question in QUESTIONS:
+            started = time.perf_counter()
+            found = client.search_all(question, top_k=1, documents_top_k=1, documents_deadline_ms=1000)
+            ms = f"{1000 * (time.perf_counter() - started):.1f}"
+            services = [hit.path for hit in found.services] or ["(nothing)"]
+            articles = [(one.title, one.snippet.replace("\n", " ")) for one in found.documents]
+            table.add_row(question, services[0], *(articles or [(f"({found.documents.status})", "")])[0], ms)
+    console.print(table)
+
+
 @contextlib.contextmanager
-def serving() -> Iterator[str]:
-    """The gRPC address of a server that runs for as long as this lasts.
+def serving(console: Console) -> Iterator[str]:
+    """The gRPC address of a server with the sample's help articles, that runs for as long as this lasts.
 
     Raises:
         server.triton.SetupError: it does not start, or does not answer.
     """
     with (
+        tempfile.TemporaryDirectory(prefix="malgil-demo-") as folder,
         tempfile.NamedTemporaryFile(prefix="malgil-demo-", suffix=".log") as log,
-        Server(ports=free_ports(), log=log) as server,
+        contextlib.ExitStack() as running,
     ):
+        engine = Engine(Path(folder), free_ports().http, lambda sentence: console.print(sentence, style="dim"))
+        running.callback(engine.stop)
+        engine.start()
+        server = running.enter_context(Server(ports=free_ports(), log=log, environment=engine.access.environment))
         if server.wait_ready() is None:
             raise SetupError("the search does not answer: run `make export` first")
+        ingest(server.grpc_url, engine.access.environment)
         yield server.grpc_url
 
 
+def ingest(url: str, environment: dict[str, str]) -> None:
+    """Put the sample's help articles into an engine, embedded by the server at `url`.
+
+    Raises:
+        server.triton.SetupError: it fails.
+    """
+    command = [sys.executable, "-m", "documents", "ingest", str(ARTICLES), "--url", url]
+    if subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False).returncode != 0:
+        raise SetupError(f"{ARTICLES.name} could not be ingested")
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--url", help="gRPC HOST:PORT of a running server. Default: start one for this.")
+@click.option("--url", help="gRPC HOST:PORT of a running server. Default: start one for this, with help articles.")
 def demo(url: str | None) -> None:
-    """Ask a dozen queries of the sample catalog, and show what was understood."""
+    """Ask a dozen queries of the sample catalog, and questions of its help articles, and show what was understood."""
+    console = Console(highlight=False)
     try:
-        with contextlib.nullcontext(url) if url else serving() as address:
-            show(address, Console(highlight=False))
+        with contextlib.nullcontext(url) if url else serving(console) as address:
+            show(address, console)
+            show_documents(address, console)
     except (SetupError, malgil.MalgilError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -46,6 +46,7 @@ class Server:
         exposure: who may reach it.
         log: where Triton's output goes; None shares this process's stderr.
         flags: more of Triton's flags.
+        environment: more of Triton's variables.
     """
 
     def __init__(
@@ -55,10 +56,12 @@ class Server:
         exposure: Exposure | None = None,
         log: IO[bytes] | None = None,
         flags: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.ports = ports or Ports()
         self.shm_prefix = f"malgil_{os.getpid()}_{self.ports.grpc}_"  # of its regions in /dev/shm
         self._repository, self._exposure, self._log, self._flags = repository, exposure or Exposure(), log, flags
+        self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: Path | None = None
         self._proxy: Proxy | None = None
@@ -112,7 +115,8 @@ class Server:
                 *cap,
                 *self._flags,
             ],
-            {**home.environment, "MALGIL_METRICS_URL": self.metrics_url},  # for admission, see the tokenizer
+            # The URL is for admission, see the tokenizer.
+            {**home.environment, **self._environment, "MALGIL_METRICS_URL": self.metrics_url},
             self._log,
             STACK_BYTES,
         )

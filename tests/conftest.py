@@ -81,7 +81,7 @@ def server(repository: Path, index: Path, tmp_path_factory: pytest.TempPathFacto
 
 # Fixtures with a running server; the first two are for all tests. The benchmarks come before `secure`: the memory that
 # they measure is less for each server that shares it.
-SERVERS = ("server", "secure", "narrow", "expendable", "proxied")
+SERVERS = ("server", "secure", "narrow", "expendable", "proxied", "documented")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

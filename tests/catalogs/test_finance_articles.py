@@ -26,7 +26,7 @@ from export.catalog.labelled import OUT_OF_SCOPE
 from tests.catalogs.shared_words import shared
 
 CATALOGS = ROOT / "catalogs"
-FIELDS = ("id", "title", "body", "url", "category", "updated_at", "surfaces", "open", "service_ids")
+FIELDS = ("id", "title", "body", "url", "category", "updated_at", "surfaces", "open", "service_ids", "phrases")
 
 
 def rows(name: str) -> list[dict[str, Any]]:
@@ -107,6 +107,13 @@ def test_sentences_are_counted_as_said(body: str, count: int) -> None:
 def test_no_article_is_there_twice() -> None:
     assert repeated([article["title"] for article in ARTICLES.values()]) == []
     assert repeated([article["body"] for article in ARTICLES.values()]) == []
+
+
+def test_every_article_has_phrases_of_its_own_and_none_is_a_labelled_question() -> None:
+    assert min(len(article["phrases"]) for article in ARTICLES.values()) >= 6
+    phrases = [phrase for article in ARTICLES.values() for phrase in article["phrases"]]
+    assert repeated(phrases) == []
+    assert {typed(phrase) for phrase in phrases}.isdisjoint(typed(query["query"]) for query in QUERIES)
 
 
 def test_every_question_has_one_open_article_or_none() -> None:

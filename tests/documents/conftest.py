@@ -80,7 +80,7 @@ def splitter() -> Splitter:
 @pytest.fixture(scope="session")
 def embed() -> Callable[[str], Embed]:
     """The exported encoder, by the kind of text."""
-    made = {kind: embedding.offline(REPOSITORY, kind=kind) for kind in ("query", "passage")}
+    made = {kind: embedding.offline(REPOSITORY, kind=kind) for kind in ("query", "passage", "phrase")}
     return made.__getitem__
 
 

@@ -55,6 +55,7 @@ class Corpus:
         work = Ingest(
             self.engine, name, collection.read_state(self.engine, name), self.splitter,
             embed or self.embed("passage"), lambda place, sentence: self.refused.append(f"{place}: {sentence}"),
+            embed_phrases=embed or self.embed("phrase"),
         )  # fmt: skip
         records: Sequence[tuple[str, Record]] = [(one["id"], record(one)) for one in documents]
         return work.run(records)

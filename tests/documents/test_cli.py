@@ -43,6 +43,11 @@ def test_documents_are_ingested_listed_found_rebuilt_and_deleted_by_commands(
     assert "tokens: run `python -m documents rebuild`" in run("ingest", str(file), "--offline", "--tokens", "64")[2]
     assert run("rebuild", str(file), "--offline", "--tokens", "64")[0] == 0
     assert run("list")[1].splitlines() == ["limit\t이체 한도 올리기\t송금\t2025-03-01\t1"]
+    phrased = {**DOCUMENTS[0], "phrases": ["더 보내고 싶어", "한도 상향"]}
+    file.write_text(json.dumps(phrased), encoding="utf-8")
+    assert "1 changed, 0 unchanged, 0 refused; 3 passages and phrases" in run("ingest", str(file), "--offline")[1]
+    assert run("list")[1].splitlines() == ["limit\t이체 한도 올리기\t송금\t2025-03-01\t1"]
+    assert run("verify")[1].endswith(": 1 documents, 1 passages, 0 problems\n")
     assert run("delete", "limit", "nothing")[1] == "1 of 2 documents deleted\n"
     assert run("verify")[0] == 0
 
@@ -71,3 +76,26 @@ def test_figures_are_written_of_each_kind_and_method_and_absent_data_is_told(
     written = json.loads(figures.read_text())
     best = {"recall@1": 1.0, "recall@5": 1.0, "recall@20": 1.0, "mrr@10": 1.0, "queries": 2}
     assert written["articles"] == written["articles/keywords"] == {"bm25": best, "both": best, "dense": best}
+
+
+def test_the_gain_of_phrases_is_seen_by_leaving_them_out(tmp_path: Path) -> None:
+    articles, questions, figures = (tmp_path / name for name in ("a.jsonl", "q.jsonl", "figures.json"))
+    phrased = {**DOCUMENTS[2], "phrases": ["우주 여행 예약", "달나라로 날아가기"]}
+    articles.write_text("".join(json.dumps(one) + "\n" for one in (*DOCUMENTS[:2], phrased)), encoding="utf-8")
+    questions.write_text(json.dumps({"query": "달나라로 날아가기", "id": "fee", "kind": "question"}) + "\n")
+    words = [
+        "evaluate",
+        "--offline",
+        "--articles",
+        str(articles),
+        "--questions",
+        str(questions),
+        "--json",
+        str(figures),
+    ]
+
+    def first(*options: str) -> float:
+        assert main([*words, *options]) == 0
+        return float(json.loads(figures.read_text())["articles"]["both"]["recall@1"])
+
+    assert (first(), first("--without-phrases")) == (1.0, 0.0)

@@ -156,6 +156,62 @@ def test_deleted_documents_are_gone_for_searches_and_for_the_statistics(corpus: 
     assert run.problems(corpus.engine, corpus.name) == ([], 3, 3)
 
 
+PHRASED = {**DOCUMENTS[2], "phrases": ["우주 여행 예약", "달나라로 날아가기", "로켓 좌석 고르기"]}
+
+
+def test_a_document_is_found_by_its_phrases_and_shown_by_its_own_sentences(corpus: Corpus) -> None:
+    assert corpus.ingest(PHRASED).passages == 4
+    first = corpus.search("달나라로 날아가기")[0]
+    assert (first.id, first.snippet, first.start, first.highlights) == ("fee", DOCUMENTS[2]["body"], 0, [])
+    assert first.dense > 0.99
+    assert first.lexical > 0.5
+    assert corpus.ids("로켓 좌석 고르기").count("fee") == 1
+    assert run.problems(corpus.engine, corpus.name) == ([], 4, 4)
+
+
+def test_the_sentence_shown_is_of_the_passage_that_fits_where_a_phrase_led_to_a_long_document(corpus: Corpus) -> None:
+    body = "\n".join(f"{at}번째 문장은 카드 이야기입니다. " * 8 for at in range(40)) + "\n환승역에서 내리세요."
+    corpus.ingest({**DOCUMENTS[1], "id": "long", "body": body, "phrases": ["환승역 이름 알려줘"]})
+    found = next(one for one in corpus.search("환승역 이름 알려줘") if one.id == "long")
+    assert "환승역에서 내리세요." in found.snippet
+    assert body[found.start : found.start + len(found.snippet)] == found.snippet
+
+
+def test_phrases_that_change_are_found_and_old_ones_no_longer_lead_anywhere(corpus: Corpus) -> None:
+    corpus.ingest(PHRASED)
+    assert corpus.ingest(PHRASED).same == 1
+    assert corpus.ingest({**PHRASED, "phrases": ["잠수함 타기"]}).changed == 1
+    assert corpus.search("잠수함 타기")[0].dense > 0.99
+    assert corpus.search("로켓 좌석 고르기")[0].dense < 0.99
+    state = collection.read_state(corpus.engine, corpus.name)
+    assert (state.statistics.passages, state.phrases) == (5, 1)
+    assert corpus.ingest(DOCUMENTS[2]).changed == 1
+    assert collection.read_state(corpus.engine, corpus.name).phrases == 0
+    assert run.problems(corpus.engine, corpus.name) == ([], 4, 4)
+
+
+def test_phrases_of_one_document_do_not_push_others_out_of_the_answer(corpus: Corpus) -> None:
+    corpus.ingest({**DOCUMENTS[2], "phrases": [f"송금 수수료 질문 {at}" for at in range(50)]})
+    assert set(corpus.ids("송금 수수료 질문")) == {"limit", "lost", "fee"}
+
+
+def test_deleting_a_document_deletes_its_phrases(corpus: Corpus) -> None:
+    corpus.ingest(PHRASED)
+    state = collection.read_state(corpus.engine, corpus.name)
+    assert remove(corpus.engine, corpus.name, state, [schema.key("fee")]) == 1
+    collection.write_state(corpus.engine, corpus.name, state)
+    assert "fee" not in corpus.ids("로켓 좌석 고르기")
+    assert run.problems(corpus.engine, corpus.name) == ([], 3, 3)
+
+
+def test_a_collection_of_an_older_format_is_refused_with_the_command_that_rebuilds_it(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "FORMAT", schema.FORMAT + 1)
+    with pytest.raises(EngineError, match="of format 2, and 3 is read: run `python -m documents rebuild`"):
+        collection.read_state(corpus.engine, corpus.name)
+
+
 def test_a_rebuild_is_searched_from_the_moment_the_alias_moves_and_no_search_fails(corpus: Corpus) -> None:
     failures: list[Exception] = []
     stop = threading.Event()

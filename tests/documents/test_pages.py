@@ -10,6 +10,7 @@ from documents import pages, sources
 from documents.errors import DocumentsError, RecordError
 
 HTML = """<html><head><title>이체 한도</title><meta name="surfaces" content="HELP, SEARCH">
+<meta name="phrases" content="더 보내고 싶어, 많이"><meta name="phrases" content="한도 상향">
 <link rel="canonical" href="https://help.example.com/limit"></head><body><nav>메뉴</nav>
 <h1>이체 한도</h1><p>한도는 <b>백</b>만 원.<br>둘째 줄<ul><li>하나</li><li>둘</li></ul>
 <script>alert(1)</script></body>"""
@@ -17,6 +18,7 @@ MARKDOWN = """---
 category: 송금
 updated_at: 2025-01-02
 surfaces: [HELP]
+phrases: [더 보내고 싶어]
 ---
 # 이체 한도
 
@@ -32,6 +34,7 @@ surfaces: [HELP]
 def test_an_html_page_is_its_text_line_by_line() -> None:
     assert pages.html(HTML) == {
         "title": "이체 한도", "url": "https://help.example.com/limit", "surfaces": ["HELP", "SEARCH"],
+        "phrases": ["더 보내고 싶어, 많이", "한도 상향"],
         "body": "이체 한도\n한도는 백만 원.\n둘째 줄\n하나\n둘",
     }  # fmt: skip
 
@@ -39,7 +42,7 @@ def test_an_html_page_is_its_text_line_by_line() -> None:
 def test_a_markdown_page_is_its_text_with_the_first_heading_as_title() -> None:
     assert pages.markdown(MARKDOWN) == {
         "title": "이체 한도", "category": "송금", "updated_at": "2025-01-02", "surfaces": ["HELP"],
-        "body": "한도는 백만 원. 설정에서 바꿉니다.\n등급\n한도\n일반\n백만",
+        "phrases": ["더 보내고 싶어"], "body": "한도는 백만 원. 설정에서 바꿉니다.\n등급\n한도\n일반\n백만",
     }  # fmt: skip
 
 

@@ -28,6 +28,11 @@ GOOD = {"id": "a", "title": "제목", "body": "본문입니다."}
         ({"updated_at": "2025-02-30"}, "updated_at must be a date"),
         ({"url": "javascript:alert(1)"}, "url must begin with"),
         ({"bodies": "x"}, "is no field"),
+        ({"phrases": "한도"}, "phrases is"),
+        ({"phrases": ["가"] * 51}, "at most 50 items"),
+        ({"phrases": ["가", "나" * 201]}, r"phrases\.1 is .* at most 200 characters"),
+        ({"phrases": ["\u200b"]}, r"phrases\.0 has no visible character"),
+        ({"phrases": [None]}, r"phrases\.0 is null"),
     ],
 )
 def test_a_field_out_of_its_bounds_is_named_in_one_sentence(fields: dict[str, object], sentence: str) -> None:

@@ -57,7 +57,10 @@ def test_docker_compose_takes_each_profile(profile: str) -> None:
 
 def test_each_profile_starts_one_triton_and_only_the_gpu_s_asks_for_a_gpu() -> None:
     profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
-    assert profiles == {"triton": ["cpu"], "export": ["cpu"], "triton-gpu": ["gpu"], "export-gpu": ["gpu"]}
+    documents = {name: ["documents"] for name in ("etcd", "minio", "milvus", "ingest")}
+    assert profiles == {
+        "triton": ["cpu"], "export": ["cpu"], "triton-gpu": ["gpu"], "export-gpu": ["gpu"], **documents,
+    }  # fmt: skip
     assert [name for name in SERVICES if "deploy" in SERVICES[name]] == ["triton-gpu"]
     groups = {name: SERVICES[name]["build"].get("args", {}).get("MODELS", "models") for name in TRITONS}
     assert groups == {"triton": "models", "triton-gpu": "models-gpu"}
@@ -167,3 +170,19 @@ def test_services_are_built_from_stages_that_exist(name: str) -> None:
     assert build["target"] in STAGES
     assert (ROOT / build["dockerfile"]).exists()
     assert set(build.get("args", {})) <= {value.split("=")[0] for value in STAGES["serve"].values("ARG")}
+
+
+def test_documents_are_written_to_the_engine_of_their_profile_and_asked_of_any_or_none() -> None:
+    assert [name for name in ("etcd", "minio") if "ports" in SERVICES[name]] == []  # their passwords are the defaults
+    ingest, milvus = SERVICES["ingest"], SERVICES["milvus"]
+    assert ingest["environment"]["MALGIL_DOCUMENTS"] == "http://milvus:19530"
+    assert milvus["ports"] == ["127.0.0.1:19530:19530"]
+    assert ingest["depends_on"]["milvus"] == {"condition": "service_healthy"}
+    assert {"etcd", "minio"} == {*milvus["depends_on"]}
+    assert all("healthcheck" in SERVICES[name] for name in ("etcd", "minio", "milvus"))
+    assert all(re.search(r":[\w.-]*\d[\w.-]*$", SERVICES[name]["image"]) for name in ("etcd", "minio", "milvus"))
+    articles = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", ingest["command"][1]).removeprefix("data/")
+    assert (ROOT / "catalogs" / articles).exists()
+    assert ingest["build"]["target"] in STAGES
+    for name in TRITONS:
+        assert SERVICES[name]["environment"]["MALGIL_DOCUMENTS"] == "${MALGIL_DOCUMENTS:-}"

@@ -16,6 +16,7 @@ import yaml
 
 from export import ROOT
 from server import exposure, launcher
+from server.documents import Access
 from server.exposure import Exposure
 from server.launcher import Server
 from server.ports import Ports, free_ports
@@ -197,3 +198,12 @@ def test_connections_end_without_a_failed_request_so_that_clients_find_replicas_
             time.sleep(0.05)
     assert answered.is_set()
     assert len(connections) >= 3
+
+
+def test_the_server_starts_without_documents_and_learns_of_an_engine_by_the_variables_it_reads() -> None:
+    sources = {one["name"]: next(iter(one["valueFrom"].items())) for one in TRITON["env"]}
+    assert sources == {
+        "MALGIL_DOCUMENTS": ("configMapKeyRef", {"name": "malgil-documents", "key": "uri", "optional": True}),
+        "MALGIL_DOCUMENTS_TOKEN": ("secretKeyRef", {"name": "malgil-documents", "key": "token", "optional": True}),
+    }
+    assert sources.keys() < Access().environment.keys()

@@ -20,16 +20,16 @@ class DocumentOptions:
 
 @dataclass(frozen=True)
 class Document:
-    """A document that was found, by its best passage.
+    """A document that was found, by its best passage or phrase.
 
     Attributes:
         id, title, url, category, updated_at, service_ids: as they were ingested.
-        snippet: a part of the passage.
+        snippet: a part of its best passage: never a phrase, which its author may not have written to be read.
         start: where the snippet begins in the body, in characters (Unicode code points).
         highlights: [start, end) in the snippet of words that the query has too.
         score: the fused one, that documents are in the order of.
-        dense: cosine of the passage; the least that was looked at, if only its words were found.
-        lexical: BM25 score of the passage, divided by that of the query with itself.
+        dense: cosine of the passage or phrase; the least that was looked at, if only its words were found.
+        lexical: its BM25 score, divided by that of the query with itself.
     """
 
     id: str

@@ -1,0 +1,1 @@
+"""Documents: latency, throughput, memory and freshness of the engines, and of `unified` beside `search`."""

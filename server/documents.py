@@ -1,0 +1,247 @@
+"""The vector engine of documents: a milvus-lite beside Triton, or one that runs elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from server import processes
+from server.launcher import ROOT
+from server.ports import free_ports
+from server.triton import SetupError
+
+FOLDER = ROOT / "documents-data"
+HOST = "127.0.0.1"
+PORT = 19530
+EMBEDDED = "embedded"  # --documents without a URI
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+CHECK_SECONDS = 5.0
+CONNECT_SECONDS = 2.0
+UNREACHABLE_CHECKS = 6  # in a row, half a minute: then it hangs
+LONGEST_PAUSE = 30.0  # seconds between two starts
+HEALTHY_SECONDS = 60.0  # after so long, the next failure counts as a first one
+
+
+@dataclass(frozen=True)
+class Access:
+    """How Triton reaches an engine.
+
+    Attributes:
+        uri: http://HOST:PORT or https://HOST:PORT; empty: no documents.
+        token: USER:PASSWORD, or a key.
+        ca: certificates that the engine's is checked with.
+    """
+
+    uri: str = ""
+    token: str = ""
+    ca: Path | None = None
+
+    def __post_init__(self) -> None:
+        with contextlib.suppress(ValueError):
+            address = urlsplit(self.uri)
+            if not self.uri or (address.scheme in ("http", "https") and address.hostname and address.port):
+                return
+        raise SetupError(f"--documents is {self.uri[:80]!r}: it must be http://HOST:PORT or https://HOST:PORT")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Triton's variables."""
+        return {
+            "MALGIL_DOCUMENTS": self.uri,
+            "MALGIL_DOCUMENTS_TOKEN": self.token,
+            "MALGIL_DOCUMENTS_CA": str(self.ca.resolve()) if self.ca else "",
+        }
+
+
+class Engine:
+    """A milvus-lite on loopback, started again should it end or hang. `start()` and `stop()` it, once.
+
+    Args:
+        folder: where its data is; made if it is not there.
+        port: where it listens.
+        log: called with a sentence for each restart.
+    """
+
+    def __init__(self, folder: Path, port: int, log: Callable[[str], None]) -> None:
+        self.access = Access(f"http://{HOST}:{port}")
+        self._folder, self._port, self._log = folder, port, log
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it listens.
+
+        Raises:
+            SetupError: it cannot start as things are.
+        """
+        if importlib.util.find_spec("milvus_lite") is None:
+            raise SetupError("--documents needs the package milvus-lite: run `make setup`, or give an engine's URI")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SetupError(f"--documents-folder {self._folder}: {error.strerror}") from None
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((HOST, self._port))
+            except OSError as error:
+                raise SetupError(
+                    f"documents port {self._port} on {HOST}: {error.strerror}; give --free-ports, or --documents URI"
+                ) from None
+        process = self._process = self._spawn()
+        try:
+            self._wait_listening(process)
+        except BaseException:
+            self._stopping.set()
+            processes.kill_group(process)
+            raise
+        self._watcher = threading.Thread(target=self._watch, args=(process,), name="malgil-documents", daemon=True)
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Stop it, and kill it after STOP_SECONDS."""
+        self._stopping.set()
+        if self._watcher is not None:
+            self._watcher.join()  # it may be starting the next one
+        if self._process is not None:
+            self._end(self._process)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "milvus_lite", "server", "--host", HOST, "--port", str(self._port)]
+        with os.fdopen(os.dup(2), "wb") as log:  # what it prints does not belong on standard output
+            return processes.start([*command, "--data-dir", str(self._folder)], None, log)
+
+    def _wait_listening(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise SetupError(
+                    f"milvus-lite, the engine of documents, ended with {process.returncode}: see its log; is "
+                    f"{self._folder} in use by another one?"
+                )
+            if self._connects():
+                return
+            time.sleep(0.05)
+        raise SetupError(f"milvus-lite, the engine of documents, does not listen within {START_SECONDS:.0f} s")
+
+    def _connects(self) -> bool:
+        try:
+            socket.create_connection((HOST, self._port), timeout=CONNECT_SECONDS).close()
+        except OSError:
+            return False
+        return True
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """Start it again whenever it ends or hangs before `stop()`, after growing pauses."""
+        failures = 0
+        while True:
+            began = time.monotonic()
+            cause = self._failure(process)
+            if cause is None:
+                return
+            failures = 1 if time.monotonic() - began >= HEALTHY_SECONDS else failures + 1
+            pause = min(2.0 ** (failures - 2), LONGEST_PAUSE) if failures > 1 else 0.0
+            self._log(f"milvus-lite, the engine of documents, {cause}: starting it again in {pause:.0f} s")
+            processes.kill_group(process)
+            if self._stopping.wait(pause):
+                return
+            process = self._process = self._spawn()  # by this thread, which lasts as long: see stop_with_parent
+
+    def _failure(self, process: subprocess.Popen[bytes]) -> str | None:
+        """Wait until it ends or hangs: how; None once `stop()` is called."""
+        missed, checked = 0, time.monotonic()
+        while not self._stopping.wait(0.2):
+            if process.poll() is not None:
+                return f"ended with {process.returncode}"
+            if time.monotonic() - checked >= CHECK_SECONDS:
+                missed = 0 if self._connects() else missed + 1
+                checked = time.monotonic()
+                if missed >= UNREACHABLE_CHECKS:
+                    return "takes no connection"
+        return None
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes]) -> None:
+        if process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+        processes.kill_group(process)
+
+
+def options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of documents; `from_options` takes them."""
+    for option in (
+        click.option(
+            "--documents-ca",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            metavar="FILE",
+            envvar="MALGIL_DOCUMENTS_CA",
+            help="Certificates that the engine's is checked with.",
+        ),
+        click.option(
+            "--documents-token-file",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Token of the engine.  [default: MALGIL_DOCUMENTS_TOKEN]",
+        ),
+        click.option(
+            "--documents-folder",
+            type=click.Path(file_okay=False, path_type=Path),
+            default=FOLDER,
+            metavar="FOLDER",
+            help="Data of the engine that is started.  [default: documents-data]",
+        ),
+        click.option(
+            "--documents",
+            is_flag=False,
+            flag_value=EMBEDDED,
+            envvar="MALGIL_DOCUMENTS",
+            metavar="[URI]",
+            help="Search documents, too, in the vector engine at URI; without it, start one on loopback.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@contextlib.contextmanager
+def from_options(
+    log: Callable[[str], None],
+    free: bool,
+    documents: str | None,
+    documents_folder: Path,
+    documents_token_file: Path | None,
+    documents_ca: Path | None,
+) -> Iterator[Access]:
+    """How Triton reaches the engine, which runs for as long as this lasts.
+
+    Raises:
+        SetupError: it cannot start, or an option is wrong.
+    """
+    if documents == EMBEDDED:
+        engine = Engine(documents_folder, free_ports().http if free else PORT, log)
+        try:
+            engine.start()
+            yield engine.access
+        finally:
+            engine.stop()
+    else:
+        token = os.environ.get("MALGIL_DOCUMENTS_TOKEN", "")
+        if documents_token_file is not None:
+            token = documents_token_file.read_text(encoding="utf-8").strip()
+        yield Access(documents or "", token, documents_ca)
