@@ -62,19 +62,19 @@ class SearchResult(Sequence[Hit]):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One article that matches the query, by its best passage."""
+    """One article that matches the query."""
 
     id: str
     """The document's id, as it was ingested."""
     title: str
     snippet: str
-    """The part of the passage that answers best, up to 160 characters."""
+    """The part of its text that fits best, up to 160 characters. It can have line breaks."""
     highlights: tuple[tuple[int, int], ...]
     """Where the query's words stand in the snippet: (start, end) in characters, `snippet[start:end]`."""
     url: str
     category: str
     score: float
-    """Cosine similarity plus a lexical part: higher is better. Not comparable with the scores of services."""
+    """Cosine similarity plus a lexical part: higher is better. Not comparable with the score of a service."""
 
 
 @dataclass(frozen=True, slots=True)

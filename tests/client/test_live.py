@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from malgil import BadRequest, SearchClient, Unavailable
-from malgil._table import table
+from malgil import BadRequest, DocumentsResult, SearchClient, Unavailable
+from malgil._output import documents_table, table
 
 from tests.client.blocking import open_client
 from tests.client.test_cli import malgil
@@ -154,6 +154,41 @@ def test_an_unknown_kind_is_a_bad_request(client: Any) -> None:
         client.embed("돈", kind="poem")
 
 
+@pytest.mark.parametrize("query", ["돈 보내기", "송ㄱ", "저녁에 김치찌개 어떻게 끓여?"])
+def test_without_an_engine_the_services_are_those_of_search_and_the_status_is_off(client: Any, query: str) -> None:
+    options = {"top_k": 7, "surface": "SEARCH", "explain": True}
+    both = client.search_all(query, **options, documents_filter={"category": "송금"}, documents_deadline_ms=1000)
+    alone = client.search(query, **options)
+    assert [(hit.id, hit.phrase) for hit in both.services] == [(hit.id, hit.phrase) for hit in alone]
+    # Other requests in a batch may change the last digits of an embedding.
+    assert [hit.score for hit in both.services] == pytest.approx([hit.score for hit in alone], abs=1e-3)
+    assert (both.services.generation, both.services.refused_by) == (alone.generation, alone.refused_by)
+    assert both.documents == DocumentsResult((), "off")
+    assert client.search_documents(query, top_k=20) == DocumentsResult((), "off")
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "text"),
+    [
+        ("top_k", 0, "documents_top_k is 0"),
+        ("top_k", 21, "documents_top_k is 21"),
+        ("deadline_ms", 10_001, "documents_deadline_ms is 10001"),
+        ("filter", {"colour": "빨강"}, 'documents_filter has "colour"'),
+        ("filter", {"updated_from": "어제"}, 'updated_from is "어제"'),
+    ],
+)
+def test_a_refused_argument_of_documents_is_a_bad_request_with_the_servers_sentence(
+    client: Any, argument: str, value: Any, text: str
+) -> None:
+    with pytest.raises(BadRequest) as alone:
+        client.search_documents("돈", **{argument: value})
+    with pytest.raises(BadRequest) as both:
+        client.search_all("돈", **{f"documents_{argument}": value})
+    assert str(alone.value) == str(both.value)
+    assert text in str(alone.value)
+    assert not str(alone.value).startswith(("in ensemble", "[request id"))
+
+
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_a_model_that_is_not_loaded_is_unavailable(server: Any, protocol: str, mode: str) -> None:
@@ -186,5 +221,9 @@ def test_the_command_prints_the_hits_as_a_table_or_json(server: Any, protocol: s
     ]
     assert plain[0].name in done.stdout  # readable, not escaped
     assert malgil("search", "qwfpg", "--url", url, "--min-score", "1").stdout == "no hits\n"
+    done = malgil("search", "돈 보내기", "--url", url, *options, "--all")
+    off = documents_table(DocumentsResult((), "off"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{table(plain)}\n\n{off}\n", "")
+    assert malgil("documents", "돈 보내기", "--url", url).stdout == f"{off}\n"
     assert malgil("probe", "--url", url).returncode == 0
     assert malgil("search", " ", "--url", url).returncode == 3

@@ -18,6 +18,7 @@ from documents.embedded import embedded
 from export import ROOT
 from server.launcher import Server
 from server.ports import free_ports
+from tests.client.blocking import open_client
 from tests.documents.corpus import DOCUMENTS
 
 SEARCH_OUTPUTS = ("id", "name", "path", "phrase", "score", "dense", "lexical", "generation", "refused_by")
@@ -136,6 +137,24 @@ def test_documents_alone_cost_no_ranking_of_services_and_services_alone_no_call_
     assert after["encoder"] - before["encoder"] == 2
     assert 1 <= after["scorer"] - before["scorer"] <= 1 + 4  # the server's own check of its health searches, too
     assert after["retriever"] - before["retriever"] == 1
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_the_client_finds_service_and_article_with_its_words_marked(
+    documented: Server, protocol: str, mode: str
+) -> None:
+    url = documented.grpc_url if protocol == "grpc" else documented.http_url
+    with open_client(mode, url, timeout=30) as client:
+        options = {"documents_top_k": 2, "documents_filter": {"surface": "HELP"}, "documents_deadline_ms": 5000}
+        both = client.search_all("이체 한도 올리기", top_k=3, **options)
+        alone = client.search_documents("이체 한도 올리기", top_k=2, filter={"surface": "HELP"}, deadline_ms=5000)
+    assert (both.services[0].name, both.documents.status) == ("이체 한도 변경", "ok")
+    assert {document.id for document in both.documents} == {"limit", "lost"}
+    best = both.documents[0]
+    assert (best.id, best.title, best.url) == ("limit", "이체 한도 올리기", "https://help.example.com/limit")
+    assert "한도" in {best.snippet[start:end] for start, end in best.highlights}
+    assert [document.id for document in alone] == [document.id for document in both.documents]
 
 
 def test_a_filter_leaves_the_documents_that_fit_it(documented: Server) -> None:
