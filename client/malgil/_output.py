@@ -16,8 +16,8 @@ _DOCUMENT_HEAD = ("#", "score", "title", "url")
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 _STATUSES = {
     "ok": "no documents",
-    "late": "no documents: none were found within the deadline",
-    "unavailable": "no documents: the server's engine is down, or has no documents of the server's encoder",
+    "late": "no documents: the engine did not answer within the deadline",
+    "unavailable": "no documents: the engine is down, or holds none for the server's encoder",
     "off": "no documents: the server has no engine for them",
 }
 

@@ -172,8 +172,8 @@ def test_all_prints_services_and_documents_below_them(url: str, scenario: Scenar
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
-        ("late", "no documents: none were found within the deadline"),
-        ("unavailable", "no documents: the server's engine is down, or has no documents of the server's encoder"),
+        ("late", "no documents: the engine did not answer within the deadline"),
+        ("unavailable", "no documents: the engine is down, or holds none for the server's encoder"),
         ("off", "no documents: the server has no engine for them"),
     ],
 )
