@@ -70,7 +70,7 @@ def test_ci_runs_only_commands_that_exist(step: str) -> None:
             assert not service or profile in services[service]["profiles"]
 
 
-def test_ci_builds_both_images() -> None:
+def test_ci_builds_every_image() -> None:
     targets = {step.split("--target ")[1].split()[0] for step in steps() if step.startswith("docker build")}
     assert targets == set(STAGES)
 
