@@ -11,6 +11,7 @@ from malgil_core.encoder import EncoderMetadataError
 
 from benchmarks import korsts, mixed_lengths, null_load, quality_cli, scoring, sizing
 from benchmarks.compare.run import compare
+from benchmarks.documents.cli import documents
 from benchmarks.sweep import cli as sweep_cli
 from benchmarks.sweep.plan import SweepError
 from server.triton import SetupError
@@ -35,6 +36,7 @@ for command in (
     null_load.null_phrases,
     mixed_lengths.mixed_lengths,
     sizing.sizing,
+    documents,
 ):
     cli.add_command(command)
 

@@ -4,6 +4,9 @@ Triton takes the answers of a batch together, so a batch waits for the engine un
 is not there by then is "late", and the call goes on without it. While such a call is overdue, every batch is "late" at
 once: a second call would only wait behind the first. After a call that failed every batch is "unavailable" at once,
 until the engine has been reached again in the background.
+
+Of a batch that is larger than the engine can answer in time, by what its calls took so far, it is asked for the first
+requests, and the others are "late": an engine that searches one query after another would have none of them in time.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple
 
 import numpy as np
 from malgil_core.documents.request import DocumentsRequest
@@ -25,12 +28,24 @@ from documents.search import Searcher
 
 Status = Literal["ok", "late", "unavailable", "off"]
 STATUSES: tuple[Status, ...] = ("ok", "late", "unavailable", "off")
-Found: TypeAlias = list[list[Document]]  # for each query
 CALL_SECONDS = 2.0  # after which a call of the engine is given up
 CONNECT_SECONDS = 2.0
 LOAD_SECONDS = 10.0  # of a collection, by an engine that has just started
 RETRY_SECONDS = 0.5  # between two attempts to reach an engine
 NEXT_SECONDS = 0.005  # a batch that comes so soon after another has waited for it
+FULL = 0.8  # share of the deadline that a call may be expected to take
+
+
+class Answer(NamedTuple):
+    """Of one request.
+
+    Attributes:
+        status: for all of its queries.
+        found: the documents of each query, best first.
+    """
+
+    status: Status
+    found: list[list[Document]]
 
 
 class Retriever:
@@ -47,29 +62,25 @@ class Retriever:
         self._searcher: Searcher | None = None  # while the engine can be asked
         self._engine: Engine | None = None
         self._problem = ""  # the last that was logged
-        self._overdue: Future[Found | None] | None = None
+        self._overdue: Future[list[Answer] | None] | None = None
         self._ended, self._took = float("-inf"), 0.0  # of the last batch
+        self._cost = 0.0  # seconds that a query takes in a call of the engine
         self._calls = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._stop = threading.Event()
         self._connecting = threading.Thread(target=self._keep_connected, name="connect", daemon=True)
         if access is not None:
             self._connecting.start()
 
-    def answer(self, requests: Sequence[DocumentsRequest]) -> tuple[Status, list[Found]]:
-        """The documents of each request, and one status for all; without documents unless it is "ok"."""
+    def answer(self, requests: Sequence[DocumentsRequest]) -> list[Answer]:
+        """The documents of each request, and its status; without documents unless that is "ok"."""
         if not requests:
-            return "ok", []
+            return []
         started = time.monotonic()
         waited = self._took if started - self._ended < NEXT_SECONDS else 0.0
-        status, found = self._ask(requests, max(request.deadline for request in requests) - waited)
+        answers = self._ask(requests, max(request.deadline for request in requests) - waited)
         self._ended = time.monotonic()
         self._took = self._ended - started
-        answers, start = [], 0
-        for request in requests:
-            end = start + len(request.queries)
-            answers.append(found[start:end])
-            start = end
-        return status, answers
+        return answers
 
     def close(self) -> None:
         """Stop the threads, and disconnect."""
@@ -79,35 +90,50 @@ class Retriever:
         self._calls.shutdown(cancel_futures=True)
         self._disconnect()
 
-    def _ask(self, requests: Sequence[DocumentsRequest], seconds: float) -> tuple[Status, Found]:
-        queries = [query for request in requests for query in request.queries]
-        nothing: Found = [[] for _ in queries]
+    def _ask(self, requests: Sequence[DocumentsRequest], seconds: float) -> list[Answer]:
         if self._access is None:
-            return "off", nothing
+            return _without("off", requests)
         if self._overdue is not None:
             if not self._overdue.done():
-                return "late", nothing
+                return _without("late", requests)
             self._overdue = None
-        searcher = self._searcher
-        if searcher is None:
-            return "unavailable", nothing
-        embeddings = np.concatenate([request.embeddings for request in requests])
-        options = [query for request in requests for query in request.options]
-        call = self._calls.submit(self._call, lambda: searcher.search(queries, embeddings, options, CALL_SECONDS))
+        if self._searcher is None:
+            return _without("unavailable", requests)
+        count = self._fitting(requests, seconds)
+        call = self._calls.submit(self._call, self._searcher, requests[:count])
         wait([call], max(seconds, 0.0))
         if not call.done():
             self._overdue = call
-            return "late", nothing
-        return ("unavailable", nothing) if (found := call.result()) is None else ("ok", found)
+            return _without("late", requests)
+        found = call.result()
+        if found is None:
+            return _without("unavailable", requests)
+        return [*found, *_without("late", requests[count:])]
 
-    def _call(self, search: Callable[[], Found]) -> Found | None:
-        """The answer of the engine; None if it fails, after which it is not asked before it is reached again."""
+    def _fitting(self, requests: Sequence[DocumentsRequest], seconds: float) -> int:
+        """How many requests, from the first, the engine is expected to answer in time; at least one."""
+        sizes = np.cumsum([len(request.queries) for request in requests])
+        return max(int(np.searchsorted(sizes * self._cost, FULL * seconds, side="right")), 1)
+
+    def _call(self, searcher: Searcher, requests: Sequence[DocumentsRequest]) -> list[Answer] | None:
+        """The engine's answers; None if it fails, after which it is not asked before it is reached again."""
+        queries = [query for request in requests for query in request.queries]
+        embeddings = np.concatenate([request.embeddings for request in requests])
+        options = [query for request in requests for query in request.options]
+        started = time.monotonic()
         try:
-            return search()
+            found = searcher.search(queries, embeddings, options, CALL_SECONDS)
         except Exception as error:  # whatever it is, services are found without documents
             self._note(error)
             self._searcher = None
             return None
+        self._cost += 0.3 * ((time.monotonic() - started) / len(queries) - self._cost)
+        answers, start = [], 0
+        for request in requests:
+            end = start + len(request.queries)
+            answers.append(Answer("ok", found[start:end]))
+            start = end
+        return answers
 
     def _keep_connected(self) -> None:
         while True:
@@ -135,7 +161,7 @@ class Retriever:
         except BaseException:
             searcher.close()
             raise
-        self._searcher = searcher
+        self._cost, self._searcher = 0.0, searcher
         self._problem = ""
         self._log("info", f"documents come from {self._engine.version} at {self._access.uri}")
         if sentence := self._engine.lacks():
@@ -153,3 +179,7 @@ class Retriever:
         if sentence != self._problem:
             self._problem = sentence
             self._log("error", f"documents are unavailable: {sentence}")
+
+
+def _without(status: Status, requests: Sequence[DocumentsRequest]) -> list[Answer]:
+    return [Answer(status, [[] for _ in request.queries]) for request in requests]

@@ -56,8 +56,8 @@ class Stand:
         """The status, the ids of the documents, and the seconds that the answer took."""
         request = self.request(deadline=deadline)
         started = time.monotonic()
-        status, answers = retriever.answer([request])
-        return status, [document.id for document in answers[0][0]], time.monotonic() - started
+        ((status, found),) = retriever.answer([request])
+        return status, [document.id for document in found[0]], time.monotonic() - started
 
     def wait_for(self, retriever: Retriever, wanted: str, seconds: float = LONG) -> float:
         """Ask until the status is the wanted one; the seconds that it took."""
@@ -109,9 +109,9 @@ def test_apps_get_what_the_searcher_finds(stand: Stand, retriever: Retriever) ->
 def test_requests_that_are_answered_together_each_get_their_own_documents(stand: Stand, retriever: Retriever) -> None:
     queries = ["카드를 잃어버렸어요", "송금 수수료", "하루 이체 한도"]
     both = DocumentsRequest(queries[1:], stand.embed("query")(queries[1:]), [DocumentOptions(1)] * 2, 5.0)
-    status, answers = retriever.answer([stand.request(queries[0]), both])
-    assert status == "ok"
-    assert [[document.id for document in found][:1] for answer in answers for found in answer] == [
+    answers = retriever.answer([stand.request(queries[0]), both])
+    assert [answer.status for answer in answers] == ["ok", "ok"]
+    assert [[document.id for document in found][:1] for answer in answers for found in answer.found] == [
         ["lost"], ["fee"], ["limit"]
     ]  # fmt: skip
 
@@ -119,7 +119,7 @@ def test_requests_that_are_answered_together_each_get_their_own_documents(stand:
 def test_without_an_engine_apps_are_told_that_documents_are_off() -> None:
     retriever = Retriever(None, "", lambda *_: None)
     request = DocumentsRequest(["송금"], np.ones((1, 3), np.float32), [DocumentOptions()], 1.0)
-    assert retriever.answer([request]) == ("off", [[[]]])
+    assert retriever.answer([request]) == [("off", [[]])]
     retriever.close()
 
 
@@ -187,7 +187,20 @@ def test_documents_of_another_encoder_are_not_searched_and_the_log_says_what_to_
 def test_a_batch_that_waited_for_the_one_before_has_so_much_less_time(stand: Stand, retriever: Retriever) -> None:
     patient, second = stand.request(deadline=5.0), stand.request(deadline=0.7)
     stand.proxy.delay = 0.6
-    assert retriever.answer([patient])[0] == "ok"
+    assert retriever.answer([patient])[0].status == "ok"
     started = time.monotonic()
-    assert retriever.answer([second])[0] == "late"  # it may have come when the first was asked
+    assert retriever.answer([second])[0].status == "late"  # it may have come when the first was asked
     assert time.monotonic() - started < 0.5
+
+
+def test_a_batch_that_is_too_large_for_the_engine_gets_some_of_its_documents_instead_of_none(
+    stand: Stand, retriever: Retriever
+) -> None:
+    requests = [stand.request(deadline=0.5) for _ in range(64)]
+    stand.proxy.delay = 0.1  # of a query, as the retriever is led to believe
+    for _ in range(12):
+        retriever.answer(requests[:1])
+        time.sleep(0.01)  # not at once, as if it had waited
+    statuses = [answer.status for answer in retriever.answer(requests)]
+    assert 1 <= statuses.count("ok") < 10
+    assert statuses == ["ok"] * statuses.count("ok") + ["late"] * statuses.count("late")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +46,15 @@ class TritonPythonModel:
                 accepted[i] = DocumentsRequest.parse(_inputs(request), self.dimension, self.deadline_ms)
             except ValueError as error:
                 responses[i] = _error(str(error), pb_utils.TritonError.INVALID_ARG)
-        status, answers = self.retriever.answer(list(accepted.values()))
-        queries = sum(len(own.queries) for own in accepted.values())
-        refused = len(requests) - len(accepted)
-        self.counters.add({("documents_total", status): queries, ("documents_errors_total", ""): refused})
-        for (i, own), found in zip(accepted.items(), answers, strict=True):
+        answers = self.retriever.answer(list(accepted.values()))
+        for (i, own), answer in zip(accepted.items(), answers, strict=True):
             names = requests[i].requested_output_names()
-            outputs = lay_out(found, own.options, status)
+            outputs = lay_out(answer.found, own.options, answer.status)
             tensors = [pb_utils.Tensor(name, value) for name, value in outputs.items() if name in names]
             responses[i] = pb_utils.InferenceResponse(tensors)
+        counts = Counter(answer.status for answer in answers for _ in answer.found)
+        self.counters.add({("documents_total", status): count for status, count in counts.items()})
+        self.counters.add({("documents_errors_total", ""): len(requests) - len(accepted)})
         return responses
 
 

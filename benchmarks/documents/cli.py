@@ -1,0 +1,116 @@
+"""The command `python -m benchmarks documents`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+from rich.table import Table
+
+from benchmarks import ROOT, perf_analyzer
+from benchmarks.documents import engines, sla, updates
+from benchmarks.documents.page import page
+from benchmarks.documents.proxy import Proxy
+from benchmarks.machine import code, machine
+from benchmarks.options import CONSOLE, FILE, Names, Numbers
+from documents import sources
+from documents.embedded import embedded
+from documents.evaluate import labelled
+from documents.evaluate_cli import ARTICLES, QUESTIONS
+from server.launcher import Server
+from server.ports import free_ports
+from server.triton import SetupError
+
+DEADLINE_MS = 150
+KILL_CLIENTS = 4
+
+
+@click.command(short_help="Vector engines by passages; `unified` with its engine healthy, slow and killed.")
+@click.option("--engines", "names", type=Names(engines.ENGINES), default=",".join(engines.ENGINES), show_default=True)
+@click.option("--sizes", type=Numbers(), default="1000,10000,100000", show_default=True, help="Passages.")
+@click.option("--embedded-most", type=click.IntRange(1), default=20_000, show_default=True, help="For milvus-lite.")
+@click.option("--updates", "replaced", type=click.IntRange(1), default=1000, show_default=True)
+@click.option("--quick", is_flag=True, help="1,000 passages, 100 updates, short loads.")
+@click.option("--json", "file", type=FILE, help="Write all figures, and a page of the same name ending in .md.")
+def documents(
+    names: Sequence[str], sizes: Sequence[int], embedded_most: int, replaced: int, quick: bool, file: Path | None
+) -> None:
+    """Measure engines by the number of passages, updates under load, and what a slow or dead engine does to searches.
+
+    Engines and vectors are real, the passages' sentences are the sample's; an engine that cannot run here is skipped by
+    name.
+    """
+    sizes, replaced = ((1000,), 100) if quick else (sizes, replaced)
+    articles = [one for _, one in sources.read([ARTICLES], lambda place, sentence: None)]
+    questions = [one.text for one in labelled(QUESTIONS)]
+    result: dict[str, Any] = {"machine": machine(), "code": code()}
+    result["engines"] = [one.to_json() for one in _engines(names, sizes, embedded_most, articles, questions, quick)]
+    with embedded() as uri:
+        outcome = updates.measure(uri, engines.records(articles, 200), replaced, 2)
+    result["updates"] = outcome.to_json()
+    result |= _sla(questions, quick)
+    for title, rows in (("engines", result["engines"]), ("loads", result["loads"])):
+        table = Table(*rows[0], title=title)
+        for row in rows:
+            table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
+        CONSOLE.print(table)
+    CONSOLE.print(result["updates"], result["kill"])
+    if file is not None:
+        file.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        file.with_suffix(".md").write_text(page(result), encoding="utf-8")
+
+
+def _engines(
+    names: Sequence[str], sizes: Sequence[int], embedded_most: int, articles: Any, questions: Sequence[str], quick: bool
+) -> list[engines.Figures]:
+    searches = 30 if quick else 200
+    found = []
+    for size in sizes:
+        passages = engines.records(articles, size)
+        for name in names:
+            if name == "numpy":
+                found.append(engines.exact(size, searches))
+            elif name == "milvus-lite" and size > embedded_most:
+                CONSOLE.print(f"skipped: milvus-lite with {size} passages, --embedded-most is {embedded_most}")
+            else:
+                try:
+                    found.append(engines.measure(name, passages, questions, searches, CONSOLE.print))
+                except SetupError as error:
+                    CONSOLE.print(f"skipped: {error}")
+    return found
+
+
+def _sla(questions: Sequence[str], quick: bool) -> dict[str, Any]:
+    """The loads, and what a kill does, with the sample's articles in a milvus-lite behind a proxy."""
+    with tempfile.TemporaryDirectory(prefix="malgil-documents-") as folder, ExitStack() as running:
+        engine = running.enter_context(ExitStack())
+
+        def start() -> int:
+            return urlsplit(engine.enter_context(embedded(str(Path(folder, "data"))))).port or 0
+
+        proxy = running.enter_context(Proxy(start()))
+        log = running.enter_context(Path(folder, "triton.log").open("wb"))
+        server = Server(ports=free_ports(), log=log, environment={"MALGIL_DOCUMENTS": proxy.uri})
+        running.enter_context(server)
+        server.wait_ready()
+        command = [sys.executable, "-m", "documents", "ingest", str(ARTICLES), "--url", server.grpc_url]
+        subprocess.run([*command, "--engine", proxy.uri], cwd=ROOT, check=True)
+        queries = perf_analyzer.write_input(Path(folder, "queries.json"), [{"query": one} for one in questions])
+        requests = 200 if quick else 1000
+        loads = sla.loads(server, proxy, queries, (1, 16), requests, CONSOLE.print)
+
+        def restart() -> None:
+            proxy.port = start()
+
+        kill = sla.killed(
+            server, questions[:50], engine.close, restart, DEADLINE_MS, KILL_CLIENTS, 4.0 if quick else 10.0
+        )  # fmt: skip
+    return {"loads": [one.to_json() for one in loads], "kill": kill.to_json()}
