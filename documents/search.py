@@ -28,6 +28,7 @@ from documents.schema import Stored
 
 DEPTH = 50  # passages that each way of searching looks at at least; milvus-lite takes 8 ms for 50, 27 for 200
 PHRASED_DEPTH = 10  # for each document asked for, where phrases lead to them: several to the same one
+MAX_DEPTH = 200  # where those of a few documents leave no room for others
 REFRESH_SECONDS = 1.0  # between two looks at the alias and the statistics
 SECONDS = 5.0
 Method = Literal["both", "dense", "bm25"]
@@ -144,6 +145,7 @@ class Searcher:
     def _candidates(
         self, name: str, state: State, queries: Sequence[str], embeddings: Floats, options: Sequence[DocumentOptions],
         timeout: float,
+        depth: int = 0,
     ) -> tuple[list[_Found], list[bm25.Weights]]:  # fmt: skip
         """The candidates of each query, and its weights."""
         if embeddings.shape[1] != state.dimension:
@@ -154,7 +156,8 @@ class Searcher:
         for at, option in enumerate(options):
             groups.setdefault(schema.expression(option.filter, state.surfaces), []).append(at)
         sparse = self._engine.sparse
-        depth = max(DEPTH, PHRASED_DEPTH * max(option.top_k for option in options)) if state.phrases else DEPTH
+        if not depth:
+            depth = max(DEPTH, PHRASED_DEPTH * max(option.top_k for option in options)) if state.phrases else DEPTH
         calls = []
         for where, members in groups.items():
             shared = {
@@ -175,6 +178,12 @@ class Searcher:
                     value = float(hit.distance)
                     scores = found[at].dense if kind == "dense" else found[at].lexical
                     scores[passage] = value if kind == "dense" else value / full_score(weights[at])
+        crowded = any(
+            len(one.dense) == depth and len({row["document_key"] for row in one.rows.values()}) < option.top_k
+            for one, option in zip(found, options, strict=True)
+        )
+        if crowded and depth < MAX_DEPTH:
+            return self._candidates(name, state, queries, embeddings, options, timeout, MAX_DEPTH)
         if not sparse:
             for one, query in zip(found, weights, strict=True):
                 _rerank(one, query, state.statistics.mean_length)

@@ -26,12 +26,12 @@ from tests.server.test_launcher import SERVE, gone
 pytestmark = pytest.mark.live
 
 
-def find_engine(pid: int) -> psutil.Process:
-    """The milvus-lite below a process."""
+def find_engine(pid: int, port: int | None = None) -> psutil.Process:
+    """The milvus-lite below a process, at a port if there may be others."""
     (found,) = [
         child
         for child in psutil.Process(pid).children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE and "milvus_lite" in child.cmdline()
+        if child.status() != psutil.STATUS_ZOMBIE and {"milvus_lite", str(port or "server")} <= {*child.cmdline()}
     ]
     return found
 
@@ -70,14 +70,14 @@ def engine(tmp_path: Path, port: int, sentences: list[str]) -> Iterator[Engine]:
 def test_an_engine_that_is_killed_is_started_again_at_its_address_and_gone_after_stop(
     engine: Engine, port: int, sentences: list[str]
 ) -> None:
-    first = find_engine(os.getpid())
+    first = find_engine(os.getpid(), port)
     os.kill(first.pid, signal.SIGKILL)
     deadline = time.monotonic() + 30
     while not sentences:  # psutil would reap it before the engine's watcher does
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert listens(port, 30)
-    second = find_engine(os.getpid())
+    second = find_engine(os.getpid(), port)
     assert second.pid != first.pid
     (sentence,) = sentences
     assert "ended with -9: starting it again in 0 s" in sentence
@@ -87,7 +87,7 @@ def test_an_engine_that_is_killed_is_started_again_at_its_address_and_gone_after
 
 
 def test_the_engine_is_reached_from_this_machine_alone(engine: Engine, port: int) -> None:
-    listening = [c for c in find_engine(os.getpid()).net_connections() if c.status == psutil.CONN_LISTEN]
+    listening = [c for c in find_engine(os.getpid(), port).net_connections() if c.status == psutil.CONN_LISTEN]
     assert [(c.laddr.ip.removeprefix("::ffff:"), c.laddr.port) for c in listening] == [(HOST, port)]
     assert engine.access.environment["MALGIL_DOCUMENTS"] == f"http://{HOST}:{port}"
 
