@@ -104,8 +104,8 @@ def _sla(questions: Sequence[str], quick: bool) -> dict[str, Any]:
         command = [sys.executable, "-m", "documents", "ingest", str(ARTICLES), "--url", server.grpc_url]
         subprocess.run([*command, "--engine", proxy.uri], cwd=ROOT, check=True)
         queries = perf_analyzer.write_input(Path(folder, "queries.json"), [{"query": one} for one in questions])
-        requests = 200 if quick else 1000
-        loads = sla.loads(server, proxy, queries, (1, 16), requests, CONSOLE.print)
+        requests = {1: 200, 16: 800} if quick else {1: 500, 16: 3000}
+        loads = sla.loads(server, proxy, queries, requests, CONSOLE.print)
 
         def restart() -> None:
             proxy.port = start()

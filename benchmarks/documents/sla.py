@@ -7,7 +7,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -69,19 +69,27 @@ class Kill:
 
 
 def loads(
-    server: Server, proxy: Proxy, queries: Path, clients: Sequence[int], requests: int, say: Callable[[str], None]
+    server: Server, proxy: Proxy, queries: Path, requests: Mapping[int, int], say: Callable[[str], None]
 ) -> list[Load]:
-    """Measure both models with the engine healthy, slow and unreachable, in that order."""
+    """Measure both models with the engine healthy, slow and unreachable, in that order.
+
+    Args:
+        server: with documents.
+        proxy: before its engine.
+        queries: perf_analyzer's input file.
+        requests: clients → requests of a run; perf_analyzer at times does not end after runs of under a second.
+        say: called with a line for each run.
+    """
     found = []
     for state in ("healthy", "slow", "down"):
         proxy.delay = SLOW_SECONDS if state == "slow" else 0.0
         if state == "down":
             proxy.close_all()
             time.sleep(3)  # a connection's end is seen at the next call or look
-        for count in clients:
+        for count, number in requests.items():
             for model in ("search", "unified"):
                 before = statuses(server)
-                run = perf_analyzer.run(server.grpc_url, model, queries, count, requests, SECONDS)
+                run = perf_analyzer.run(server.grpc_url, model, queries, count, number, SECONDS)
                 time.sleep(1)  # the counters are sent twice a second
                 seen = {name: number - before[name] for name, number in statuses(server).items()}
                 found.append(

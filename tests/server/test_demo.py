@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 
 import malgil
+import pytest
 from rich.console import Console
 
 from server import demo
@@ -33,6 +35,20 @@ def test_the_demo_shows_a_row_for_every_query(server: Server) -> None:
     demo.show(server.grpc_url, Console(file=page, width=200))
     for query in demo.QUERIES:
         assert query in page.getvalue()
+
+
+@pytest.mark.live
+def test_the_demo_as_make_runs_it_answers_every_question_with_a_service_and_an_article() -> None:
+    command = [sys.executable, "-m", "server.demo"]
+    wide = {**os.environ, "COLUMNS": "250"}
+    shown = subprocess.run(command, env=wide, capture_output=True, text=True, check=True, timeout=300).stdout
+    rows = [line.split("│") for line in shown.split("service and help article")[1].splitlines()]
+    found = {cells[1].strip(): (cells[2].strip(), cells[3].strip()) for cells in rows if len(cells) > 3}
+    for question in demo.QUESTIONS:
+        service, article = found[question]
+        assert " > " in service
+        assert article
+        assert not article.startswith("("), (question, article)
 
 
 def test_the_demo_runs_as_the_makefile_calls_it_and_a_wrong_address_is_one_sentence(server: Server) -> None:
