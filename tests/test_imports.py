@@ -80,7 +80,7 @@ def test_every_contract_is_tried() -> None:
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda path: path.parts[-3])
-def test_an_adapter_runs_in_any_triton_that_has_core_and_the_retriever_s_has_documents_besides(adapter: Path) -> None:
+def test_adapters_run_in_any_triton_that_has_core_and_for_the_retriever_documents(adapter: Path) -> None:
     tree = ast.parse(adapter.read_text(encoding="utf-8"))
     imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

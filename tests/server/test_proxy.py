@@ -68,6 +68,7 @@ def test_the_largest_batch_of_the_longest_texts_passes(client: httpx.Client) -> 
         "/v2/models/encoder/infer",
         "/v2/models/scorer/infer",
         "/v2/models/scorer/versions/1/infer",
+        "/v2/models/retriever/infer",
         "/v2/models/encoder/generate",
         "/v2//models/%65ncoder/infer",
         "/v2/models/search/../encoder/infer",
@@ -80,7 +81,7 @@ def test_a_tensor_of_impossible_shape_cannot_be_sent_to_encoder_or_scorer_over_h
     url = client.base_url.copy_with(raw_path=path.encode())
     answer = client.send(httpx.Request("POST", url, headers=client.headers, content=json.dumps(body)))
     assert answer.status_code == 403
-    assert "is not called from outside: call search or embed" in answer.json()["error"]
+    assert "is not called from outside: call search, embed or unified" in answer.json()["error"]
     assert client.get("/v2/models/encoder/ready").status_code == 200
 
 

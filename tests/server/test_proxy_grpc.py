@@ -89,6 +89,7 @@ def hits(answer: bytes) -> str:
 NAMES = {
     "encoder": ENCODE,
     "scorer": SCORE,
+    "retriever": SCORE.replace(b"\x06scorer", b"\x09retriever"),
     "a second name, which counts": SEARCH + b"\x0a\x07encoder",
     "its length in two bytes": SEARCH + b"\x0a\x87\x00encoder",
     "its length in five": SEARCH + b"\x0a\x86\x80\x80\x80\x00scorer",
@@ -102,18 +103,28 @@ def test_no_message_reaches_encoder_or_scorer_however_it_names_them(channel: grp
     code, message, _ = send(channel, NAMES[kind])
     assert (code, message) == (
         CODES.PERMISSION_DENIED,
-        "encoder and scorer are not called from outside: call search or embed",
+        "encoder, scorer and retriever are not called from outside: call search, embed or unified",
     )
 
 
-@pytest.mark.parametrize("kind", [kind for kind in NAMES if kind not in ("encoder", "scorer")])
+@pytest.mark.parametrize("kind", [kind for kind in NAMES if kind not in ("encoder", "scorer", "retriever")])
 def test_triton_would_have_taken_these_names(server: Server, kind: str) -> None:
     with grpc.insecure_channel(server.grpc_url) as direct:
         _, message, _ = send(direct, NAMES[kind])
     assert "for model 'encoder'" in message or "for model 'scorer'" in message or "'scorer'" in message
 
 
-TEXTS = ("encoder", "scorer", "my encoder", "\nencoder", "엇 scorer", "\x07encoder", "\x06scorer", "송금" * 1000)
+TEXTS = (
+    "encoder",
+    "scorer",
+    "my encoder",
+    "\nencoder",
+    "엇 scorer",
+    "\x07encoder",
+    "\x06scorer",
+    "\tretriever",
+    "송금" * 1000,
+)
 
 
 @pytest.mark.parametrize("text", TEXTS)
