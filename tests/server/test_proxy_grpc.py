@@ -122,7 +122,7 @@ TEXTS = (
     "엇 scorer",
     "\x07encoder",
     "\x06scorer",
-    "\tretriever",
+    "my retriever",
     "송금" * 1000,
 )
 
