@@ -51,6 +51,11 @@ class _Found:
     dense: dict[str, float] = field(default_factory=dict)
     lexical: dict[str, float] = field(default_factory=dict)
 
+    def is_crowded(self, top_k: int) -> bool:
+        """Whether passages and phrases of a few documents left no room for `top_k` of them."""
+        documents = {row["document_key"] for row in self.rows.values()}
+        return len(documents) < top_k and len(self.dense) >= DEPTH
+
 
 class Searcher:
     """Answers batches of queries from the collection that an alias names, and follows the alias and new statistics.
@@ -144,24 +149,22 @@ class Searcher:
 
     def _candidates(
         self, name: str, state: State, queries: Sequence[str], embeddings: Floats, options: Sequence[DocumentOptions],
-        timeout: float,
-        depth: int = 0,
+        timeout: float, depth: int = 0,
     ) -> tuple[list[_Found], list[bm25.Weights]]:  # fmt: skip
-        """The candidates of each query, and its weights."""
+        """The candidates of each query, and its weights; `depth` passages each way, 0: as many as usual."""
         if embeddings.shape[1] != state.dimension:
             raise ValueError(f"embedding has {embeddings.shape[1]} numbers: {name} takes {state.dimension}")
         weights = [state.statistics.query_weights(query) for query in queries]
         found = [_Found() for _ in queries]
-        groups: dict[str, list[int]] = {}  # the engine takes one expression for a batch
+        groups: dict[tuple[str, int], list[int]] = {}  # the engine takes one expression and one limit for a batch
         for at, option in enumerate(options):
-            groups.setdefault(schema.expression(option.filter, state.surfaces), []).append(at)
+            usual = max(DEPTH, PHRASED_DEPTH * option.top_k) if state.phrases else DEPTH
+            groups.setdefault((schema.expression(option.filter, state.surfaces), depth or usual), []).append(at)
         sparse = self._engine.sparse
-        if not depth:
-            depth = max(DEPTH, PHRASED_DEPTH * max(option.top_k for option in options)) if state.phrases else DEPTH
         calls = []
-        for where, members in groups.items():
+        for (where, limit), members in groups.items():
             shared = {
-                "limit": depth, "filter": where, "output_fields": schema.FIELDS, "timeout": timeout, **schema.BOUNDED
+                "limit": limit, "filter": where, "output_fields": schema.FIELDS, "timeout": timeout, **schema.BOUNDED
             }  # fmt: skip
             data: list[Any] = [embeddings[at] for at in members]
             calls.append(("dense", members, {"data": data, "anns_field": "vector", **shared}))
@@ -178,15 +181,14 @@ class Searcher:
                     value = float(hit.distance)
                     scores = found[at].dense if kind == "dense" else found[at].lexical
                     scores[passage] = value if kind == "dense" else value / full_score(weights[at])
-        crowded = any(
-            len(one.dense) == depth and len({row["document_key"] for row in one.rows.values()}) < option.top_k
-            for one, option in zip(found, options, strict=True)
-        )
-        if crowded and depth < MAX_DEPTH:
-            return self._candidates(name, state, queries, embeddings, options, timeout, MAX_DEPTH)
         if not sparse:
             for one, query in zip(found, weights, strict=True):
                 _rerank(one, query, state.statistics.mean_length)
+        crowded = [at for at, option in enumerate(options) if found[at].is_crowded(option.top_k)]
+        if crowded and not depth:
+            asked = [queries[at] for at in crowded], embeddings[crowded], [options[at] for at in crowded]
+            for at, one in zip(crowded, self._candidates(name, state, *asked, timeout, MAX_DEPTH)[0], strict=True):
+                found[at] = one
         return found, weights
 
 

@@ -10,7 +10,8 @@ from benchmarks.compare.ratios import short
 
 Entry = dict[str, Any]
 EXPLAINED = {
-    "a": "The whole search under 256 clients, over the same work in one process at its best batch and thread count.",
+    "a": "The whole search under 256 clients, over the same work (lexical matches and null phrases included) in one "
+    "process at its best batch and thread count.",
     "b": "The same server with dynamic batching and without. Not measured any more; that commit has its code.",
     "c": "Requests of mixed lengths: packed and ragged, over the other ways in Triton, and over the ceiling "
     "that sorting by length in one process gives.",
