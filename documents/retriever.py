@@ -54,7 +54,8 @@ class Retriever:
     Args:
         access: to the engine; None: there are no documents.
         encoder: fingerprint of the encoder that makes the queries' embeddings.
-        log: called with a level, info or error, and a sentence, when the engine is reached and when it is lost.
+        log: called with a level, info or error, and a sentence, when the engine is reached and when it is lost; by
+            other threads than that one.
     """
 
     def __init__(self, access: Access | None, encoder: str, log: Callable[[str, str], None]) -> None:

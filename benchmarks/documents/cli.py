@@ -111,6 +111,7 @@ def _sla(questions: Sequence[str], quick: bool) -> dict[str, Any]:
             proxy.port = start()
 
         kill = sla.killed(
-            server, questions[:50], engine.close, restart, DEADLINE_MS, KILL_CLIENTS, 4.0 if quick else 10.0
+            server, questions[:50], engine.close, restart, 1000 if quick else DEADLINE_MS, KILL_CLIENTS,
+            4.0 if quick else 10.0,
         )  # fmt: skip
     return {"loads": [one.to_json() for one in loads], "kill": kill.to_json()}

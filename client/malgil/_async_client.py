@@ -51,11 +51,12 @@ class AsyncSearchClient(ClientBase):
         retries: int = 2,
         search_model: str = "search",
         embed_model: str = "embed",
+        documents_model: str = "documents",
         unified_model: str = "unified",
         tls: Tls | None = None,
         key: str | None = None,
     ) -> None:
-        super().__init__(timeout, retries, search_model, embed_model, unified_model)
+        super().__init__(timeout, retries, search_model, embed_model, documents_model, unified_model)
         self._transport = connect_async(url, tls, key)
 
     async def __aenter__(self) -> AsyncSearchClient:
@@ -113,7 +114,7 @@ class AsyncSearchClient(ClientBase):
     ) -> DocumentsResult:
         """The articles that best match `query`, best first, with a status, as SearchClient.search_documents."""
         inputs = document_inputs(query, top_k, filter, deadline_ms)
-        return read_documents(await self._infer(self._unified_model, inputs, DOCUMENT_OUTPUTS, timeout))
+        return read_documents(await self._infer(self._documents_model, inputs, DOCUMENT_OUTPUTS, timeout))
 
     async def search_all(
         self,

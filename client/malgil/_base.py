@@ -19,12 +19,20 @@ PROBE = search_inputs("말길", 1, None, None)
 class ClientBase:
     """Checked settings of a client; opens no connection."""
 
-    def __init__(self, timeout: float, retries: int, search_model: str, embed_model: str, unified_model: str) -> None:
+    def __init__(
+        self,
+        timeout: float,
+        retries: int,
+        search_model: str,
+        embed_model: str,
+        documents_model: str,
+        unified_model: str,
+    ) -> None:
         self._timeout = check_timeout(timeout)
         self._backoff = Backoff(check_count("retries", retries, 0))
         self._search_model = search_model
         self._embed_model = embed_model
-        self._unified_model = unified_model
+        self._documents_model, self._unified_model = documents_model, unified_model
         self._closed = False
 
     def _deadline(self, timeout: float | None) -> Deadline:

@@ -44,7 +44,8 @@ class SearchClient(ClientBase):
     (8000); "grpcs://" and "https://" for the same over TLS. `timeout`: seconds that a call may take, retries
     included; each method can override it. `retries`: how often a call is repeated, with exponential back-off,
     when the server's queue is full or no connection could be made. No other failure is repeated: the request may
-    be what broke the server. `search_model`, `embed_model`, `unified_model`: names of the models on the server.
+    be what broke the server. `search_model`, `embed_model`, `documents_model`, `unified_model`: names of models on
+    the server.
     `tls`: the authorities to trust and the client's certificate. `key`: the server's key, where it requires one;
     without TLS it travels unencrypted.
 
@@ -66,11 +67,12 @@ class SearchClient(ClientBase):
         retries: int = 2,
         search_model: str = "search",
         embed_model: str = "embed",
+        documents_model: str = "documents",
         unified_model: str = "unified",
         tls: Tls | None = None,
         key: str | None = None,
     ) -> None:
-        super().__init__(timeout, retries, search_model, embed_model, unified_model)
+        super().__init__(timeout, retries, search_model, embed_model, documents_model, unified_model)
         self._transport = connect(url, tls, key)
 
     def __enter__(self) -> SearchClient:
@@ -149,7 +151,7 @@ class SearchClient(ClientBase):
         less than `timeout`; None takes the server's (150). `timeout`: seconds, instead of the client's.
         """
         inputs = document_inputs(query, top_k, filter, deadline_ms)
-        return read_documents(self._infer(self._unified_model, inputs, DOCUMENT_OUTPUTS, timeout))
+        return read_documents(self._infer(self._documents_model, inputs, DOCUMENT_OUTPUTS, timeout))
 
     def search_all(
         self,

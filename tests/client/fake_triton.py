@@ -84,7 +84,9 @@ class Scenario:
             return failure
         if model.startswith("embed"):
             return {"embedding": np.array([[len(text), 0, 1]], np.float32)}
-        return two_hits(text) | (two_documents(text, self.documents_status) if model.startswith("unified") else {})
+        return two_hits(text) | (
+            two_documents(text, self.documents_status) if model.startswith(("unified", "documents")) else {}
+        )
 
 
 def two_hits(query: str) -> Tensors:

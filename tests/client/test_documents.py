@@ -132,11 +132,11 @@ def client(request: pytest.FixtureRequest, scenario: Scenario) -> Iterator[Any]:
 
 
 @pytest.mark.slow
-def test_documents_alone_request_no_output_of_the_scorer(client: Any, scenario: Scenario) -> None:
+def test_documents_alone_are_asked_of_the_ensemble_without_a_scorer(client: Any, scenario: Scenario) -> None:
     found = client.search_documents("이체 한도", top_k=2, filter={"category": "송금"}, deadline_ms=300)
     assert found == DocumentsResult((LIMIT, ABROAD), "ok")
     ((model, sent),) = scenario.requests
-    assert model == "unified"
+    assert model == "documents"
     assert {name: array.item() for name, array in sent.items()} == {
         "query": "이체 한도".encode(),
         "documents_top_k": 2,
@@ -190,7 +190,7 @@ def test_a_server_without_the_model_is_unavailable_by_the_name_that_was_asked_fo
     opened = SERVERS["grpc"](scenario)
     with (
         opened as url,
-        open_client(mode, url, unified_model="both") as client,
+        open_client(mode, url, documents_model="both") as client,
         pytest.raises(Unavailable, match="both"),
     ):
         client.search_documents("돈")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import malgil
 import numpy as np
 import pytest
 from tritonclient import grpc
@@ -131,7 +132,7 @@ def test_documents_alone_cost_no_ranking_of_services_and_services_alone_no_call_
     documented: Server,
 ) -> None:
     before = answered(documented)
-    ask(documented, "unified", DOCUMENT_OUTPUTS, query="송금 수수료", top_k=3, min_score=0.1)
+    ask(documented, "documents", DOCUMENT_OUTPUTS, query="송금 수수료", documents_top_k=3)
     ask(documented, "unified", SEARCH_OUTPUTS, query="송금 수수료", documents_top_k=3, documents_filter="{}")
     after = answered(documented)
     assert after["encoder"] - before["encoder"] == 2
@@ -196,3 +197,22 @@ def test_without_an_engine_services_come_and_documents_are_off(server: Server) -
     assert found["name"][0] == "이체 한도 변경"
     assert set(found["title"]) == {""}
     assert found["documents_status"] == ["off"]
+
+
+@pytest.mark.live
+def test_refused_options_leave_nothing_in_flight_that_keeps_the_server_from_stopping(
+    repository: Path, index: Path, tmp_path: Path
+) -> None:
+    with (tmp_path / "triton.log").open("wb") as stream:
+        running = Server(repository, free_ports(), log=stream)
+        with running:
+            running.wait_ready()
+            with running.client() as client:
+                for _ in range(10):
+                    with pytest.raises(malgil.BadRequest):
+                        client.search_all("송금", top_k=5000)
+                    with pytest.raises(malgil.BadRequest):
+                        client.search_all("송금", documents_filter={"id": 1})
+                    with pytest.raises(malgil.BadRequest):
+                        client.search_documents("송금", filter={"id": 1})
+        assert running.stop() == 0

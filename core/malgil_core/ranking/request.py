@@ -154,6 +154,7 @@ def lay_out(generation: Generation, ranked: Sequence[Ranked], options: Sequence[
         "dense": dense,
         "lexical": lexical,
         "generation": np.full((len(ranked), 1), generation.number, dtype=np.int64),
+        "answered": np.ones((len(ranked), 1), dtype=bool),
         **_lay_out_null(generation.null, ranked),
     }
 

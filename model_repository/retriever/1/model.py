@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -68,5 +69,5 @@ def _error(sentence: str, status: int) -> Any:
 
 
 def _log(level: str, sentence: str) -> None:
-    log = pb_utils.Logger.log_error if level == "error" else pb_utils.Logger.log_info
-    log(f"retriever: {sentence}")
+    # Not by Triton's logger: a thread that logs while the model is being loaded can end Triton 2.51 (lock_exception).
+    print(f"{level}: retriever: {sentence}", file=sys.stderr, flush=True)
