@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
+import grpc
 
 from server import processes
 from server.launcher import ROOT
@@ -133,16 +134,18 @@ class Engine:
                     f"milvus-lite, the engine of documents, ended with {process.returncode}: see its log; is "
                     f"{self._folder} in use by another one?"
                 )
-            if self._connects():
+            if self.is_answering():
                 return
             time.sleep(0.05)
         raise SetupError(f"milvus-lite, the engine of documents, does not listen within {START_SECONDS:.0f} s")
 
-    def _connects(self) -> bool:
-        try:
-            socket.create_connection((HOST, self._port), timeout=CONNECT_SECONDS).close()
-        except OSError:
-            return False
+    def is_answering(self) -> bool:
+        """Whether it takes a gRPC connection: a TCP connection is taken by the kernel, even for a process that hangs."""
+        with grpc.insecure_channel(f"{HOST}:{self._port}", [("grpc.enable_http_proxy", 0)]) as channel:
+            try:
+                grpc.channel_ready_future(channel).result(CONNECT_SECONDS)
+            except grpc.FutureTimeoutError:
+                return False
         return True
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
@@ -168,7 +171,7 @@ class Engine:
             if process.poll() is not None:
                 return f"ended with {process.returncode}"
             if time.monotonic() - checked >= CHECK_SECONDS:
-                missed = 0 if self._connects() else missed + 1
+                missed = 0 if self.is_answering() else missed + 1
                 checked = time.monotonic()
                 if missed >= UNREACHABLE_CHECKS:
                     return "takes no connection"

@@ -86,6 +86,16 @@ def test_an_engine_that_is_killed_is_started_again_at_its_address_and_gone_after
     assert not listens(port)
 
 
+def test_an_engine_that_hangs_is_told_from_one_that_answers(engine: Engine, port: int) -> None:
+    process = find_engine(os.getpid(), port)
+    assert engine.is_answering()
+    process.suspend()
+    try:
+        assert not engine.is_answering()
+    finally:
+        process.resume()
+
+
 def test_the_engine_is_reached_from_this_machine_alone(engine: Engine, port: int) -> None:
     listening = [c for c in find_engine(os.getpid(), port).net_connections() if c.status == psutil.CONN_LISTEN]
     assert [(c.laddr.ip.removeprefix("::ffff:"), c.laddr.port) for c in listening] == [(HOST, port)]
