@@ -140,7 +140,7 @@ class Engine:
         raise SetupError(f"milvus-lite, the engine of documents, does not listen within {START_SECONDS:.0f} s")
 
     def is_answering(self) -> bool:
-        """Whether it takes a gRPC connection: a TCP connection is taken by the kernel, even for a process that hangs."""
+        """Whether it takes a gRPC connection: the kernel takes a TCP connection even for a process that hangs."""
         with grpc.insecure_channel(f"{HOST}:{self._port}", [("grpc.enable_http_proxy", 0)]) as channel:
             try:
                 grpc.channel_ready_future(channel).result(CONNECT_SECONDS)
