@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,27 @@ class Access:
         """What MALGIL_DOCUMENTS, and MALGIL_DOCUMENTS_TOKEN and MALGIL_DOCUMENTS_CA beside it, say; None without it."""
         uri, ca = os.environ.get("MALGIL_DOCUMENTS"), os.environ.get("MALGIL_DOCUMENTS_CA")
         return cls(uri, os.environ.get("MALGIL_DOCUMENTS_TOKEN", ""), Path(ca) if ca else None) if uri else None
+
+    def is_answering(self, timeout: float) -> bool:
+        """Whether the engine takes a connection within so many seconds: of gRPC, or with TLS of TCP.
+
+        The kernel, or a proxy, takes a TCP connection for an engine that hangs or is down, too.
+        """
+        import grpc
+
+        host, port = self.address()
+        if self.uri.startswith("https:"):
+            try:
+                socket.create_connection((host, port), timeout).close()
+            except OSError:
+                return False
+            return True
+        with grpc.insecure_channel(f"{host}:{port}", [("grpc.use_local_subchannel_pool", 1)]) as channel:
+            try:
+                grpc.channel_ready_future(channel).result(timeout)
+            except grpc.FutureTimeoutError:
+                return False
+        return True
 
     def address(self) -> tuple[str, int]:
         """Host and port.

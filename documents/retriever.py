@@ -12,7 +12,6 @@ requests, and the others are "late": an engine that searches one query after ano
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +29,7 @@ Status = Literal["ok", "late", "unavailable", "off"]
 STATUSES: tuple[Status, ...] = ("ok", "late", "unavailable", "off")
 CALL_SECONDS = 2.0  # after which a call of the engine is given up
 CONNECT_SECONDS = 2.0
+REACH_SECONDS = 1.0
 LOAD_SECONDS = 10.0  # of a collection, by an engine that has just started
 RETRY_SECONDS = 0.5  # between two attempts to reach an engine
 NEXT_SECONDS = 0.005  # a batch that comes so soon after another has waited for it
@@ -154,7 +154,8 @@ class Retriever:
         assert self._access
         self._disconnect()
         # pymilvus tries for six seconds and more whatever its timeout, and is not ready when the engine is.
-        socket.create_connection(self._access.address(), timeout=1).close()
+        if not self._access.is_answering(REACH_SECONDS):
+            raise EngineError(f"no engine answers at {self._access.uri}")
         self._engine = Engine(self._access, CONNECT_SECONDS)
         searcher = Searcher(self._engine, self._encoder)
         try:

@@ -141,7 +141,9 @@ class Engine:
 
     def is_answering(self) -> bool:
         """Whether it takes a gRPC connection: the kernel takes a TCP connection even for a process that hangs."""
-        with grpc.insecure_channel(f"{HOST}:{self._port}", [("grpc.enable_http_proxy", 0)]) as channel:
+        with grpc.insecure_channel(
+            f"{HOST}:{self._port}", [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+        ) as channel:
             try:
                 grpc.channel_ready_future(channel).result(CONNECT_SECONDS)
             except grpc.FutureTimeoutError:
