@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
+import psutil
 from rich.table import Table
 
 from benchmarks import ROOT, perf_analyzer
@@ -107,11 +108,17 @@ def _sla(questions: Sequence[str], quick: bool) -> dict[str, Any]:
         requests = {1: 200, 16: 800} if quick else {1: 500, 16: 3000}
         loads = sla.loads(server, proxy, queries, requests, CONSOLE.print)
 
+        def kill() -> None:
+            for child in psutil.Process().children():
+                if "milvus_lite" in child.cmdline():
+                    child.kill()
+
         def restart() -> None:
+            engine.close()
             proxy.port = start()
 
-        kill = sla.killed(
-            server, questions[:50], engine.close, restart, 1000 if quick else DEADLINE_MS, KILL_CLIENTS,
+        killed = sla.killed(
+            server, questions[:50], kill, restart, 1000 if quick else DEADLINE_MS, KILL_CLIENTS,
             4.0 if quick else 10.0,
         )  # fmt: skip
-    return {"loads": [one.to_json() for one in loads], "kill": kill.to_json()}
+    return {"loads": [one.to_json() for one in loads], "kill": killed.to_json()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -87,14 +88,15 @@ def records(articles: Sequence[Record], count: int) -> list[Record]:
 
 
 def vectors(texts: Sequence[str]) -> Floats:
-    """Random unit vectors [texts, DIMENSION]."""
-    made: Floats = np.random.default_rng(len(texts)).standard_normal((len(texts), DIMENSION)).astype(np.float32)
+    """Random unit vectors [texts, DIMENSION], the same for the same text."""
+    seeds = [zlib.crc32(text.encode()) for text in texts]
+    made = np.stack([np.random.default_rng(seed).standard_normal(DIMENSION, np.float32) for seed in seeds])
     return unit(made)
 
 
 def exact(count: int, searches: int) -> Figures:
     """NumPy's matrix product and partition over as many vectors, the limit of the dense half of a search."""
-    matrix, queries = vectors([""] * count), vectors([""] * BATCH)
+    matrix, queries = vectors([f"p{at}" for at in range(count)]), vectors([f"q{at}" for at in range(BATCH)])
 
     def search(batch: Floats) -> None:
         scores = batch @ matrix.T

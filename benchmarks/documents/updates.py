@@ -71,7 +71,15 @@ def measure(uri: str, documents: Sequence[Record], updates: int, searchers: int)
     write(documents, 0)
     stop, seen = threading.Event(), [Outcome(0, 0, 0, 0, 0, 0) for _ in range(searchers)]
 
+    failures: list[Exception] = []
+
     def look(outcome: Outcome, first: int) -> None:
+        try:
+            look_on(outcome, first)
+        except Exception as error:
+            failures.append(error)
+
+    def look_on(outcome: Outcome, first: int) -> None:
         searcher = Searcher(Engine(Access(uri)))
         at = first
         while not stop.is_set():
@@ -96,6 +104,8 @@ def measure(uri: str, documents: Sequence[Record], updates: int, searchers: int)
     stop.set()
     for thread in threads:
         thread.join()
+    if failures:
+        raise failures[0]
     searcher = Searcher(engine)
     lost = sum(_find(searcher, one) != (str(newest[one.id]),) * 2 for one in documents)
     searcher.close()
