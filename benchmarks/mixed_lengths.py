@@ -28,7 +28,6 @@ from benchmarks.options import CONSOLE, FOLDER
 RUN_TOKENS, RUN_CELLS = 768, 1536
 SHORT = (6, 16)  # tokens of a short query, the second not included
 LONG = 75
-SHRINKAGE = ("memory.enable_memory_arena_shrinkage", "cpu:0")  # as encoder/config.pbtxt sets it
 ROUNDS = 9
 MIB = 2**20
 
@@ -84,13 +83,11 @@ def open_session(model: Path, threads: int = 0) -> Callable[[Sequence[Ids]], Flo
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session: Any = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    run_options = onnxruntime.RunOptions()
-    run_options.add_run_config_entry(*SHRINKAGE)
 
     def embed(batch: Sequence[Ids]) -> Floats:
         lengths = np.array([[len(ids)] for ids in batch], np.int32)
         feed = {"input_ids": np.concatenate(batch), "lengths": lengths}
-        embedding: Floats = session.run(["embedding"], feed, run_options)[0]
+        embedding: Floats = session.run(["embedding"], feed)[0]
         return embedding
 
     return embed

@@ -326,6 +326,13 @@ def test_a_request_with_more_ids_than_the_config_allows_is_refused_by_name() -> 
     batch.check_request(plan(SMALL), {"ids": np.zeros((64, 8192), np.int64)})
 
 
+def test_memory_is_given_back_after_long_texts_and_kept_for_the_next_short_ones() -> None:
+    parameter = PARAMETER.format("memory.enable_memory_arena_shrinkage", "cpu:0")
+    for text, length, expected in ((SMALL + parameter, 64, True), (SMALL + parameter, 63, False), (SMALL, 64, False)):
+        made = plan(text + f"batch_input {{ {LENGTHS} }}")
+        assert batch.shrinks(made, batch.join(made, [{"ids": np.zeros((1, length), np.int64)}] * 64)) == expected
+
+
 @BOUNDED
 @given(data=st.data())
 def test_no_config_stops_the_backend_without_a_word(data: st.DataObject) -> None:

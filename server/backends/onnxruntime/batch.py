@@ -10,6 +10,7 @@ import numpy.typing as npt
 from config import BATCH_TYPES, Plan
 
 Array = npt.NDArray[Any]
+SHRINK_FROM = 4096  # elements of an input: 64 texts of 64 tokens
 
 
 def check_request(plan: Plan, tensors: Mapping[str, Array]) -> None:
@@ -50,3 +51,12 @@ def join(plan: Plan, tensors: Sequence[Mapping[str, Array]]) -> dict[str, Array]
         items = [request[source].shape[1:] for request in tensors for _ in range(len(request[source]))]
         feed[target] = np.array(items, dtype=BATCH_TYPES[kind])
     return feed
+
+
+def shrinks(plan: Plan, feed: Mapping[str, Array]) -> bool:
+    """Whether the arena gives back after this batch what it took, where the config says so.
+
+    Not after a batch of short texts: the next one would take as much again, and the kernel's clearing of fresh pages
+    costs a seventh of its time, where the C++ backend, which shrinks after every batch, pays it.
+    """
+    return plan.shrink_arena and max(array.size for array in feed.values()) >= SHRINK_FROM

@@ -37,9 +37,8 @@ class TritonPythonModel:
             for values in (self.session.get_inputs(), self.session.get_outputs())
         )
         graph.check_graph(self.plan, inputs, outputs)
-        self.run_options = onnxruntime.RunOptions()
-        if self.plan.shrink_arena:
-            self.run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", settings.SHRINKAGE)
+        self.run_options, self.shrinking = onnxruntime.RunOptions(), onnxruntime.RunOptions()
+        self.shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", settings.SHRINKAGE)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Run a batch whole, as the C++ backend does; a bad request fails alone, an error of onnxruntime is all's."""
@@ -64,7 +63,9 @@ class TritonPythonModel:
     def _run(self, tensors: list[dict[str, Any]]) -> list[Any]:
         sizes = [len(next(iter(own.values()))) for own in tensors]
         try:
-            outputs = self.session.run(list(self.plan.outputs), batch.join(self.plan, tensors), self.run_options)
+            feed = batch.join(self.plan, tensors)
+            options = self.shrinking if batch.shrinks(self.plan, feed) else self.run_options
+            outputs = self.session.run(list(self.plan.outputs), feed, options)
             for name, output in zip(self.plan.outputs, outputs, strict=True):
                 if len(output) != sum(sizes):
                     raise ValueError(f"output {name} has {len(output)} rows for a batch of {sum(sizes)}")
