@@ -23,8 +23,8 @@ SPARSE_SINCE = (2, 4)
 CONNECT_SECONDS = 10.0
 CALL_SECONDS = 60.0
 PAGE = 1000  # rows
-# pymilvus pings every ten seconds: for that a gRPC server such as milvus-lite's, which takes a ping in five minutes, ends
-# the connection. And gRPC waits for up to two minutes before it tries a connection again.
+# pymilvus pings every ten seconds, and a gRPC server such as milvus-lite's, which takes one ping in five minutes, ends
+# the connection for it. And gRPC waits for up to two minutes before it tries a connection again.
 _CHANNEL = {
     "grpc.keepalive_time_ms": 300_000,
     "grpc.keepalive_permit_without_calls": 0,

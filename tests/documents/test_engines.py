@@ -136,9 +136,10 @@ def test_a_run_that_was_broken_off_is_continued(corpus: Corpus, monkeypatch: pyt
             raise BrokenOffError
         return call(method, *args, **options)  # type: ignore[arg-type]
 
-    with monkeypatch.context() as patch, pytest.raises(BrokenOffError):
+    with monkeypatch.context() as patch:
         patch.setattr(corpus.engine, "call", failing)
-        corpus.ingest({**DOCUMENTS[0], "body": "한도는 이제 없습니다."})
+        with pytest.raises(BrokenOffError):
+            corpus.ingest({**DOCUMENTS[0], "body": "한도는 이제 없습니다."})
     assert run.problems(corpus.engine, corpus.name)[0]  # two versions, of which one is found
     assert [one.snippet for one in corpus.search("이체 한도") if one.id == "limit"] == ["한도는 이제 없습니다."]
     corpus.ingest({**DOCUMENTS[0], "body": "한도는 이제 없습니다!"}, long)
