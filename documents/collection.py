@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ ALIAS = "documents"
 SEEN_SECONDS = 30.0  # until a write must be visible
 _PART = 60_000  # bytes of a row
 _PARTS = 1000  # rows of a version at most
+_ASKED = 1000  # ids at once
 
 
 @dataclass
@@ -45,11 +47,15 @@ class State:
     version: int = 0
     phrases: int = 0
 
-    def count(self, stored: schema.Stored, by: Literal[1, -1] = 1) -> None:
-        """Count a passage or phrase, or no longer count it."""
-        units = schema.units_of(stored)
+    def count(self, units: Iterable[int], is_phrase: bool, by: Literal[1, -1] = 1) -> None:
+        """Count a passage or phrase by its units, or no longer count it."""
         (self.statistics.add if by == 1 else self.statistics.remove)(units)
-        self.phrases = max(self.phrases + by * bool(stored.phrase), 0)
+        self.phrases = max(self.phrases + by * is_phrase, 0)
+
+    def count_row(self, row: Mapping[str, Any], by: Literal[1, -1] = 1) -> None:
+        """The same with the row of the engine."""
+        stored = schema.Stored.parse(row["stored"])
+        self.count(schema.units_of(stored), bool(stored.phrase), by)
 
 
 def current(engine: Engine, alias: str = ALIAS, timeout: float = CALL_SECONDS) -> str | None:
@@ -124,7 +130,7 @@ def write_state(engine: Engine, name: str, state: State) -> None:
         for part, (id, data) in enumerate(zip(ids, parts, strict=True))
     ]
     engine.call("upsert", f"{name}_state", rows)
-    wait_seen(engine, f"{name}_state", f"version == {state.version}", len(parts))
+    wait(engine, f"{name}_state", ids)
     old = engine.call("query", f"{name}_state", filter=f"version < {state.version}", output_fields=["id"])
     if old:
         engine.call("delete", f"{name}_state", ids=[row["id"] for row in old])
@@ -171,22 +177,24 @@ def read_state(engine: Engine, name: str, timeout: float = SEEN_SECONDS) -> Stat
         raise EngineError(f"the statistics of {name} cannot be used: {error}") from None
 
 
-def wait_seen(engine: Engine, name: str, where: str, rows: int) -> None:
-    """Wait until a search would see that many rows.
+def wait(engine: Engine, name: str, ids: Sequence[int | str], seen: bool = True) -> None:
+    """Wait until a search would see the rows with these ids, or none of them.
 
     Raises:
-        EngineError: they are not to be seen after SEEN_SECONDS.
+        EngineError: that is not so after SEEN_SECONDS.
     """
     deadline = time.monotonic() + SEEN_SECONDS
-    while True:
-        if count(engine, name, where) == rows:
-            return
-        if time.monotonic() > deadline:
-            raise EngineError(f"{name}: what was written is not to be seen after {SEEN_SECONDS:g} s")
-        time.sleep(0.02)
+    for first in range(0, len(ids), _ASKED):
+        part = list(ids[first : first + _ASKED])
+        key = "id" if isinstance(part[0], int) else "passage"
+        while len(engine.call("get", name, part, output_fields=[key], **schema.BOUNDED)) != len(part) * seen:
+            if time.monotonic() > deadline:
+                what = "written is not to be seen" if seen else "deleted is still to be seen"
+                raise EngineError(f"{name}: what was {what} after {SEEN_SECONDS:g} s")
+            time.sleep(0.02)
 
 
-def count(engine: Engine, name: str, where: str = "") -> int:
-    """How many rows a search would see that an expression holds for."""
-    found = engine.call("query", name, filter=where, output_fields=["count(*)"], **schema.BOUNDED)
+def count(engine: Engine, name: str) -> int:
+    """How many rows a search would see."""
+    found = engine.call("query", name, filter="", output_fields=["count(*)"], **schema.BOUNDED)
     return int(found[0]["count(*)"])

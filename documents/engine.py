@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,15 @@ DEFAULT_URI = "http://127.0.0.1:19530"
 SPARSE_SINCE = (2, 4)
 CONNECT_SECONDS = 10.0
 CALL_SECONDS = 60.0
+PAGE = 1000  # rows
+# pymilvus pings every ten seconds, and a gRPC server such as milvus-lite's, which takes one ping in five minutes, ends
+# the connection for it. And gRPC waits for up to two minutes before it tries a connection again.
+_CHANNEL = {
+    "grpc.keepalive_time_ms": 300_000,
+    "grpc.keepalive_permit_without_calls": 0,
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.max_reconnect_backoff_ms": 1000,
+}
 
 
 class EngineError(DocumentsError):
@@ -108,7 +118,9 @@ class Engine:
         from pymilvus import MilvusClient
 
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs the traceback of each error it raises
-        options: dict[str, Any] = {"server_pem_path": str(access.tls_ca)} if access.tls_ca else {}
+        options: dict[str, Any] = {"grpc_options": _CHANNEL}
+        if access.tls_ca:
+            options["server_pem_path"] = str(access.tls_ca)
         try:
             self._client = MilvusClient(uri=access.uri, token=access.token, timeout=connect_seconds, **options)
         except Exception as error:  # MilvusException, grpc's, and ValueError of its parser
@@ -147,19 +159,26 @@ class Engine:
             self.call("load_collection", collection, timeout=timeout)
             self._loaded.add(collection)
 
-    def rows(self, collection: str, fields: list[str], where: str = "", batch: int = 1000) -> list[dict[str, Any]]:
+    def rows(self, collection: str, fields: list[str], where: str = "") -> list[dict[str, Any]]:
         """All rows of a collection that an expression holds for."""
+        return [row for page in self.pages(collection, fields, where) for row in page]
+
+    def pages(self, collection: str, fields: list[str], where: str = "") -> Iterator[list[dict[str, Any]]]:
+        """The same in lists of at most PAGE; milvus-lite goes through all that it holds for each."""
         from pymilvus.exceptions import MilvusException
 
-        found: list[dict[str, Any]] = []
+        if where:  # an iterator goes through all three times to find a few
+            few = self.call("query", collection, filter=where, output_fields=fields, limit=PAGE)
+            if len(few) < PAGE:
+                yield few
+                return
         try:
-            iterator = self._client.query_iterator(collection, batch_size=batch, filter=where, output_fields=fields)
+            iterator = self._client.query_iterator(collection, batch_size=PAGE, filter=where, output_fields=fields)
             while part := iterator.next():
-                found += part
+                yield part
             iterator.close()
         except MilvusException as error:
             raise EngineError(f"the engine refuses to list {collection}: {_first_line(error)}") from None
-        return found
 
     def close(self) -> None:
         """Close the connection."""

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from malgil_core.documents import bm25
 from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import Floats
 
-from documents import collection, schema
+from documents import collection, lookup, schema
 from documents.collection import State
 from documents.engine import Engine
 from documents.errors import RecordError
@@ -46,6 +45,16 @@ class Report:
         )
 
 
+@dataclass(frozen=True)
+class _Changed:
+    """A document that is to be written: its passages, and the ids of the rows that it replaces."""
+
+    record: Record
+    passages: list[Passage]
+    digest: str
+    old: list[str]
+
+
 @dataclass
 class Ingest:
     """Writes documents into one collection.
@@ -70,41 +79,49 @@ class Ingest:
     advance: Callable[[Report], None] = lambda report: None
     report: Report = field(default_factory=Report)
     embed_phrases: Embed | None = None
+    _written: list[str] = field(default_factory=list)  # rows that may not be seen yet
+    _deleted: list[str] = field(default_factory=list)  # rows that may be seen still
+    _is_saved: bool = True  # whether the statistics are those of the rows
+    _saved: float = 0.0
 
     def run(self, records: Iterable[tuple[Place, Record]]) -> Report:
-        """Write what is new or changed, batch by batch."""
+        """Write what is new or changed, batch by batch; it can be seen when this returns."""
         self._recount()
-        digests = self._digests()
-        batch: list[tuple[Record, list[Passage], str]] = []
-        saved = time.monotonic()
-        changed = False
-        for place, record in records:
-            digest = schema.digest(record, self.splitter.tokens)
-            before = digests.get(schema.key(record.id))
-            if before == digest:
-                self.report.same += 1
-                continue
-            try:
-                passages = self.splitter.passages(record.title, record.body)
-            except RecordError as error:
-                self.refuse(place, str(error))
-                continue
-            self.report.new += before is None
-            self.report.changed += before is not None
-            batch.append((record, passages, digest))
-            if sum(len(passages) + len(record.phrases) for record, passages, _ in batch) >= PASSAGES:
-                self._write(batch)
-                batch, changed = [], True
-                if time.monotonic() - saved > SAVED_SECONDS:
-                    collection.write_state(self.engine, self.name, self.state)
-                    saved, changed = time.monotonic(), False
-            self.advance(self.report)
+        is_empty = not self.state.statistics.passages
+        batch: list[_Changed] = []
+        self._saved = time.monotonic()
+        for lot in lookup.lots(records):
+            keys = [schema.key(record.id) for _, record in lot]
+            stored = {} if is_empty else lookup.known(self.engine, self.name, keys)
+            for (place, record), key in zip(lot, keys, strict=True):
+                before = stored.get(key, lookup.Known())
+                if found := self._changed(place, record, before):
+                    batch.append(found)
+                if sum(len(one.passages) + len(one.record.phrases) for one in batch) >= PASSAGES:
+                    self._write(batch)
+                    batch = []
+                self.advance(self.report)
         if batch:
             self._write(batch)
-        if batch or changed:
-            collection.write_state(self.engine, self.name, self.state)
+        self._finish()
         self.advance(self.report)
         return self.report
+
+    def _changed(self, place: Place, record: Record, before: lookup.Known) -> _Changed | None:
+        """A document that is to be written, cut; None if it is not."""
+        digest = schema.digest(record, self.splitter.tokens)
+        if before.digest == digest:
+            self.report.same += 1
+            self._drop(before.others())
+            return None
+        try:
+            passages = self.splitter.passages(record.title, record.body)
+        except RecordError as error:
+            self.refuse(place, str(error))
+            return None
+        self.report.new += not before.digest
+        self.report.changed += bool(before.digest)
+        return _Changed(record, passages, digest, before.ids)
 
     def _recount(self) -> None:
         """Count the passages anew if a run was broken off after it wrote some, and before it wrote the statistics."""
@@ -112,62 +129,92 @@ class Ingest:
         if collection.count(self.engine, self.name) != statistics.passages:
             statistics.clear()
             self.state.phrases = 0
-            for row in self.engine.rows(self.name, ["stored"]):
-                self.state.count(schema.Stored.parse(row["stored"]))
+            for page in self.engine.pages(self.name, ["stored"]):
+                for row in page:
+                    self.state.count_row(row)
             collection.write_state(self.engine, self.name, self.state)
 
-    def _digests(self) -> dict[str, str]:
-        """The digest of each document that is stored whole: its first passage is written last."""
-        rows = self.engine.rows(self.name, ["document_key", "version", "digest"], "number == 0")
-        return {row["document_key"]: row["digest"] for row in sorted(rows, key=lambda row: int(row["version"]))}
-
-    def _write(self, batch: Sequence[tuple[Record, list[Passage], str]]) -> None:
+    def _write(self, batch: Sequence[_Changed]) -> None:
         engine, state = self.engine, self.state
-        texts = [passage.embedded for _, passages, _ in batch for passage in passages]
-        phrases = [phrase for record, _, _ in batch for phrase in record.phrases]
+        counts = [[schema.units_of(one) for one in schema.to_store(part.record, part.passages)] for part in batch]
         if not state.statistics.mean_length:  # of the first batch, and kept: sparse vectors are not written twice
-            lengths = [sum(bm25.units(text).values()) for text in texts]  # phrases count as short passages
+            lengths = [sum(units.values()) for part in counts for units in part]  # phrases count as short passages
             state.statistics.mean_length = max(float(np.mean(lengths)), 1.0)
-        surfaces = {record.surfaces for record, _, _ in batch}
+        surfaces = {part.record.surfaces for part in batch}
         if not surfaces <= state.surfaces:  # before the rows: filters choose among the known sets
             state.surfaces |= surfaces
             collection.write_state(engine, self.name, state)
+        version = time.time_ns() // 1000
+        mean_length = state.statistics.mean_length if engine.sparse else None
+        rows: list[dict[str, Any]] = []
+        for part, vectors, units in zip(batch, self._embedded(batch), counts, strict=True):
+            rows += schema.rows(part.record, part.passages, vectors, version, part.digest, units, mean_length)[::-1]
+        for first in range(0, len(rows), PASSAGES):
+            engine.call("upsert", self.name, rows[first : first + PASSAGES])
+            if engine.embedded:
+                engine.call("flush", self.name)
+        for part, units in zip(batch, counts, strict=True):
+            for number, one in enumerate(units):
+                state.count(one, number >= len(part.passages))
+        self._written += [row["passage"] for row in rows]
+        self.report.passages += len(rows)
+        self._is_saved = False
+        self._drop([id for part in batch for id in part.old])
+        if time.monotonic() - self._saved > SAVED_SECONDS:
+            self._finish()
+
+    def _embedded(self, batch: Sequence[_Changed]) -> list[Floats]:
+        """The vectors of each document's passages and phrases."""
+        texts = [passage.embedded for part in batch for passage in part.passages]
+        phrases = [phrase for part in batch for phrase in part.record.phrases]
         vectors = unit(np.asarray(self.embed(texts), dtype=np.float32))
         named = vectors[:0]
         if phrases:
             if self.embed_phrases is None:
                 raise ValueError("embed_phrases is None: documents with phrases need it")
             named = unit(np.asarray(self.embed_phrases(phrases), dtype=np.float32))
-        version = time.time_ns() // 1000
-        rows: list[dict[str, Any]] = []
+        found = []
         at = named_at = 0
-        for record, passages, digest in batch:
-            mean_length = state.statistics.mean_length if engine.sparse else None
-            part = np.concatenate([vectors[at : at + len(passages)], named[named_at : named_at + len(record.phrases)]])
-            rows += schema.rows(record, passages, part, version, digest, mean_length)[::-1]
-            at, named_at = at + len(passages), named_at + len(record.phrases)
-        for first in range(0, len(rows), PASSAGES):
-            engine.call("upsert", self.name, rows[first : first + PASSAGES])
-            if engine.embedded:
-                engine.call("flush", self.name)
-        for row in rows:
-            state.count(schema.Stored.parse(row["stored"]))
-        keys = [schema.key(record.id) for record, _, _ in batch]
-        collection.wait_seen(engine, self.name, f"version == {version}", len(rows))
-        remove(engine, self.name, state, keys, version)
-        self.report.passages += len(rows)
+        for part in batch:
+            end, named_end = at + len(part.passages), named_at + len(part.record.phrases)
+            found.append(np.concatenate([vectors[at:end], named[named_at:named_end]]))
+            at, named_at = end, named_end
+        return found
+
+    def _drop(self, ids: Sequence[str]) -> None:
+        """Delete rows, once those that replace them can be seen."""
+        if ids:
+            self._wait()
+            _delete(self.engine, self.name, self.state, ids)
+            self._deleted += ids
+            self._is_saved = False
+
+    def _wait(self) -> None:
+        collection.wait(self.engine, self.name, self._written)
+        self._written = []
+
+    def _finish(self) -> None:
+        """Write the statistics, and wait until all can be seen."""
+        if not self._is_saved:
+            self._wait()
+            collection.write_state(self.engine, self.name, self.state)
+            collection.wait(self.engine, self.name, self._deleted, seen=False)
+            self._deleted, self._is_saved = [], True
+        self._saved = time.monotonic()
 
 
-def remove(engine: Engine, name: str, state: State, keys: Sequence[str], before: int | None = None) -> int:
-    """Delete the passages of documents, or those older than a version; how many documents had some."""
-    where = schema.is_in("document_key", keys)
-    if before is not None:
-        where += f" and version < {before:d}"
-    old = engine.rows(name, ["passage", "document_key", "stored"], where)
-    for row in old:
-        state.count(schema.Stored.parse(row["stored"]), -1)
-    for first in range(0, len(old), PASSAGES):
-        engine.call("delete", name, ids=[row["passage"] for row in old[first : first + PASSAGES]])
-    if old:
-        collection.wait_seen(engine, name, where, 0)
-    return len({row["document_key"] for row in old})
+def remove(engine: Engine, name: str, state: State, keys: Sequence[str]) -> int:
+    """Delete documents; how many of them were there."""
+    stored = lookup.known(engine, name, keys)
+    ids = [id for one in stored.values() for id in one.ids]
+    _delete(engine, name, state, ids)
+    collection.wait(engine, name, ids, seen=False)
+    return len(stored)
+
+
+def _delete(engine: Engine, name: str, state: State, ids: Sequence[str]) -> None:
+    for first in range(0, len(ids), PASSAGES):
+        part = list(ids[first : first + PASSAGES])
+        for row in engine.call("get", name, part, output_fields=["stored"], **schema.BOUNDED):
+            state.count_row(row, -1)
+        engine.call("delete", name, ids=part)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from malgil_core.documents import bm25
@@ -74,6 +75,11 @@ def key(*texts: str) -> str:
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:32]
 
 
+def version_of(passage: str) -> int:
+    """The version that the row with this id belongs to."""
+    return int(passage.split(".")[1])
+
+
 def digest(record: Record, tokens: int) -> str:
     """The hash by which a changed document is told; `tokens` of a passage at most."""
     return key(str(FORMAT), str(tokens), record.content())
@@ -103,8 +109,9 @@ def create(engine: Engine, collection: str, dimension: int) -> None:
 
 
 def rows(
-    record: Record, passages: Sequence[Passage], vectors: Any, version: int, digest: str, mean_length: float | None
-) -> list[dict[str, Any]]:
+    record: Record, passages: Sequence[Passage], vectors: Any, version: int, digest: str,
+    counts: Sequence[Counter[int]], mean_length: float | None,
+) -> list[dict[str, Any]]:  # fmt: skip
     """The rows of a document.
 
     Args:
@@ -113,9 +120,9 @@ def rows(
         vectors: float32 [passages + phrases, D], of unit length.
         version: greater than those of its earlier rows.
         digest: what it is told by whether the document has changed.
+        counts: the units of each passage and phrase.
         mean_length: for the sparse vectors; None where the engine takes none.
     """
-    fields = {name: value for name, value in asdict(record).items() if name not in ("body", "phrases")}
     common = {
         "document_key": key(record.id), "category_key": key(record.category), "surfaces_key": key(*record.surfaces),
         "version": version, "digest": digest, "passages": len(passages),
@@ -123,20 +130,29 @@ def rows(
         "updated": date_number(record.updated_at) if record.updated_at else 0,
     }  # fmt: skip
     made = []
-    texts = [*((passage, "") for passage in passages), *((passages[0], phrase) for phrase in record.phrases)]
-    for number, ((passage, phrase), vector) in enumerate(zip(texts, vectors, strict=True)):
-        stored = Stored(**fields, text=passage.text, start=passage.start, ends=tuple(passage.ends), phrase=phrase)
+    parts = zip(to_store(record, passages), vectors, counts, strict=True)
+    for number, (stored, vector, units) in enumerate(parts):
         row = {
             **common, "passage": f"{common['document_key']}.{version}.{number}", "number": number, "vector": vector,
-            "phrase": bool(phrase), "stored": json.dumps(asdict(stored), ensure_ascii=False),
+            "phrase": bool(stored.phrase), "stored": json.dumps(vars(stored), ensure_ascii=False),
         }  # fmt: skip
         if mean_length is not None:
-            row["units"] = bm25.passage_weights(bm25.units(phrase or passage.embedded), mean_length)
+            row["units"] = bm25.passage_weights(units, mean_length)
         made.append(row)
     return made
 
 
-def units_of(stored: Stored) -> dict[int, int]:
+def to_store(record: Record, passages: Sequence[Passage]) -> list[Stored]:
+    """A document's passages and phrases, in the order of their rows."""
+    fields = {name: value for name, value in vars(record).items() if name not in ("body", "phrases")}
+    texts = [*((passage, "") for passage in passages), *((passages[0], phrase) for phrase in record.phrases)]
+    return [
+        Stored(**fields, text=passage.text, start=passage.start, ends=tuple(passage.ends), phrase=phrase)
+        for passage, phrase in texts
+    ]
+
+
+def units_of(stored: Stored) -> Counter[int]:
     """The units of a passage, title included, or of a phrase."""
     return bm25.units(stored.phrase or f"{stored.title}\n{stored.text}")
 

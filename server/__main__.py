@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from server import documents, exposure, tracing
+from server import documents_options, exposure, tracing
 from server.launcher import REPOSITORY, Server
 from server.ports import Ports, free_ports
 from server.supervisor import Supervisor
@@ -45,7 +45,7 @@ docs/security.md says what is and is not defended, docs/operations.md what to wa
 @click.option("--grpc-port", type=PORT, default=Ports.grpc, show_default=True, metavar="PORT")
 @click.option("--metrics-port", type=PORT, default=Ports.metrics, show_default=True, metavar="PORT")
 @click.option("--free-ports", "any_ports", is_flag=True, help="Listen on ports that are free.")
-@documents.options
+@documents_options.options
 @exposure.options
 @tracing.options
 def main(
@@ -71,7 +71,7 @@ def main(
         flags = tracing.from_options(trace_endpoint, trace_rate)
         for number in (signal.SIGTERM, signal.SIGHUP):  # as SIGINT: until there is a supervisor, the engine is stopped
             signal.signal(number, signal.default_int_handler)
-        with documents.from_options(_log, any_ports, **engine) as found:
+        with documents_options.from_options(_log, any_ports, **engine) as found:
             server = Server(repository, ports, exposed, flags=flags, environment=found.environment)
             supervisor = Supervisor(server, functools.partial(_announce, found.uri), _log)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

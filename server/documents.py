@@ -10,23 +10,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import click
 import grpc
 
 from server import processes
-from server.launcher import ROOT
-from server.ports import free_ports
 from server.triton import SetupError
 
-FOLDER = ROOT / "documents-data"
 HOST = "127.0.0.1"
 PORT = 19530
-EMBEDDED = "embedded"  # --documents without a URI
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 CHECK_SECONDS = 5.0
@@ -162,9 +157,19 @@ class Engine:
             pause = min(2.0 ** (failures - 2), LONGEST_PAUSE) if failures > 1 else 0.0
             self._log(f"milvus-lite, the engine of documents, {cause}: starting it again in {pause:.0f} s")
             processes.kill_group(process)
-            if self._stopping.wait(pause):
-                return
-            process = self._process = self._spawn()  # by this thread, which lasts as long: see stop_with_parent
+            while True:
+                if self._stopping.wait(pause):
+                    return
+                try:
+                    process = self._process = self._spawn()  # by this thread, which lasts as long: see stop_with_parent
+                    break
+                except OSError as error:
+                    failures += 1
+                    pause = min(2.0 ** (failures - 2), LONGEST_PAUSE)
+                    self._log(
+                        f"milvus-lite, the engine of documents, cannot be started: {error.strerror}: trying again in "
+                        f"{pause:.0f} s"
+                    )
 
     def _failure(self, process: subprocess.Popen[bytes]) -> str | None:
         """Wait until it ends or hangs: how; None once `stop()` is called."""
@@ -186,67 +191,3 @@ class Engine:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_SECONDS)
         processes.kill_group(process)
-
-
-def options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of documents; `from_options` takes them."""
-    for option in (
-        click.option(
-            "--documents-ca",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            metavar="FILE",
-            envvar="MALGIL_DOCUMENTS_CA",
-            help="Certificates that the engine's is checked with.",
-        ),
-        click.option(
-            "--documents-token-file",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            metavar="FILE",
-            help="Token of the engine.  [default: MALGIL_DOCUMENTS_TOKEN]",
-        ),
-        click.option(
-            "--documents-folder",
-            type=click.Path(file_okay=False, path_type=Path),
-            default=FOLDER,
-            metavar="FOLDER",
-            help="Data of the engine that is started.  [default: documents-data]",
-        ),
-        click.option(
-            "--documents",
-            is_flag=False,
-            flag_value=EMBEDDED,
-            envvar="MALGIL_DOCUMENTS",
-            metavar="[URI]",
-            help="Search documents, too, in the vector engine at URI; without it, start one on loopback.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-@contextlib.contextmanager
-def from_options(
-    log: Callable[[str], None],
-    free: bool,
-    documents: str | None,
-    documents_folder: Path,
-    documents_token_file: Path | None,
-    documents_ca: Path | None,
-) -> Iterator[Access]:
-    """How Triton reaches the engine, which runs for as long as this lasts.
-
-    Raises:
-        SetupError: it cannot start, or an option is wrong.
-    """
-    if documents == EMBEDDED:
-        engine = Engine(documents_folder, free_ports().http if free else PORT, log)
-        try:
-            engine.start()
-            yield engine.access
-        finally:
-            engine.stop()
-    else:
-        token = os.environ.get("MALGIL_DOCUMENTS_TOKEN", "")
-        if documents_token_file is not None:
-            token = documents_token_file.read_text(encoding="utf-8").strip()
-        yield Access(documents or "", token, documents_ca)

@@ -10,7 +10,7 @@ import pytest
 from malgil_core.documents.types import DocumentOptions
 from malgil_core.encoder import EncoderMetadata
 
-from documents import collection, run, schema
+from documents import collection, lookup, run, schema
 from documents.engine import Engine, EngineError
 from documents.ingest import Embed, remove
 from documents.passages import Splitter
@@ -117,7 +117,7 @@ def test_an_update_never_makes_a_document_disappear_nor_shows_half_of_it(corpus:
     assert set(seen) <= wanted
 
 
-def test_a_run_that_was_broken_off_is_continued(corpus: Corpus) -> None:
+def test_a_run_that_was_broken_off_is_continued(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     long = {
         **DOCUMENTS[1],
         "id": "long",
@@ -136,15 +136,64 @@ def test_a_run_that_was_broken_off_is_continued(corpus: Corpus) -> None:
             raise BrokenOffError
         return call(method, *args, **options)  # type: ignore[arg-type]
 
-    corpus.engine.call = failing  # type: ignore[method-assign]
-    with pytest.raises(BrokenOffError):
-        corpus.ingest({**DOCUMENTS[0], "body": "한도는 이제 없습니다."})
-    corpus.engine.call = call  # type: ignore[method-assign]
+    with monkeypatch.context() as patch:
+        patch.setattr(corpus.engine, "call", failing)
+        with pytest.raises(BrokenOffError):
+            corpus.ingest({**DOCUMENTS[0], "body": "한도는 이제 없습니다."})
     assert run.problems(corpus.engine, corpus.name)[0]  # two versions, of which one is found
     assert [one.snippet for one in corpus.search("이체 한도") if one.id == "limit"] == ["한도는 이제 없습니다."]
     corpus.ingest({**DOCUMENTS[0], "body": "한도는 이제 없습니다!"}, long)
     assert run.problems(corpus.engine, corpus.name)[0] == []
     assert corpus.ids("59번째 문장")[0] == "long"
+
+
+def test_a_run_that_was_broken_off_before_it_deleted_old_passages_is_put_right_by_the_same_command(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = {**DOCUMENTS[0], "body": "한도는 이제 없습니다."}
+    call = corpus.engine.call
+
+    def failing(method: str, *args: object, **options: object) -> object:
+        if method == "delete":
+            raise ConnectionError
+        return call(method, *args, **options)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(corpus.engine, "call", failing)
+        with pytest.raises(ConnectionError):
+            corpus.ingest(changed)
+    assert run.problems(corpus.engine, corpus.name)[0]
+    assert corpus.ingest(changed).same == 1
+    assert run.problems(corpus.engine, corpus.name) == ([], 4, 4)
+
+
+def test_an_update_reads_nothing_of_other_documents(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[list[dict[str, str]]] = []
+    call, pages = corpus.engine.call, corpus.engine.pages
+
+    def counting(method: str, *args: object, **options: object) -> object:
+        answer = call(method, *args, **options)  # type: ignore[arg-type]
+        if args[:1] == (corpus.name,) and isinstance(answer, list):
+            answers.append(answer)
+        return answer
+
+    def listing(*args: object) -> Iterator[list[dict[str, str]]]:
+        for page in pages(*args):  # type: ignore[arg-type]
+            answers.append(page)
+            yield page
+
+    monkeypatch.setattr(corpus.engine, "call", counting)
+    monkeypatch.setattr(corpus.engine, "pages", listing)
+    assert corpus.ingest({**DOCUMENTS[2], "body": "수수료는 이제 없습니다."}).changed == 1
+    ids = {row["passage"].split(".")[0] for answer in answers for row in answer if "passage" in row}
+    assert ids == {schema.key("fee")}
+    assert max(map(len, answers)) == 1
+
+
+def test_what_is_deleted_with_a_thousand_others_is_asked_for_in_parts(corpus: Corpus) -> None:
+    others = [f"other {at}" for at in range(lookup.DOCUMENTS + 1)]
+    stored = lookup.known(corpus.engine, corpus.name, [schema.key(id) for id in [*others, "fee", "lost"]])
+    assert set(stored) == {schema.key("fee"), schema.key("lost")}
 
 
 def test_deleted_documents_are_gone_for_searches_and_for_the_statistics(corpus: Corpus) -> None:

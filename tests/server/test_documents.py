@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -84,6 +85,48 @@ def test_an_engine_that_is_killed_is_started_again_at_its_address_and_gone_after
     engine.stop()
     assert gone({second})
     assert not listens(port)
+
+
+def test_an_engine_that_cannot_be_started_again_at_once_is_tried_again(
+    engine: Engine, port: int, sentences: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(*_: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))  # as where there are too many processes
+
+    with monkeypatch.context() as patch:
+        patch.setattr("server.processes.start", start)
+        os.kill(find_engine(os.getpid(), port).pid, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while len(sentences) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert sentences[1] == (
+        "milvus-lite, the engine of documents, cannot be started: Resource temporarily unavailable: trying again in 1 s"
+    )
+    assert listens(port, 30)
+
+
+def test_without_the_package_milvus_lite_the_sentence_names_it(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "milvus_lite", None)  # as if it could not be found
+    with pytest.raises(SetupError, match="needs the package milvus-lite: run `make setup`, or give an engine's URI"):
+        Engine(tmp_path / "data", port, print).start()
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_token_or_certificates_for_an_engine_that_takes_none_are_refused_and_not_ignored(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("root:secret")
+    for options, variables, sentence in (
+        (["--documents-token-file", str(file)], {}, "a token (--documents-token-file or"),
+        ([], {"MALGIL_DOCUMENTS_TOKEN": "root:secret"}, "a token (--documents-token-file or"),
+        (["--documents-ca", str(file)], {}, "certificates (--documents-ca or"),
+        ([], {"MALGIL_DOCUMENTS_CA": str(file)}, "certificates (--documents-ca or"),
+    ):
+        result = CliRunner().invoke(main, [*options, "--documents", "--free-ports"], env=variables)
+        assert (result.exit_code, sentence in result.output) == (1, True)
+        assert len(result.output.splitlines()) == 1
 
 
 def test_an_engine_that_hangs_is_told_from_one_that_answers(engine: Engine, port: int) -> None:

@@ -11,6 +11,7 @@ import base64
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ def units(text: str) -> Counter[int]:
     return Counter(map(_number, key_grams([keys(word) for word in words(text)])))
 
 
+@lru_cache(UNITS)
 def _number(gram: str) -> int:
     a, b, c = (_SYMBOLS[symbol] for symbol in gram.ljust(3, "^"))
     return (a * len(_SYMBOLS) + b) * len(_SYMBOLS) + c
