@@ -14,6 +14,7 @@ from benchmarks.compare.run import compare
 from benchmarks.documents.cli import documents
 from benchmarks.sweep import cli as sweep_cli
 from benchmarks.sweep.plan import SweepError
+from export.errors import ExportError
 from server.triton import SetupError
 
 
@@ -44,6 +45,7 @@ for command in (
 FAILURES = (
     CatalogError,
     EncoderMetadataError,
+    ExportError,
     FileNotFoundError,
     SetupError,
     SweepError,

@@ -33,13 +33,20 @@ class Empty:
         queries: how many.
         by_null: the share that is left empty by a null phrase.
         by_floor: the share that is left empty by the floor.
+        by_threshold: the share that is left empty by thresholds of a settings file.
         answered: each of the others in words: the query, the nearest null topic, and the service that is found.
     """
 
     queries: int
     by_null: float
     by_floor: float
+    by_threshold: float
     answered: list[str]
+
+    @property
+    def share(self) -> float:
+        """The share that is left empty."""
+        return self.by_null + self.by_floor + self.by_threshold
 
 
 @dataclass(frozen=True)
@@ -94,8 +101,9 @@ def left_empty(corpus: Corpus, asked: Queries) -> Empty:
             service = corpus.index.names_padded[ranked.services[0]].decode()
             near = ranked.null and null.topics[null.topic_of_row[ranked.null.row]].decode()
             answered.append(f"{query}: {service} ({near or 'begins a word of a service'})")
-    by = [ranked.null.refused_by if ranked.null else "" for ranked in found]
-    return Empty(len(queries), by.count("null") / len(by), by.count("floor") / len(by), answered)
+    by = [(ranked.null and ranked.null.refused_by) or ("" if len(ranked.services) else "threshold") for ranked in found]
+    null_share, floor, threshold = (by.count(reason) / len(by) for reason in ("null", "floor", "threshold"))
+    return Empty(len(queries), null_share, floor, threshold, answered)
 
 
 def costs(corpus: Corpus, queries: Sequence[str], embeddings: Floats) -> list[Cost]:

@@ -16,6 +16,7 @@ from benchmarks.methods import MALGIL
 from benchmarks.null_phrases import NullReport
 from export.catalog import noise
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled
+from export.catalog.settings import Choices
 from training.evaluation.corpus import Corpus, Embed, Entry, Ranks
 from training.evaluation.metrics import score
 
@@ -44,6 +45,7 @@ def measure(
     embed: Embed,
     null_topics: Sequence[NullTopic] = (),
     sentences: Sequence[str] = (),
+    choices: Choices | None = None,
 ) -> Report:
     """Figures of the held-out half; the linear mix is tuned on the other half, as Malgil's weights were.
 
@@ -53,9 +55,11 @@ def measure(
         embed: texts → float32 [texts, D].
         null_topics: what the app does not do.
         sentences: further queries that should find nothing.
+        choices: of a publish with a settings file; None for the defaults.
     """
-    # Without thresholds, which BM25 and the mix cannot have: what those do, `python -m export catalog calibrate` tells.
-    corpus = Corpus([Entry(one.id, one.texts) for one in services if one.open], embed, null_topics)
+    # BM25 and the mix cannot have thresholds, so those of a settings file count with null phrases alone, and those of
+    # the catalog without a settings file not at all: what they do, `python -m export catalog calibrate` tells.
+    corpus = Corpus(Entry.of(services, choices), embed, null_topics, choices)
     vectors = embed([one.query for one in labelled])
     tuned = np.array([not one.held_out for one in labelled])
     reported, tuning = ([one for one in labelled if one.held_out == held] for held in (True, False))

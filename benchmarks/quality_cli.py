@@ -11,6 +11,7 @@ from typing import Any
 import click
 import malgil
 from malgil_core.catalog.reading import read_catalog
+from malgil_core.encoder import EncoderMetadata
 from malgil_core.ranking.types import Floats
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -20,10 +21,13 @@ from benchmarks.methods import MALGIL, WITH_NULL
 from benchmarks.null_phrases import Empty, NullReport
 from benchmarks.options import CONSOLE, FILE, FOLDER
 from benchmarks.serving import serving
-from export.catalog import labelled, noise
+from export.catalog import labelled, noise, settings
+from export.catalog.embedding import online
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled
 from export.encoder import korsts
+from server.launcher import REPOSITORY
 from training.evaluation.corpus import Embed, as_array
+from training.evaluation.settings import Used
 
 CHUNK = 256  # texts between two steps of the bar
 
@@ -45,8 +49,21 @@ CHUNK = 256  # texts between two steps of the bar
     default=[QUERIES, SLIPS],
     help="Labelled queries; may be given more than once. Default: the sample's.",
 )
+@click.option(
+    "--settings",
+    "settings_file",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="What `export catalog calibrate --write` chose for the exported encoder. Default: the weights that are "
+    "shipped, no thresholds.",
+)
 def quality(
-    file: Path | None, data: Path | None, null_topics: Path, url: str | None, catalog: Path, queries: Sequence[Path]
+    file: Path | None,
+    data: Path | None,
+    null_topics: Path,
+    url: str | None,
+    catalog: Path,
+    queries: Sequence[Path],
+    settings_file: Path | None,
 ) -> None:
     """Measure recall and MRR of BM25, the cosine alone, a linear mix and Malgil, without null phrases and with them.
 
@@ -56,6 +73,11 @@ def quality(
     from benchmarks import quality
 
     found = read_catalog(catalog, [null_topics])
+    choices = None
+    if settings_file:
+        read = settings.read(settings_file, EncoderMetadata.of(REPOSITORY).fingerprint)
+        choices, notes = read.choices(found.services)
+        CONSOLE.print(Used.of(read).sentence(), *notes, sep="\n", soft_wrap=True)
     asked = noise.with_noise(_read(queries), found.services)
     sentences: list[str] = []
     if data and (file_of_pairs := data / quality.SENTENCES).exists():
@@ -63,8 +85,8 @@ def quality(
         sentences = list(dict.fromkeys([*first, *second]))
     elif data:
         CONSOLE.print(f"skipped: there is no {quality.SENTENCES} in {data}")
-    with embedding(url) as embed:
-        report = quality.measure(found.services, asked, embed, found.null_topics, sentences)
+    with embedding(url, check=choices is not None) as embed:
+        report = quality.measure(found.services, asked, embed, found.null_topics, sentences, choices)
         figures = report.figures
         if data and (pairs := data / quality.PAIRS).exists():
             figures |= quality.pairs(pairs, embed)
@@ -85,10 +107,20 @@ def quality(
 
 
 @contextmanager
-def embedding(url: str | None) -> Iterator[Embed]:
-    """A function that embeds queries through a live server, with a bar."""
+def embedding(url: str | None, check: bool = False) -> Iterator[Embed]:
+    """A function that embeds queries through a live server, with a bar.
+
+    Args:
+        url: gRPC HOST:PORT of a running server; None starts one.
+        check: that it embeds with the exported encoder.
+
+    Raises:
+        OtherEncoderError: it embeds with another one.
+    """
     columns = (TextColumn("embedding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with serving(url) as found, malgil.SearchClient(found, timeout=60) as client:
+        if check:
+            online(client, found, REPOSITORY)(["송금", "카드 분실 신고"])
 
         def embed(texts: Sequence[str]) -> Floats:
             vectors: list[Any] = []
@@ -119,9 +151,10 @@ def _table(figures: dict[str, dict[str, dict[str, float]]]) -> Table:
 
 
 def _print_null(report: NullReport) -> None:
-    table = Table("kind", "queries", "by null phrase", "by floor", "empty", title=f"left empty ({report.limits})")
+    columns = ("by null phrase", "by floor", "by threshold", "empty")
+    table = Table("kind", "queries", *columns, title=f"left empty ({report.limits})")
     for kind, empty in report.empty.items():
-        shares = (empty.by_null, empty.by_floor, empty.by_null + empty.by_floor)
+        shares = (empty.by_null, empty.by_floor, empty.by_threshold, empty.share)
         table.add_row(kind, str(empty.queries), *(f"{share:.3f}" for share in shares))
     CONSOLE.print(table)
     if outside := report.empty.get(OUT_OF_SCOPE):
@@ -131,5 +164,5 @@ def _print_null(report: NullReport) -> None:
 
 
 def _as_figures(empty: Empty) -> dict[str, dict[str, float]]:
-    shares = {"by_null": empty.by_null, "by_floor": empty.by_floor}
-    return {WITH_NULL: {"empty": empty.by_null + empty.by_floor, **shares, "queries": empty.queries}}
+    shares = {"by_null": empty.by_null, "by_floor": empty.by_floor, "by_threshold": empty.by_threshold}
+    return {WITH_NULL: {"empty": empty.share, **shares, "queries": empty.queries}}

@@ -41,6 +41,7 @@ class EncoderMetadata:
         fingerprint: equal for encoders that give the same vectors; see `fingerprint`.
         format: of the exported graph; one of another format is refused.
         source: what was exported: `bundled`, a directory or a hub id. Empty if an older version did not record it.
+        source_fingerprint: of the directory that was exported as it is; see export.encoder.source. Else empty.
     """
 
     name: str
@@ -57,6 +58,7 @@ class EncoderMetadata:
     fingerprint: str
     format: int = FORMAT
     source: str = ""
+    source_fingerprint: str = ""
 
     @classmethod
     def read(cls, path: Path) -> EncoderMetadata:
@@ -104,12 +106,13 @@ def _checked(content: Any) -> dict[str, Any]:
     """The fields of the metadata, each of its type and within its bounds."""
     if not isinstance(content, dict):
         raise ValueError("it must hold an object")
-    content = {"format": 1, "source": "", **content}  # format 1 had neither
+    content = {"format": 1, "source": "", "source_fingerprint": "", **content}  # older ones had none of them
     names = [field.name for field in dataclasses.fields(EncoderMetadata)]
     if missing := [name for name in names if name not in content]:
         raise ValueError(f"{missing[0]} is missing")
     fields = {name: content[name] for name in names}
-    for name in ("name", "family", "graph", "precision", "vocabulary", "pooling", "fingerprint", "source"):
+    texts = ("name", "family", "graph", "precision", "vocabulary", "pooling", "fingerprint")
+    for name in (*texts, "source", "source_fingerprint"):
         if not _is_text(fields[name]):
             raise ValueError(f"{name} must be a text")
     for name in ("dimension", "max_length", "format"):

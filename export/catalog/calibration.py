@@ -181,7 +181,9 @@ def as_settings(chosen: Chosen, metadata: EncoderMetadata) -> Settings:
         null = Null(loss=NullSettings().loss, margin=chosen.limits.margin, floor=floor)
     return Settings(
         version=1,
-        encoder=Encoder(name=metadata.name, fingerprint=metadata.fingerprint),
+        encoder=Encoder(
+            name=metadata.name, fingerprint=metadata.fingerprint, source_fingerprint=metadata.source_fingerprint
+        ),
         created=datetime.now(timezone.utc).replace(microsecond=0),
         weights=as_weights(chosen.weights),
         default_threshold=chosen.default_threshold,

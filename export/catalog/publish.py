@@ -20,21 +20,12 @@ from malgil_core.ranking.margin import NullSettings
 
 from export.catalog import embedding, settings
 from export.catalog.access import Access
-from export.catalog.settings import SettingsFile
+from export.catalog.settings import Choices, SettingsFile
 from export.console import CONSOLE
 from export.errors import ExportError
 from export.progress import Advance, bar
 
 LOOK_SECONDS = 1.0  # between two looks at a watched file
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What a publish was told, of options and of the settings file together."""
-
-    default_threshold: float | None
-    null: NullSettings
-    calibrated: writer.Calibrated
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -32,12 +32,13 @@ class SettingsError(ExportError):
 
 
 class Encoder(BaseModel):
-    """The encoder that settings were made for."""
+    """The encoder that settings were made for; the source's fingerprint is empty if the export did not record it."""
 
     model_config = _STRICT
 
     name: str
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    source_fingerprint: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
 
 
 class Threshold(BaseModel):
@@ -102,6 +103,15 @@ class Settings(BaseModel):
 
 
 @dataclass(frozen=True)
+class Choices:
+    """What a publish was told, of options and of the settings file together."""
+
+    default_threshold: float | None = None
+    null: NullSettings = field(default_factory=NullSettings)
+    calibrated: Calibrated = field(default_factory=Calibrated)
+
+
+@dataclass(frozen=True)
 class SettingsFile:
     """A settings file that was read.
 
@@ -134,6 +144,11 @@ class SettingsFile:
         weights = Weights(**self.settings.weights.model_dump())
         return Calibrated(weights, thresholds, {"created": created, "sha256": self.checksum}), notes
 
+    def choices(self, services: Sequence[Service]) -> tuple[Choices, list[str]]:
+        """What a publish of these services with this file and no options is told; notes as `calibrated` has them."""
+        calibrated, notes = self.calibrated(services)
+        return Choices(self.settings.default_threshold, self.settings.null_settings, calibrated), notes
+
 
 def read(path: Path, fingerprint: str) -> SettingsFile:
     """The settings in a file.
@@ -146,15 +161,22 @@ def read(path: Path, fingerprint: str) -> SettingsFile:
         OSError: it cannot be read.
         SettingsError: a field is unknown, missing or out of bounds, or they were made for another encoder.
     """
+    found = read_any(path)
+    made_for = found.settings.encoder.fingerprint
+    if made_for != fingerprint:
+        raise SettingsError(
+            f"{path}: encoder.fingerprint is {made_for[:12]}…, that of the exported encoder "
+            f"{fingerprint[:12]}…: scores of two encoders differ, so calibrate again (`catalog calibrate`)"
+        )
+    return found
+
+
+def read_any(path: Path) -> SettingsFile:
+    """The settings in a file, whatever encoder they were made for; raises as `read` does."""
     try:
         settings = Settings.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise SettingsError("\n".join(f"{path}: {_sentence(one)}" for one in error.errors(include_url=False))) from None
-    if settings.encoder.fingerprint != fingerprint:
-        raise SettingsError(
-            f"{path}: encoder.fingerprint is {settings.encoder.fingerprint[:12]}…, that of the exported encoder "
-            f"{fingerprint[:12]}…: scores of two encoders differ, so calibrate again (`catalog calibrate`)"
-        )
     return SettingsFile(path, settings, sha256(path))
 
 

@@ -128,6 +128,7 @@ def export(
             files=files,
             fingerprint=fingerprint(files, loaded.prompts, loaded.max_length),
             source=adapters.described(asked, adapter),
+            source_fingerprint=_source_fingerprint(location, loaded, overrides, adapter),
         )
         # Last: what does not belong together is seen by its checksums.
         metadata.write(replace(tokenizer / "encoder.json"))
@@ -147,6 +148,12 @@ def export(
     if DATA_FILE not in files:
         (encoder / DATA_FILE).unlink(missing_ok=True)  # an earlier encoder's
     return Exported(metadata, rows, choices, loaded.assumed)
+
+
+def _source_fingerprint(location: str, loaded: source.Source, overrides: source.Overrides, adapter: Path | None) -> str:
+    """The fingerprint of a directory that is exported as it was saved, else nothing."""
+    as_saved = adapter is None and overrides == source.AS_SAVED and Path(location).is_dir()
+    return source.fingerprint(Path(location), loaded) if as_saved else ""
 
 
 def size(model: Any, precision: str) -> int:

@@ -6,9 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from malgil_core import encoder as core_encoder
+from malgil_core.checksums import sha256
 from tokenizers import Tokenizer
 
 POOLINGS = ("mean", "cls", "max")
+# What decides a directory's vectors, beside the weights; a card and the state of a trainer do not.
+FILES = (
+    "config.json", "modules.json", "config_sentence_transformers.json", "sentence_bert_config.json", "tokenizer.json",
+    "tokenizer_config.json", "1_Pooling/config.json",
+)  # fmt: skip
 
 
 class UnsupportedEncoderError(Exception):
@@ -118,6 +125,20 @@ def _load(location: str, name: str | None, overrides: Overrides) -> Source:
         assumed=_assumed(overrides) if plain else (),
         reference=reference,
     )
+
+
+def fingerprint(directory: Path, loaded: Source) -> str:
+    """Equal for directories of source encoders that give the same vectors.
+
+    Args:
+        directory: what was loaded.
+        loaded: with the prompts that it was saved with.
+    """
+    files = [directory / name for name in FILES] + sorted(directory.rglob("*.safetensors"))
+    files += sorted(directory.glob("pytorch_model*.bin"))
+    names = {file: file.relative_to(directory).as_posix() for file in files if file.is_file()}
+    checksums = {name: sha256(file) for file, name in names.items() if not name.startswith("checkpoint")}
+    return core_encoder.fingerprint(checksums, loaded.prompts, loaded.max_length)
 
 
 def _assumed(overrides: Overrides) -> tuple[str, ...]:

@@ -9,10 +9,12 @@ import urllib.request
 import numpy as np
 import pytest
 from malgil_core.catalog.reading import NullTopic
+from malgil_core.ranking.margin import NullSettings
 from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import Floats
 
 from benchmarks import null_load, null_phrases
+from export.catalog.settings import Choices
 from server.launcher import Server
 from training.evaluation.corpus import Corpus, Entry
 
@@ -33,8 +35,19 @@ def corpus() -> Corpus:
 def test_shares_count_what_is_left_empty_and_the_rest_is_named(corpus: Corpus) -> None:
     asked = [(text, vector) for text, vector in zip(("오늘 날씨", "송"), embed(["오늘 날씨", "송금"]), strict=True)]
     empty = null_phrases.left_empty(corpus, asked)
-    assert (empty.queries, empty.by_null, empty.by_floor) == (2, 0.5, 0.0)
+    assert (empty.queries, empty.by_null, empty.by_floor, empty.by_threshold) == (2, 0.5, 0.0, 0.0)
     assert empty.answered == ["송: 송금 (begins a word of a service)"]
+
+
+def test_what_calibrated_thresholds_leave_empty_is_counted_apart_from_null_phrases() -> None:
+    choices = Choices(default_threshold=0.9, null=NullSettings(margin=0.1, floor=-1))
+    topics = [NullTopic("날씨", ("오늘 날씨",))]
+    corpus = Corpus([Entry(1, ["송금"]), Entry(2, ["환전"])], embed, topics, choices)  # type: ignore[arg-type]
+    asked = list(zip(texts := ["오늘 날씨", "모르는 말", "송금"], embed(texts), strict=True))
+    empty = null_phrases.left_empty(corpus, asked)
+    assert (empty.by_null, empty.by_floor, empty.by_threshold) == pytest.approx((1 / 3, 0, 1 / 3))
+    assert empty.share == pytest.approx(2 / 3)
+    assert [answer.partition(":")[0] for answer in empty.answered] == ["송금"]
 
 
 def test_the_cost_is_that_of_the_same_batches_with_and_without(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:

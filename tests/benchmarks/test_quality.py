@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 import malgil
 import numpy as np
 import pytest
 from malgil_core.catalog.reading import read as read_catalog
+from malgil_core.encoder import EncoderMetadata
+from malgil_core.index.writer import Calibrated
+from malgil_core.lexical.index import Weights
+from malgil_core.ranking.topk import unit
+from malgil_core.ranking.types import Floats
 
 from benchmarks import CATALOG, QUERIES, SLIPS, quality
 from benchmarks.__main__ import main
 from benchmarks.methods import MALGIL, WITH_NULL
 from export.catalog import labelled, noise
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled
-from server.launcher import Server
+from export.catalog.settings import Choices
+from server.launcher import REPOSITORY, Server
+from tests.index import service
 from training.evaluation.corpus import Corpus, Entry
 from training.evaluation.metrics import score
+
+SETTINGS = {
+    "version": 1,
+    "encoder": {"name": "small", "fingerprint": "5" * 64},
+    "created": "2026-11-29T00:00:00Z",
+    "weights": asdict(Weights()),
+    "default_threshold": None,
+    "thresholds": [],
+    "null": None,
+    "figures": {},
+}
 
 
 def test_recall_and_mrr_are_those_of_the_textbook() -> None:
@@ -77,6 +98,52 @@ def test_what_typos_cost_is_measured_on_the_same_queries() -> None:
         Labelled("대츨", 3, noise.ONE_TYPO),  # written by hand: there is no clean one
     ]
     assert quality.kept(queries, [[1], [2], [1], [5], [5]]) == ["one_typo: 0.500 of 1.000 (50%)"]
+
+
+def axes(texts: Sequence[str]) -> Floats:
+    """An axis for each of these words that a text holds, and a small share of another."""
+    words = ("송금", "환전", "날씨")
+    return unit(np.array([[*(word in text for word in words), 0.1] for text in texts], dtype=np.float32))
+
+
+def test_calibrated_weights_are_those_that_queries_are_ranked_with() -> None:
+    services = [service(1, "송금", "송금 돈 부치기"), service(2, "환전", "환전 달러 사기")]
+    typed = {1: ("돈", "돈 ㅂ", "돈 부", "돈 부치"), 2: ("달", "달ㄹ", "달러", "달러 ㅅ", "달러 사")}
+    asked = [Labelled(query, id, kind) for id, queries in typed.items() for query in queries for kind in ("a", "b")]
+    tuned = Choices(calibrated=Calibrated(Weights(**{field.name: 0.0 for field in fields(Weights)})))
+    plain, without = (quality.measure(services, asked, axes, choices=chosen) for chosen in (None, tuned))
+    assert plain.figures["all"][MALGIL]["recall@1"] > plain.figures["all"]["dense"]["recall@1"]
+    assert without.figures["all"][MALGIL] == without.figures["all"]["dense"] == plain.figures["all"]["dense"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"encoder": {"name": "other", "fingerprint": "7" * 64}}, "encoder.fingerprint is 777777777777…, that of the"),
+        ({"weights": {}}, "weights.first_prefix is missing"),
+    ],
+)
+def test_settings_of_another_encoder_are_refused_before_a_server_starts(
+    tmp_path: Path, change: dict[str, Any], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps({**SETTINGS, **change}), encoding="utf-8")
+    assert main(["quality", "--settings", str(settings), "--url", "localhost:1"]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_the_settings_that_are_used_are_named_and_count(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, written = tmp_path / "settings.json", tmp_path / "quality.json"
+    metadata = EncoderMetadata.of(REPOSITORY)
+    made_for = {"name": metadata.name, "fingerprint": metadata.fingerprint}
+    null = {"loss": 0.03, "margin": 2, "floor": -1}
+    settings.write_text(json.dumps({**SETTINGS, "encoder": made_for, "null": null}), encoding="utf-8")
+    words = ["--settings", str(settings), "--url", server.grpc_url, "--queries", str(QUERIES)]
+    assert main(["quality", *words, "--json", str(written)]) == 0
+    assert "settings.json of 2026-11-29" in capsys.readouterr().out
+    assert json.loads(written.read_text())[OUT_OF_SCOPE][WITH_NULL]["empty"] == 0  # with a margin that nothing exceeds
 
 
 @pytest.fixture(scope="module")

@@ -126,6 +126,23 @@ def test_a_text_of_two_services_is_no_negative_of_either() -> None:
     assert {rows.own[i] for i in shares} == {frozenset({0, 1})}
 
 
+@pytest.mark.parametrize("share", [None, 0.5])
+def test_a_triplet_of_nli_has_the_contradiction_of_its_own_premise(tmp_path: Path, share: float | None) -> None:
+    lines = [
+        f"premise {i}\t{text} {i}\t{label}"
+        for i in range(20)
+        for text, label in (("so", "entailment"), ("not", "contradiction"), ("or", "neutral"))
+    ]
+    file = tmp_path / "nli.tsv"
+    file.write_text("\n".join(["sentence1\tsentence2\tgold_label", *lines]) + "\n", encoding="utf-8")
+    draw = random.Random(0)
+    mine = None if share is None else Miner(share, 0.0, by_length, draw)
+    rows = data_rows.make(KINDS["nli"].read(file), "triplet", 20, draw, mine)
+    found = list(zip(*(rows.columns[name] for name in ("anchor", "positive", "negative")), strict=True))
+    assert sorted(found) == sorted((f"premise {i}", f"so {i}", f"not {i}") for i in range(20))
+    assert rows.mined == 20
+
+
 def test_nli_becomes_triplets_of_what_follows_and_what_contradicts(tmp_path: Path) -> None:
     file = tmp_path / "a.tsv"
     lines = ["비가 온다\t땅이 젖는다\tentailment", "비가 온다\t맑다\tcontradiction", "비가 온다\t춥다\tneutral"]

@@ -64,6 +64,9 @@ def make(read: Pairs | Labelled, loss: str, limit: int, draw: random.Random, min
     if mine is None and loss != "triplet":
         return Rows(columns, own, [NONE] * len(chosen))
     found: list[str | None] = [None] * len(chosen) if mine is None else mine(read, chosen)
+    if loss == "triplet":  # each row needs a negative: what the data set names is nearer than a text at random
+        named = [draw.choice(pair.negatives) if pair.negatives else None for pair in chosen]
+        found = [text or other for text, other in zip(found, named, strict=True)]
     pool = sorted(read.groups)
     negatives = [text or _stranger(read, groups, pool, draw) for text, groups in zip(found, own, strict=True)]
     columns["negative"] = negatives

@@ -78,6 +78,11 @@ class Parts(click.ParamType["tuple[str, ...]"]):
     "--null-topics", type=FILE, multiple=True, default=[CATALOGS / "null_topics.jsonl"], metavar="FILE",
     help="What the app does not do, beside the catalog's; may be given more than once.  [default: the sample's]",
 )  # fmt: skip
+@click.option(
+    "--settings", type=FILE, multiple=True, metavar="FILE",
+    help="What `export catalog calibrate --write` chose for one of the encoders; once for each.  [default: the weights "
+    "that are shipped, no thresholds]",
+)  # fmt: skip
 @click.option("--device", default="cpu", show_default=True, help="Where the encoders run: cpu, cuda, …")
 @click.option("--json", "json_file", type=WRITTEN, metavar="FILE", help="Write all figures, intervals and p values.")
 @click.option("--page", type=WRITTEN, metavar="FILE", help="Write the tables as Markdown.")
@@ -95,6 +100,7 @@ def evaluate(
     catalog: Path,
     queries: Sequence[Path],
     null_topics: Sequence[Path],
+    settings: Sequence[Path],
     device: str,
     json_file: Path | None,
     page: Path | None,
@@ -122,6 +128,7 @@ def evaluate(
         parts,
         data,
         questions,
+        settings,
     )
     found = encoder.directories(directories)
     made = run.evaluate(found, inputs, cache, device, lambda label: bar(label, CONSOLE))
@@ -132,7 +139,7 @@ def evaluate(
         for cells in table.cells:
             drawn.add_row(*cells)
         CONSOLE.print(drawn)
-    CONSOLE.print(tables.MARKS, *made.report.skipped, sep="\n")
+    CONSOLE.print(tables.MARKS, *tables.settings(made.report), *made.notes, *made.report.skipped, sep="\n")
     if json_file:
         made.report.write(json_file)
     if page:

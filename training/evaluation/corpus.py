@@ -8,7 +8,7 @@ from typing import Any
 
 import bm25s
 import numpy as np
-from malgil_core.catalog.reading import NullTopic
+from malgil_core.catalog.reading import NullTopic, Service
 from malgil_core.index.generation import Generation, NullPhrases
 from malgil_core.lexical.index import LexicalIndex
 from malgil_core.ranking.cpu import CpuScorer
@@ -16,6 +16,7 @@ from malgil_core.ranking.margin import NullSettings
 from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import Floats, QueryOptions, Ranked
 
+from export.catalog.settings import Choices
 from training.mining import bigrams
 
 DEPTH = 10  # hits looked at
@@ -25,11 +26,16 @@ Embed = Callable[[Sequence[str]], Floats]
 
 @dataclass(frozen=True)
 class Entry:
-    """A service to be found: its name first among its texts."""
+    """A service to be found: its name first among its texts; the threshold is that of the catalog."""
 
     id: int
     texts: Sequence[str]
     threshold: float | None = None
+
+    @classmethod
+    def of(cls, services: Iterable[Service], choices: Choices | None = None) -> list[Entry]:
+        """The open services of a catalog, without thresholds unless there are choices of a publish."""
+        return [Entry(one.id, one.texts, one.threshold if choices else None) for one in services if one.open]
 
     def as_line(self) -> dict[str, Any]:
         """The fields of a catalog that a generation reads."""
@@ -38,13 +44,13 @@ class Entry:
         return {**fields, "threshold": self.threshold}
 
 
-def _with_null(generation: Generation, embed: Embed, topics: Sequence[NullTopic]) -> Generation:
+def _with_null(generation: Generation, embed: Embed, topics: Sequence[NullTopic], settings: NullSettings) -> Generation:
     """A generation with null phrases, and the limits that a publish chooses."""
     matrix = unit(embed([phrase for topic in topics for phrase in topic.phrases]))
     topic_of_row = np.repeat(np.arange(len(topics), dtype=np.int32), [len(topic.phrases) for topic in topics])
     lines = [topic.as_dict() for topic in topics]
     none = NullPhrases.of(lines, matrix, topic_of_row, {"margin": 0.0, "floor": None})
-    limits = NullSettings().limits(replace(generation, null=none))
+    limits = settings.limits(replace(generation, null=none))
     return replace(generation, null=NullPhrases.of(lines, matrix, topic_of_row, limits))
 
 
@@ -55,28 +61,40 @@ class Corpus:
         entries: what can be found.
         embed: texts → float32 [texts, D].
         null_topics: what the app does not do; their limits are those that a publish chooses.
+        choices: of the publish, by a settings file; None for the defaults.
     """
 
-    def __init__(self, entries: Iterable[Entry], embed: Embed, null_topics: Sequence[NullTopic] = ()) -> None:
+    def __init__(
+        self,
+        entries: Iterable[Entry],
+        embed: Embed,
+        null_topics: Sequence[NullTopic] = (),
+        choices: Choices | None = None,
+    ) -> None:
+        made = choices or Choices()
         kept = list(entries)
         self.texts = [text for entry in kept for text in entry.texts]
         self.matrix = unit(embed(self.texts))
         self.service_of_row = np.repeat(np.arange(len(kept), dtype=np.int32), [len(entry.texts) for entry in kept])
         self.ids_padded = np.array([entry.id for entry in kept] + [-1], dtype=np.int64)
-        self.lexical = LexicalIndex.of(self.texts, np.diff(self.service_of_row, prepend=-1) > 0)
+        is_name = np.diff(self.service_of_row, prepend=-1) > 0
+        self.lexical = LexicalIndex.of(self.texts, is_name, made.calibrated.weights)
         lines = [entry.as_line() for entry in kept]
-        generation = Generation.of({"generation": 1}, lines, self.matrix, self.service_of_row)
+        manifest = {"generation": 1, "default_threshold": made.default_threshold, **made.calibrated.as_manifest()}
+        generation = Generation.of(manifest, lines, self.matrix, self.service_of_row)
         self.index = replace(generation, lexical=self.lexical)
         if null_topics:
-            self.index = _with_null(self.index, embed, null_topics)
-        self._scorer = CpuScorer(self.index)
+            self.index = _with_null(self.index, embed, null_topics, made.null)
+        self._published = CpuScorer(self.index)
+        none = np.full_like(self.index.thresholds, -np.inf)
+        self._ranking = CpuScorer(replace(self.index, thresholds=none)) if choices else self._published
 
     def dense(self, embeddings: Floats) -> list[Ranked]:
         """Ranking by dense similarity alone."""
         return self._rank(embeddings, None, null=False)
 
     def malgil(self, embeddings: Floats, queries: Sequence[str], null: bool = False) -> list[Ranked]:
-        """Ranking by Malgil's score, dense and lexical, without null phrases or with them."""
+        """Ranking by Malgil's score, dense and lexical; with null phrases also with the thresholds of the choices."""
         return self._rank(embeddings, queries, null)
 
     def ids(self, ranked: Sequence[Ranked]) -> Ranks:
@@ -108,7 +126,8 @@ class Corpus:
         for at in range(0, len(embeddings), 64):
             batch = unit(embeddings[at : at + 64])
             matches = self.lexical.all_matches(queries[at : at + 64]) if queries else []
-            found += self._scorer.rank(batch, [QueryOptions(DEPTH, null=null)] * len(batch), matches)
+            scorer = self._published if null else self._ranking
+            found += scorer.rank(batch, [QueryOptions(DEPTH, null=null)] * len(batch), matches)
         return found
 
 

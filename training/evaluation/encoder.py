@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from malgil_core import encoder as core_encoder
-from malgil_core.checksums import sha256
 from malgil_core.ranking.types import Floats
 from malgil_core.text.jamo import composed
 from malgil_core.text.layout import restore
@@ -23,11 +21,6 @@ from training.errors import TrainingError
 BUNDLED = "bundled"
 BATCH = 32
 CHUNK = 128  # texts of one cache file, of similar length: what an interrupted run loses
-# What decides a directory's vectors, beside the weights; a card and the state of a trainer do not.
-SETTINGS = (
-    "config.json", "modules.json", "config_sentence_transformers.json", "sentence_bert_config.json", "tokenizer.json",
-    "tokenizer_config.json", "1_Pooling/config.json",
-)  # fmt: skip
 
 
 class Encoder:
@@ -49,7 +42,7 @@ class Encoder:
         latin_words: Iterable[str] = (),
         device: str = "cpu",
     ) -> None:
-        from export.encoder.source import UnsupportedEncoderError, load
+        from export.encoder.source import UnsupportedEncoderError, fingerprint, load
 
         try:
             source = load(str(directory))
@@ -57,7 +50,7 @@ class Encoder:
             raise TrainingError(f"{directory} is no encoder that can be evaluated: {error}") from None
         self.directory, self.name = directory, name
         self.dimension, self.max_length = source.dimension, source.max_length
-        self.fingerprint = core_encoder.fingerprint(_checksums(directory), source.prompts, source.max_length)
+        self.fingerprint = fingerprint(directory, source)
         self._model: Any = source.reference.to(device)
         self._prompts, self._cache = source.prompts, cache
         self._latin_words = frozenset(latin_words)
@@ -139,11 +132,3 @@ def _unpacked() -> Path:
         return unpack(ROOT / DEFAULT_TARGET)
     except BundledError as error:
         raise TrainingError(str(error)) from None
-
-
-def _checksums(directory: Path) -> dict[str, str]:
-    """The sha256 of each file that decides the vectors."""
-    files = [directory / name for name in SETTINGS] + sorted(directory.rglob("*.safetensors"))
-    files += sorted(directory.glob("pytorch_model*.bin"))
-    names = {file: file.relative_to(directory).as_posix() for file in files if file.is_file()}
-    return {name: sha256(file) for file, name in names.items() if not name.startswith("checkpoint")}

@@ -10,6 +10,7 @@ from malgil_core.catalog.reading import Catalog
 from malgil_core.ranking.types import Floats
 
 from export.catalog.labelled import OUT_OF_SCOPE, Labelled
+from export.catalog.settings import Choices
 from export.progress import Advance
 from training.evaluation.corpus import Corpus, Entry
 from training.evaluation.encoder import Encoder
@@ -36,11 +37,17 @@ class Embedded:
     outside_vectors: Floats
 
     @classmethod
-    def of(cls, catalog: Catalog, labelled: Sequence[Labelled], encoder: Encoder, advance: Advance) -> Embedded:
+    def of(
+        cls,
+        catalog: Catalog,
+        labelled: Sequence[Labelled],
+        encoder: Encoder,
+        advance: Advance,
+        choices: Choices | None = None,
+    ) -> Embedded:
         """The catalog's open services and null phrases, and the reporting half of the queries."""
         embed = partial(encoder.embed, kind="phrase", advance=advance)
-        services = [Entry(one.id, one.texts) for one in catalog.services if one.open]
-        corpus = Corpus(services, embed, catalog.null_topics)
+        corpus = Corpus(Entry.of(catalog.services, choices), embed, catalog.null_topics, choices)
         reported = [one for one in labelled if one.held_out]
         inside = [one for one in reported if one.kind != OUT_OF_SCOPE]
         outside = [one.query for one in reported if one.kind == OUT_OF_SCOPE]

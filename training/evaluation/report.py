@@ -10,6 +10,7 @@ from typing import Any
 
 from training.evaluation.metrics import ALL
 from training.evaluation.outcome import DENSE, KORQUAD, Outcome
+from training.evaluation.settings import Used
 from training.evaluation.significance import Comparison, compare
 
 FORMAT = 1  # of the JSON file; see schema.json
@@ -34,6 +35,7 @@ class About:
         max_length: tokens of a text that are read.
         pairs: sentence pairs and triplets trained on, from the card of `python -m training encoder`; None without one.
         hard_negatives: share of them with a negative mined by BM25; None without a card.
+        settings: its settings file; None without one.
     """
 
     name: str
@@ -42,6 +44,7 @@ class About:
     max_length: int
     pairs: int | None = None
     hard_negatives: float | None = None
+    settings: Used | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from malgil_core.catalog.reading import Catalog
 from malgil_core.text.layout import latin_words
 
 from export.catalog.labelled import Labelled
+from export.catalog.settings import Choices, SettingsFile
 from export.encoder import korsts
 from export.progress import Advance
 from training.evaluation import card, passages, plots, queries, scope, similarity
@@ -20,6 +21,7 @@ from training.evaluation.outcome import Outcome
 from training.evaluation.plots import Phrases
 from training.evaluation.report import About, Report, rows
 from training.evaluation.scope import Scope
+from training.evaluation.settings import Used, of_encoders
 
 Progress = Callable[[str], AbstractContextManager[Advance]]  # opens a bar with this label
 
@@ -34,6 +36,7 @@ class Inputs:
         parts: what is measured.
         data: folder of public data sets; None leaves out what needs them.
         questions: of KorQuAD in each half, at most; None takes all.
+        settings: settings files, each of one of the encoders.
     """
 
     catalog: Catalog
@@ -41,6 +44,7 @@ class Inputs:
     parts: Sequence[str] = ("korsts", "queries", "scope", "passages")
     data: Path | None = None
     questions: int | None = None
+    settings: Sequence[Path] = ()
 
 
 @dataclass
@@ -51,11 +55,13 @@ class Evaluation:
         report: the figures.
         scopes: encoder → cosines of the queries in and out of scope.
         phrases: encoder → phrases of some services.
+        notes: thresholds of settings files that count no longer.
     """
 
     report: Report
     scopes: dict[str, Scope] = field(default_factory=dict)
     phrases: dict[str, Phrases] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def evaluate(
@@ -64,9 +70,12 @@ def evaluate(
     """Evaluate encoders, {name: directory}; the others are compared with the first.
 
     Raises:
-        TrainingError: a directory holds no encoder, or a data set has another form.
+        TrainingError: a directory holds no encoder, a data set has another form, or a settings file is of another
+            encoder.
+        SettingsError: a settings file holds a mistake.
     """
     files, skipped = _data(inputs)
+    settings = _settings(directories, inputs)
     read = passages.Passages.read(files["passages"], inputs.questions) if "passages" in files else None
     texts = [text for service in inputs.catalog.services if service.open for text in service.texts]
     found: dict[str | None, list[Outcome]] = {}
@@ -75,15 +84,22 @@ def evaluate(
     for name, directory in directories.items():
         encoder = Encoder(directory, name, cache, latin_words(texts), device)
         trained = card.read(directory)
+        used = Used.of(settings[name]) if name in settings else None
         about.append(
-            About(name, encoder.fingerprint, encoder.dimension, encoder.max_length, trained.pairs, trained.negatives)
+            About(
+                name, encoder.fingerprint, encoder.dimension, encoder.max_length, trained.pairs, trained.negatives, used
+            )
         )
         outcomes = found[name] = []
         if "korsts" in files:
             with progress(f"{name}: KorSTS") as advance:
                 outcomes.append(similarity.measure(files["korsts"], encoder, advance))
         if {"queries", "scope"} & {*inputs.parts}:
-            _catalog(made, outcomes, inputs, encoder, progress)
+            choices = None
+            if name in settings:
+                choices, notes = settings[name].choices(inputs.catalog.services)
+                made.notes += notes
+            _catalog(made, outcomes, inputs, encoder, choices, progress)
         if read:
             with progress(f"{name}: KorQuAD") as advance:
                 outcomes += passages.measure(read, encoder, advance)
@@ -93,10 +109,17 @@ def evaluate(
     return made
 
 
-def _catalog(made: Evaluation, outcomes: list[Outcome], inputs: Inputs, encoder: Encoder, progress: Progress) -> None:
+def _catalog(
+    made: Evaluation,
+    outcomes: list[Outcome],
+    inputs: Inputs,
+    encoder: Encoder,
+    choices: Choices | None,
+    progress: Progress,
+) -> None:
     """Evaluate on the catalog and its labelled queries."""
     with progress(f"{encoder.name}: catalog and queries") as advance:
-        embedded = queries.Embedded.of(inputs.catalog, inputs.labelled, encoder, advance)
+        embedded = queries.Embedded.of(inputs.catalog, inputs.labelled, encoder, advance, choices)
     if "queries" in inputs.parts:
         outcomes += queries.measure(embedded)
     if "scope" in inputs.parts:
@@ -109,6 +132,13 @@ def _catalog(made: Evaluation, outcomes: list[Outcome], inputs: Inputs, encoder:
         np.repeat(np.arange(len(drawn)), [len(one.texts) for one in drawn]),
         [one.name if korean else str(one.id) for one in drawn],
     )
+
+
+def _settings(directories: Mapping[str, Path], inputs: Inputs) -> dict[str, SettingsFile]:
+    """The settings file of each encoder, found before anything is measured."""
+    if not inputs.settings:
+        return {}
+    return of_encoders(inputs.settings, {name: Encoder(path, name).fingerprint for name, path in directories.items()})
 
 
 def _data(inputs: Inputs) -> tuple[dict[str, Path], list[str]]:

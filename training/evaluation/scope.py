@@ -34,7 +34,7 @@ class Scope:
 
 
 def measure(embedded: Embedded, scope: Scope) -> list[Outcome]:
-    """Refusals of queries out of scope, and recall@5 in scope without and with refusals."""
+    """Refusals of queries out of scope, and recall@5 in scope without and with refusals; thresholds refuse, too."""
     corpus, texts = embedded.corpus, [one.query for one in embedded.inside]
     null = corpus.index.null
     assert null
@@ -55,4 +55,4 @@ def measure(embedded: Embedded, scope: Scope) -> list[Outcome]:
 
 
 def _refused(ranked: Sequence[Ranked]) -> Doubles:
-    return np.array([float(one.null is not None and one.null.refused_by != "") for one in ranked])
+    return np.array([float(not len(one.services)) for one in ranked])

@@ -10,6 +10,7 @@ from training.evaluation.report import Report, Row
 
 MARKS = "* p < .05, ** p < .01 against the first encoder: McNemar's exact test on what counts 0 or 1, else the "
 MARKS += "paired permutation test; not corrected for the number of comparisons."
+WITHOUT_SETTINGS = "without a settings file: the weights that are shipped, no thresholds"
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,27 @@ def tables(report: Report) -> list[Table]:
 def page(report: Report, commands: Sequence[str]) -> str:
     """A page of results in Markdown."""
     skipped = [f"- {sentence}" for sentence in report.skipped]
+    used = [f"- {sentence}" for sentence in settings(report)]
     blocks = [
         "# Evaluation of encoders",
         "Made by:",
         "```sh\n" + "\n".join(commands) + "\n```",
         MARKS.replace("*", "\\*"),
     ]
+    blocks += ["\n".join(["Lexical matches and refusals:", "", *used])] if used else []
     blocks += [table.markdown() for table in tables(report)]
     blocks += ["\n".join(["## Skipped", "", *skipped])] if skipped else []
     return "\n\n".join(blocks) + "\n"
+
+
+def settings(report: Report) -> list[str]:
+    """What each encoder was evaluated with, where lexical matches and null phrases were."""
+    if not (report.of("queries") or report.of("scope")):
+        return []
+    said = [about.settings.sentence() if about.settings else WITHOUT_SETTINGS for about in report.encoders]
+    if len({*said}) == 1:
+        return [f"all encoders: {said[0]}"]
+    return [f"{about.name}: {sentence}" for about, sentence in zip(report.encoders, said, strict=True)]
 
 
 def _korsts(report: Report) -> Iterator[Table]:
