@@ -99,11 +99,15 @@ class CpuScorer:
             matched = with_lexical(nearest_rows, by_service)
             hits = merge(hits, matched, by_service, self._index, thresholds, top_k)
         ranked = hits.split(len(options))
-        if self._index.null is None or not len(queries := scope.compared(options, matches)):
+        if self._index.null is None:
+            return ranked
+        queries, by_initials = scope.compared(options, matches)
+        if not len(queries):
             return ranked
         services, _ = candidates(scores, maxima, queries, np.ones_like(queries), maxima.max(axis=1))
-        near = scope.Near(queries, services, _nearest_rows(embeddings, queries, self._index.null.matrix))
-        return scope.refuse(ranked, near, matched, matches, embeddings, self._index)
+        nulls = _nearest_rows(embeddings, queries, self._index.null.matrix)
+        near = scope.Near(queries, by_initials, services, nulls)
+        return scope.refuse(ranked, near, matched, embeddings, self._index)
 
     def _rank_dense(
         self, embeddings: Floats, scores: Floats, maxima: Floats, thresholds: BatchThresholds, top_k: Ints

@@ -66,12 +66,16 @@ class CudaScorer:
             matched = with_lexical(nearest(self._pairs(queries, *of_matches), host, self._index), by_service)
             hits = merge(hits, matched, by_service, self._index, thresholds, top_k)
         ranked = hits.split(len(options))
-        if self._null is None or self._null_half is None or not len(asked := scope.compared(options, matches)):
+        if self._null is None or self._null_half is None:
+            return ranked
+        asked, by_initials = scope.compared(options, matches)
+        if not len(asked):
             return ranked
         places = torch.from_numpy(asked).to(self._device)
         nulls = self._nearest_rows(queries, places, queries[places].half() @ self._null_half.T, self._null)
-        near = scope.Near(asked, self._nearest_rows(queries, places, scores[places], self._matrix), nulls)
-        return scope.refuse(ranked, near, matched, matches, host, self._index)
+        services_near = self._nearest_rows(queries, places, scores[places], self._matrix)
+        near = scope.Near(asked, by_initials, services_near, nulls)
+        return scope.refuse(ranked, near, matched, host, self._index)
 
     def _candidates(self, queries: Any, scores: Any, thresholds: BatchThresholds, top_k: Ints) -> Pairs:
         """Rows that can be among the best of their query, with the room that float16 needs."""

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from malgil_core.index.generation import Generation, NullPhrases
+from malgil_core.lexical.numbers import ranges
 from malgil_core.limits import DEFAULT_TOP_K, MAX_TEXT_BYTES, MAX_TOP_K
 from malgil_core.ranking.types import QueryOptions, Ranked
 from malgil_core.text.validation import parse_texts, require
@@ -101,13 +103,14 @@ def check_embeddings(embeddings: Any, dimension: int) -> None:
     if embeddings.shape[1] != dimension:
         raise ValueError(f"embedding has {embeddings.shape[1]} numbers: this index takes {dimension}")
     values = embeddings if isinstance(embeddings, np.ndarray) else embeddings.cpu().numpy()
+    if np.isfinite(values).all():
+        return
     if np.isnan(values).any():
         raise ValueError(
             "embedding holds NaN, which an encoder gives to a whole batch if one input_ids in it is empty, and to ids "
             "outside its vocabulary or its window: search again, and send no empty input_ids"
         )
-    if not np.isfinite(values).all():
-        raise ValueError("embedding holds an infinite number: all must be finite")
+    raise ValueError("embedding holds an infinite number: all must be finite")
 
 
 def parse_options(
@@ -131,32 +134,59 @@ def parse_options(
 
 
 def lay_out(generation: Generation, ranked: Sequence[Ranked], options: Sequence[QueryOptions]) -> dict[str, Any]:
-    """The output tensors of one request: K columns, K the largest top_k.
+    """`lay_out_batch` for a single request."""
+    return lay_out_batch(generation, ranked, [options])[0]
+
+
+def lay_out_batch(
+    generation: Generation, ranked: Sequence[Ranked], requests: Sequence[Sequence[QueryOptions]]
+) -> list[dict[str, Any]]:
+    """The output tensors of each request of a batch: K columns, K the largest top_k of the request.
 
     Columns without a hit have id -1, empty texts, score and dense -1, and lexical 0: the lowest values of each, which
     JSON can hold. So has null_score where the query was not compared with null phrases.
+
+    Args:
+        generation: that was searched.
+        ranked: the hits of all queries, request by request.
+        requests: the options of each request's queries.
     """
-    columns = max(query.top_k for query in options)
-    services = np.full((len(ranked), columns), -1, dtype=np.int64)
-    rows = np.full((len(ranked), columns), -1, dtype=np.int64)
-    scores, dense = (np.full((len(ranked), columns), -1, dtype=np.float32) for _ in range(2))
-    lexical = np.zeros((len(ranked), columns), dtype=np.float32)
-    for i, hits in enumerate(ranked):
-        n = len(hits.services)
-        services[i, :n], rows[i, :n] = hits.services, hits.rows
-        scores[i, :n], dense[i, :n], lexical[i, :n] = hits.scores, hits.dense, hits.lexical
-    return {
+    queries = [len(options) for options in requests]
+    columns = [max(query.top_k for query in options) for options in requests]
+    widths = np.array(columns, dtype=np.int64).repeat(queries)
+    # The columns of all queries lie end to end, so that they are filled at once; each request's are cut from there.
+    total = int(widths.sum())
+    places = ranges(widths.cumsum() - widths, np.array([len(hits.services) for hits in ranked], dtype=np.int64))
+
+    def filled(empty: float, dtype: type, parts: Sequence[Any]) -> Any:
+        array: npt.NDArray[Any] = np.full(total, empty, dtype=dtype)
+        array[places] = np.concatenate(parts)
+        return array
+
+    services = filled(-1, np.int64, [hits.services for hits in ranked])
+    by_hit = {
         "id": generation.ids_padded[services],
         "name": generation.names_padded[services],
         "path": generation.paths_padded[services],
-        "phrase": generation.phrases_padded[rows],
-        "score": scores,
-        "dense": dense,
-        "lexical": lexical,
+        "phrase": generation.phrases_padded[filled(-1, np.int64, [hits.rows for hits in ranked])],
+        "score": filled(-1, np.float32, [hits.scores for hits in ranked]),
+        "dense": filled(-1, np.float32, [hits.dense for hits in ranked]),
+        "lexical": filled(0, np.float32, [hits.lexical for hits in ranked]),
+    }
+    by_query = {
         "generation": np.full((len(ranked), 1), generation.number, dtype=np.int64),
         "answered": np.ones((len(ranked), 1), dtype=bool),
         **_lay_out_null(generation.null, ranked),
     }
+    outputs, hit, query = [], 0, 0
+    for rows, width in zip(queries, columns, strict=True):
+        hits, asked = slice(hit, hit + rows * width), slice(query, query + rows)
+        outputs.append(
+            {name: array[hits].reshape(rows, width) for name, array in by_hit.items()}
+            | {name: array[asked] for name, array in by_query.items()}
+        )
+        hit, query = hits.stop, asked.stop
+    return outputs
 
 
 def _lay_out_null(null: NullPhrases | None, ranked: Sequence[Ranked]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ unless it is a null phrase itself ("ㅁㄴㅇㄹ").
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from malgil_core.lexical.index import BEGINS, INITIALS, LexicalMatches
 from malgil_core.ranking.topk import BatchHits, Pairs, exact_cosines, first_maxima
 from malgil_core.ranking.types import Floats, Index, Ints, NullMatch, QueryOptions, Ranked
 
+NO_HITS = Ranked.empty()
 THE_SAME = 0.9999  # cosine from which a query is the null phrase itself
 
 
@@ -56,27 +57,29 @@ class Near:
 
     Attributes:
         queries: [q], ascending.
+        by_initials: bool [q], whether the query holds most initials of a service's phrase.
         services: rows of any service, at least one for each query.
         nulls: rows of null phrases, at least one for each query.
     """
 
     queries: Ints
+    by_initials: npt.NDArray[np.bool_]
     services: Pairs
     nulls: Pairs
 
 
-def compared(options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]) -> Ints:
-    """The queries of a batch that are compared with null phrases."""
+def compared(options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """The queries of a batch that are compared with null phrases, and whether each holds most initials of a phrase."""
     pairs = zip(options, matches, strict=True)
-    asked = [i for i, (query, found) in enumerate(pairs) if query.null and completion(found) < BEGINS]
-    return np.array(asked, dtype=np.int64)
+    begun = np.array([completion(found) if query.null else BEGINS for query, found in pairs])
+    queries: Ints = (begun < BEGINS).nonzero()[0]
+    return queries, begun[queries] == INITIALS
 
 
 def refuse(
     ranked: Sequence[Ranked],
     near: Near,
     matched: BatchHits | None,
-    matches: Sequence[LexicalMatches],
     embeddings: Floats,
     index: Index,
 ) -> list[Ranked]:
@@ -86,7 +89,6 @@ def refuse(
         ranked: the hits of each query.
         near: what is nearest to those that are compared with null phrases.
         matched: the services with a lexical match, by their fused scores, whatever the options of the query.
-        matches: of each query.
         embeddings: [B, D].
         index: the generation; it has null phrases.
     """
@@ -99,13 +101,13 @@ def refuse(
     rows, scores = _highest(near.nulls, embeddings, index.null.matrix)
     by_null = is_out_of_scope(best, scores, index.null.margin)
     refused = is_out_of_scope(best, scores, index.null.margin, index.null.floor)
-    by_initials = np.array([completion(matches[query]) == INITIALS for query in near.queries.tolist()], dtype=bool)
-    refused &= ~by_initials | (by_null & (scores >= THE_SAME))
+    refused &= ~near.by_initials | (by_null & (scores >= THE_SAME))
+    refused_by = np.where(refused, np.where(by_null, "null", "floor"), "")
     answers = list(ranked)
-    for place, query in enumerate(near.queries.tolist()):
-        by = ("null" if by_null[place] else "floor") if refused[place] else ""
-        answer = Ranked.empty() if by else answers[query]
-        answers[query] = replace(answer, null=NullMatch(int(rows[place]), float(scores[place]), by, float(best[place])))
+    found = zip(near.queries.tolist(), rows.tolist(), scores.tolist(), refused_by.tolist(), best.tolist(), strict=True)
+    for query, row, score, by, best_score in found:
+        answer = NO_HITS if by else answers[query]
+        answers[query] = answer.with_null(NullMatch(row, score, by, best_score))
     return answers
 
 

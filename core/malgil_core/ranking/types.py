@@ -87,6 +87,10 @@ class Ranked:
         """No hits."""
         return cls.from_dense(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
+    def with_null(self, null: NullMatch) -> Ranked:
+        """The same hits, compared with null phrases."""
+        return Ranked(self.services, self.rows, self.scores, self.dense, self.lexical, null)
+
     def take(self, places: Ints) -> Ranked:
         """The hits at these places, in their order."""
         return Ranked(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from malgil_core.ranking.request import SearchRequest, lay_out
+from malgil_core.ranking.request import SearchRequest, lay_out_batch
 from malgil_core.serving.follower import Serving
 from malgil_core.serving.metrics import Metrics
 
@@ -24,9 +24,4 @@ def answer(serving: Serving, requests: Sequence[SearchRequest], metrics: Metrics
     embeddings = serving.scorer.join([request.embeddings for request in requests])
     ranked = serving.scorer.rank(embeddings, options, matches)
     metrics.count_batch(ranked, matched - started, time.perf_counter() - matched)
-    outputs, start = [], 0
-    for request in requests:
-        end = start + len(request.options)
-        outputs.append(lay_out(serving.generation, ranked[start:end], request.options))
-        start = end
-    return outputs
+    return lay_out_batch(serving.generation, ranked, [request.options for request in requests])

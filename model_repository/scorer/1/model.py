@@ -7,7 +7,7 @@ from typing import Any
 
 import triton_python_backend_utils as pb_utils
 from malgil_core.ranking.device import choose_device, make_scorer
-from malgil_core.ranking.request import INPUTS, SearchRequest
+from malgil_core.ranking.request import SearchRequest
 from malgil_core.serving.batch import answer
 from malgil_core.serving.follower import IndexFollower
 from malgil_core.serving.metrics import Metrics
@@ -62,11 +62,10 @@ class TritonPythonModel:
         return responses
 
     def _inputs(self, request: Any) -> dict[str, Any]:
-        tensors = {name: pb_utils.get_input_tensor_by_name(request, name) for name in INPUTS}
+        # Each call of inputs(), and each get_input_tensor_by_name, has Triton wrap all of them again.
         return {
             name: self._on_device(tensor) if name == "embedding" else tensor.as_numpy()
-            for name, tensor in tensors.items()
-            if tensor is not None
+            for name, tensor in ((tensor.name(), tensor) for tensor in request.inputs())
         }
 
     def _on_device(self, tensor: Any) -> Any:

@@ -45,14 +45,14 @@ class TritonPythonModel:
 
     def _tokenize(self, request: Any) -> Any:
         try:
-            texts, kinds = parse_request(_array(request, "text"), _array(request, "kind"))
+            tensors = {tensor.name(): tensor for tensor in request.inputs()}
+            texts, kinds = parse_request(_array(tensors.get("text")), _array(tensors.get("kind")))
         except ValueError as error:
             return _error(str(error), pb_utils.TritonError.INVALID_ARG)
         return pb_utils.InferenceResponse([pb_utils.Tensor("input_ids", pad(self.tokenization.encode(texts, kinds)))])
 
 
-def _array(request: Any, name: str) -> Any:
-    tensor = pb_utils.get_input_tensor_by_name(request, name)
+def _array(tensor: Any) -> Any:
     return None if tensor is None else tensor.as_numpy()
 
 
