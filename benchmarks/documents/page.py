@@ -34,7 +34,7 @@ def page(result: Mapping[str, Any]) -> str:
         f"{(result['code']['commit'] or 'unknown')[:10]}.",
         "## Engines",
         "One search is dense and BM25 (Milvus 2.3.5: dense, re-ranked by BM25), 50 passages each, without the encoder. "
-        "NumPy is the dense half alone, exact. Searches are those timed, fewer where they took over a minute. "
+        "NumPy is the dense half alone, exact. Searches are those timed, fewer where 200 took over half a minute. "
         "Fresh: from the start of an update of one document, its connection and lease included, until a search "
         "that begins after it finds it, the longest of five. FLAT indexes, vectors of 384 numbers.",
         _table(
