@@ -59,6 +59,26 @@ def test_filters_choose_by_category_surface_and_date_and_closed_documents_are_ne
     ]  # fmt: skip
 
 
+def test_documents_are_found_while_an_engine_that_has_just_started_still_indexes_their_words(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[str] = []
+    call = corpus.engine.call
+
+    def noting(method: str, *args: object, **options: object) -> object:
+        searched.extend([str(options["anns_field"])] if method == "search" else [])
+        return call(method, *args, **options)  # type: ignore[arg-type]
+
+    whole = [(one.id, round(one.score, 3)) for one in corpus.search("송금 수수료")]
+    monkeypatch.setattr(corpus.engine, "call", noting)
+    corpus.searcher.warm_up(30, lexical=False)
+    assert [(one.id, round(one.score, 3)) for one in corpus.search("송금 수수료")] == whole
+    assert set(searched) == {"vector"}
+    corpus.searcher.warm_up_lexical(30)
+    corpus.search("송금 수수료")
+    assert ("units" in searched) == corpus.engine.sparse
+
+
 def test_queries_of_a_batch_keep_their_own_filters_and_numbers(corpus: Corpus) -> None:
     from malgil_core.documents.filters import parse_filter
 
