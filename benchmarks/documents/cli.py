@@ -41,7 +41,7 @@ KILL_CLIENTS = 4
 @click.option("--sizes", type=Numbers(), default="1000,5000,20000,100000", show_default=True, help="Passages.")
 @click.option("--embedded-most", type=click.IntRange(1), default=100_000, show_default=True, help="For milvus-lite.")
 @click.option("--updates", "replaced", type=click.IntRange(1), default=1000, show_default=True)
-@click.option("--quick", is_flag=True, help="1,000 passages, 100 updates, short loads.")
+@click.option("--quick", is_flag=True, help="1,000 passages, 40 updates, 50 articles, short loads.")
 @click.option("--json", "file", type=FILE, help="Write all figures, and a page of the same name ending in .md.")
 def documents(
     names: Sequence[str], sizes: Sequence[int], embedded_most: int, replaced: int, quick: bool, file: Path | None
@@ -51,7 +51,7 @@ def documents(
     Engines and vectors are real, the passages' sentences are the sample's; an engine that cannot run here is skipped by
     name.
     """
-    sizes, replaced = ((1000,), 100) if quick else (sizes, replaced)
+    sizes, replaced = ((1000,), 40) if quick else (sizes, replaced)
     articles = [one for _, one in sources.read([ARTICLES], lambda place, sentence: None)]
     questions = [one.text for one in labelled(QUESTIONS)]
     result: dict[str, Any] = {"machine": machine(), "code": code()}
@@ -119,10 +119,13 @@ def _sla(questions: Sequence[str], quick: bool) -> dict[str, Any]:
         server = Server(ports=free_ports(), log=log, environment={"MALGIL_DOCUMENTS": proxy.uri})
         running.enter_context(server)
         server.wait_ready()
-        command = [sys.executable, "-m", "documents", "ingest", str(ARTICLES), "--url", server.grpc_url]
+        file = Path(folder, "articles.jsonl")
+        lines = ARTICLES.read_text(encoding="utf-8").splitlines(keepends=True)
+        file.write_text("".join(lines[: 50 if quick else None]), encoding="utf-8")
+        command = [sys.executable, "-m", "documents", "ingest", str(file), "--url", server.grpc_url]
         subprocess.run([*command, "--engine", proxy.uri], cwd=ROOT, check=True)
         queries = perf_analyzer.write_input(Path(folder, "queries.json"), [{"query": one} for one in questions])
-        requests = {1: 200, 16: 800} if quick else {1: 500, 16: 3000}
+        requests = {4: 400} if quick else {1: 500, 16: 3000}
         loads = sla.loads(server, proxy, queries, requests, CONSOLE.print)
 
         def kill() -> None:

@@ -141,7 +141,7 @@ def test_a_run_that_was_broken_off_is_continued(corpus: Corpus, monkeypatch: pyt
     long = {
         **DOCUMENTS[1],
         "id": "long",
-        "body": "\n".join(f"{at}번째 문장은 카드 이야기입니다. " * 8 for at in range(60)),
+        "body": "\n".join(f"{at}번째 문장은 카드 이야기입니다. " * 2 for at in range(60)),
     }
 
     class BrokenOffError(Exception):
@@ -239,7 +239,7 @@ def test_a_document_is_found_by_its_phrases_and_shown_by_its_own_sentences(corpu
 
 
 def test_the_sentence_shown_is_of_the_passage_that_fits_where_a_phrase_led_to_a_long_document(corpus: Corpus) -> None:
-    body = "\n".join(f"{at}번째 문장은 카드 이야기입니다. " * 8 for at in range(40)) + "\n환승역에서 내리세요."
+    body = "\n".join(f"{at}번째 문장은 카드 이야기입니다. " * 2 for at in range(40)) + "\n환승역에서 내리세요."
     corpus.ingest({**DOCUMENTS[1], "id": "long", "body": body, "phrases": ["환승역 이름 알려줘"]})
     found = next(one for one in corpus.search("환승역 이름 알려줘") if one.id == "long")
     assert "환승역에서 내리세요." in found.snippet
