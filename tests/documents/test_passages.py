@@ -47,4 +47,4 @@ def test_a_body_without_sentences_is_cut_to_the_window_too(
 
 def test_a_body_that_makes_too_many_passages_is_one_sentence(tokenization: Tokenization) -> None:
     with pytest.raises(RecordError, match=rf"^body makes \d+ passages: at most {MAX_PASSAGES} are taken$"):
-        Splitter(tokenization, 32).passages("제목", "ㅋ힣" * 6_000)
+        Splitter(tokenization, 32).passages("제목", "ㅋ힣" * 13_000)
