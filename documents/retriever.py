@@ -31,6 +31,7 @@ CALL_SECONDS = 2.0  # after which a call of the engine is given up
 CONNECT_SECONDS = 2.0
 REACH_SECONDS = 1.0
 LOAD_SECONDS = 10.0  # of a collection, by an engine that has just started
+INDEX_SECONDS = 120.0  # of its sparse vectors; documents are found without them meanwhile
 RETRY_SECONDS = 0.5  # between two attempts to reach an engine
 NEXT_SECONDS = 0.005  # a batch that comes so soon after another has waited for it
 FULL = 0.8  # share of the deadline that a call may be expected to take
@@ -87,7 +88,7 @@ class Retriever:
         """Stop the threads, and disconnect."""
         self._stop.set()
         if self._access is not None:
-            self._connecting.join()
+            self._connecting.join(LOAD_SECONDS)  # it may wait for an index, until it is disconnected
         self._calls.shutdown(cancel_futures=True)
         self._disconnect()
 
@@ -141,7 +142,7 @@ class Retriever:
             searcher = self._searcher
             try:
                 if searcher is None:
-                    self._connect()
+                    self._connect().warm_up_lexical(INDEX_SECONDS)
                 else:
                     searcher.refresh(CALL_SECONDS)  # here, so that no query waits for it
             except Exception as error:  # as above
@@ -150,7 +151,7 @@ class Retriever:
             if self._stop.wait(RETRY_SECONDS):
                 return
 
-    def _connect(self) -> None:
+    def _connect(self) -> Searcher:
         assert self._access
         self._disconnect()
         # pymilvus tries for six seconds and more whatever its timeout, and is not ready when the engine is.
@@ -159,7 +160,7 @@ class Retriever:
         self._engine = Engine(self._access, CONNECT_SECONDS)
         searcher = Searcher(self._engine, self._encoder)
         try:
-            searcher.warm_up(LOAD_SECONDS)
+            searcher.warm_up(LOAD_SECONDS, lexical=False)
         except BaseException:
             searcher.close()
             raise
@@ -168,6 +169,7 @@ class Retriever:
         self._log("info", f"documents come from {self._engine.version} at {self._access.uri}")
         if sentence := self._engine.lacks():
             self._log("info", sentence)
+        return searcher
 
     def _disconnect(self) -> None:
         engine, self._engine = self._engine, None

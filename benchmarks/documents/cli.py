@@ -6,14 +6,15 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
 import psutil
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
 from benchmarks import ROOT, perf_analyzer
@@ -24,6 +25,7 @@ from benchmarks.machine import code, machine
 from benchmarks.options import CONSOLE, FILE, Names, Numbers
 from documents import sources
 from documents.embedded import embedded
+from documents.errors import DocumentsError
 from documents.evaluate import labelled
 from documents.evaluate_cli import ARTICLES, QUESTIONS
 from server.launcher import Server
@@ -36,10 +38,10 @@ KILL_CLIENTS = 4
 
 @click.command(short_help="Vector engines by passages; `unified` with its engine healthy, slow and killed.")
 @click.option("--engines", "names", type=Names(engines.ENGINES), default=",".join(engines.ENGINES), show_default=True)
-@click.option("--sizes", type=Numbers(), default="1000,10000,100000", show_default=True, help="Passages.")
-@click.option("--embedded-most", type=click.IntRange(1), default=20_000, show_default=True, help="For milvus-lite.")
+@click.option("--sizes", type=Numbers(), default="1000,5000,20000,100000", show_default=True, help="Passages.")
+@click.option("--embedded-most", type=click.IntRange(1), default=100_000, show_default=True, help="For milvus-lite.")
 @click.option("--updates", "replaced", type=click.IntRange(1), default=1000, show_default=True)
-@click.option("--quick", is_flag=True, help="1,000 passages, 100 updates, short loads.")
+@click.option("--quick", is_flag=True, help="1,000 passages, 40 updates, 50 articles, short loads.")
 @click.option("--json", "file", type=FILE, help="Write all figures, and a page of the same name ending in .md.")
 def documents(
     names: Sequence[str], sizes: Sequence[int], embedded_most: int, replaced: int, quick: bool, file: Path | None
@@ -49,13 +51,14 @@ def documents(
     Engines and vectors are real, the passages' sentences are the sample's; an engine that cannot run here is skipped by
     name.
     """
-    sizes, replaced = ((1000,), 100) if quick else (sizes, replaced)
+    sizes, replaced = ((1000,), 40) if quick else (sizes, replaced)
     articles = [one for _, one in sources.read([ARTICLES], lambda place, sentence: None)]
     questions = [one.text for one in labelled(QUESTIONS)]
     result: dict[str, Any] = {"machine": machine(), "code": code()}
-    result["engines"] = [one.to_json() for one in _engines(names, sizes, embedded_most, articles, questions, quick)]
-    with embedded() as uri:
-        outcome = updates.measure(uri, engines.records(articles, 200), replaced, 2)
+    found, left_out = _engines(names, sizes, embedded_most, articles, questions, quick)
+    result |= {"engines": [one.to_json() for one in found], "not_measured": left_out}
+    with embedded() as uri, progress("milvus-lite under load") as advance:
+        outcome = updates.measure(uri, engines.records(articles, 200), replaced, 2, advance)
     result["updates"] = outcome.to_json()
     result |= _sla(questions, quick)
     for title, rows in (("engines", result["engines"]), ("loads", result["loads"])):
@@ -71,22 +74,36 @@ def documents(
 
 def _engines(
     names: Sequence[str], sizes: Sequence[int], embedded_most: int, articles: Any, questions: Sequence[str], quick: bool
-) -> list[engines.Figures]:
+) -> tuple[list[engines.Figures], list[dict[str, Any]]]:
+    """The figures of each engine and size, and what was not measured, with the reason."""
     searches = 30 if quick else 200
-    found = []
+    found: list[engines.Figures] = []
+    left_out: list[dict[str, Any]] = []
     for size in sizes:
         passages = engines.records(articles, size)
         for name in names:
-            if name == "numpy":
-                found.append(engines.exact(size, searches))
-            elif name == "milvus-lite" and size > embedded_most:
-                CONSOLE.print(f"skipped: milvus-lite with {size} passages, --embedded-most is {embedded_most}")
-            else:
-                try:
-                    found.append(engines.measure(name, passages, questions, searches, CONSOLE.print))
-                except SetupError as error:
-                    CONSOLE.print(f"skipped: {error}")
-    return found
+            why = f"--embedded-most is {embedded_most}" if name == "milvus-lite" and size > embedded_most else ""
+            try:
+                if name == "numpy":
+                    found.append(engines.exact(size, searches))
+                elif not why:
+                    with progress(f"{name}, {size:,}") as advance:
+                        found.append(engines.measure(name, passages, questions, searches, advance))
+            except (SetupError, DocumentsError) as error:
+                why = str(error)
+            if why:
+                left_out.append({"engine": name, "passages": size, "why": why})
+                CONSOLE.print(f"not measured: {name} with {size:,} passages: {why}")
+    return found, left_out
+
+
+@contextmanager
+def progress(title: str) -> Iterator[engines.Advance]:
+    """A bar for what is done under this title, where the output is a terminal."""
+    columns = "{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=CONSOLE, transient=True) as bars:
+        task = bars.add_task(title, total=None)
+        yield lambda what, done, all: bars.update(task, description=f"{title}: {what}", completed=done, total=all)
 
 
 def _sla(questions: Sequence[str], quick: bool) -> dict[str, Any]:
@@ -102,10 +119,13 @@ def _sla(questions: Sequence[str], quick: bool) -> dict[str, Any]:
         server = Server(ports=free_ports(), log=log, environment={"MALGIL_DOCUMENTS": proxy.uri})
         running.enter_context(server)
         server.wait_ready()
-        command = [sys.executable, "-m", "documents", "ingest", str(ARTICLES), "--url", server.grpc_url]
+        file = Path(folder, "articles.jsonl")
+        lines = ARTICLES.read_text(encoding="utf-8").splitlines(keepends=True)
+        file.write_text("".join(lines[: 50 if quick else None]), encoding="utf-8")
+        command = [sys.executable, "-m", "documents", "ingest", str(file), "--url", server.grpc_url]
         subprocess.run([*command, "--engine", proxy.uri], cwd=ROOT, check=True)
         queries = perf_analyzer.write_input(Path(folder, "queries.json"), [{"query": one} for one in questions])
-        requests = {1: 200, 16: 800} if quick else {1: 500, 16: 3000}
+        requests = {4: 400} if quick else {1: 500, 16: 3000}
         loads = sla.loads(server, proxy, queries, requests, CONSOLE.print)
 
         def kill() -> None:

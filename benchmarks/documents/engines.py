@@ -26,7 +26,7 @@ from documents import collection, lease
 from documents.collection import ALIAS, State
 from documents.embedded import embedded
 from documents.engine import Access, Engine
-from documents.ingest import Ingest
+from documents.ingest import Ingest, Report
 from documents.passages import Splitter
 from documents.records import Record
 from documents.schema import Passage
@@ -35,6 +35,10 @@ from documents.search import DEPTH, Searcher
 DIMENSION = 384  # of the bundled encoder
 BATCH = 16
 UPDATES = 5
+TIMEOUT = 120.0  # of a call; the first search of milvus-lite counts the units of all passages
+SEARCH_SECONDS = 30.0  # for the searches of one kind, after LEAST of them
+LEAST = 3
+Advance = Callable[[str, int, int], None]
 ENGINES = ("milvus-lite", "milvus", "numpy")
 
 
@@ -44,6 +48,7 @@ class Figures:
 
     Attributes:
         ingest: passages/s, BM25 weights included, vectors given.
+        searches: timed one after another, of these:
         p50, p99: milliseconds of one search.
         rate: searches/s in batches of BATCH.
         memory: MiB of its processes, resident.
@@ -53,6 +58,7 @@ class Figures:
     engine: str
     passages: int
     ingest: float | None
+    searches: int
     p50: float
     p99: float
     rate: float
@@ -104,13 +110,20 @@ def exact(count: int, searches: int) -> Figures:
 
     times = _times(lambda: search(queries[:1]), searches)
     rate = BATCH / np.median(_times(lambda: search(queries), max(searches // BATCH, 3)))
-    return Figures("numpy", count, None, *_percentiles(times), float(rate), matrix.nbytes / 2**20, None)
+    return Figures("numpy", count, None, len(times), *_percentiles(times), float(rate), matrix.nbytes / 2**20, None)
 
 
 def measure(
-    name: str, documents: Sequence[Record], questions: Sequence[str], searches: int, say: Callable[[str], None]
+    name: str, documents: Sequence[Record], questions: Sequence[str], searches: int, advance: Advance
 ) -> Figures:
     """The figures of an engine that holds these documents.
+
+    Args:
+        name: of the engine.
+        documents: of one passage each.
+        questions: searched for in turns.
+        searches: at most; of a slow engine as many as it answers in SEARCH_SECONDS.
+        advance: called with what is done, how much of it is, and how much there is.
 
     Raises:
         server.triton.SetupError: the engine cannot run here.
@@ -122,32 +135,33 @@ def measure(
         with lease.held(engine, "ingest"):  # makes what the updates find
             pass
         started = time.perf_counter()
-        _ingest(engine, documents)
+        _ingest(engine, documents, lambda report: advance("passages", report.passages, len(documents)))
         seconds = time.perf_counter() - started
-        say(f"{name}: {len(documents)} passages in {seconds:.0f} s")
         searcher = Searcher(engine)
-        searcher.warm_up(60)
+        searcher.warm_up(TIMEOUT)
 
         def search(batch: int) -> None:
             asked = [questions[i % len(questions)] for i in range(batch)]
-            searcher.search(asked, vectors(asked), [DocumentOptions()] * batch, timeout=60)
+            searcher.search(asked, vectors(asked), [DocumentOptions()] * batch, timeout=TIMEOUT)
 
-        times = _times(lambda: search(1), searches)
-        rate = BATCH / np.median(_times(lambda: search(BATCH), max(searches // BATCH, 3)))
+        times = _times(lambda: search(1), searches, advance)
+        rate = BATCH / np.median(_times(lambda: search(BATCH), max(searches // BATCH, 3), advance))
         fresh = max(_freshness(uri, searcher, documents[at], at) for at in range(UPDATES))
         memory = sum(_memory(process) for process in [pid, *pid.children(recursive=True)]) / 2**20
         searcher.close()
         engine.close()
     return Figures(
-        name, len(documents), len(documents) / seconds, *_percentiles(times), float(rate), memory, fresh
-    )  # fmt: skip
+        name, len(documents), len(documents) / seconds, len(times), *_percentiles(times), float(rate), memory, fresh
+    )
 
 
-def _ingest(engine: Engine, documents: Sequence[Record]) -> None:
+def _ingest(
+    engine: Engine, documents: Sequence[Record], advance: Callable[[Report], None] = lambda report: None
+) -> None:
     name = collection.current(engine)
     assert name
     refuse: Callable[[str, str], None] = lambda place, sentence: None  # noqa: E731
-    work = Ingest(engine, name, collection.read_state(engine, name), Whole(), vectors, refuse)
+    work = Ingest(engine, name, collection.read_state(engine, name), Whole(), vectors, refuse, advance)
     work.run((one.id, one) for one in documents)
 
 
@@ -161,10 +175,10 @@ def _freshness(uri: str, searcher: Searcher, document: Record, number: int) -> f
         _ingest(engine, [replace(document, title=title)])
     engine.close()
     while True:
-        found = searcher.search([title], vector, [DocumentOptions(20)], timeout=60)[0]
+        found = searcher.search([title], vector, [DocumentOptions(20)], timeout=TIMEOUT)[0]
         if title in [one.title for one in found]:
             return time.perf_counter() - started
-        if time.perf_counter() - started > 60:
+        if time.perf_counter() - started > TIMEOUT:
             return float("inf")
 
 
@@ -189,12 +203,13 @@ def _memory(process: psutil.Process) -> int:
         return 0
 
 
-def _times(work: Callable[[], None], count: int) -> list[float]:
-    times = []
-    for _ in range(count):
+def _times(work: Callable[[], None], count: int, advance: Advance = lambda what, done, all: None) -> list[float]:
+    times: list[float] = []
+    while len(times) < count and (len(times) < LEAST or sum(times) < SEARCH_SECONDS):
         started = time.perf_counter()
         work()
         times.append(time.perf_counter() - started)
+        advance("searches", len(times), count)
     return times
 
 

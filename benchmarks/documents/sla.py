@@ -20,6 +20,7 @@ from documents.retriever import STATUSES
 from server.launcher import Server
 
 SLOW_SECONDS = 1.0
+ROUNDING = 1e-4  # of scores: batches of other sizes change their last digits
 SECONDS = 120.0  # after which a load is given up
 _ANSWERS = re.compile(r'^malgil_documents_total\{.*?status="(\w+)".*?\} (\S+)$', re.MULTILINE)
 
@@ -108,6 +109,16 @@ def statuses(server: Server) -> dict[str, int]:
     return {status: counts[status] for status in STATUSES}
 
 
+def is_same(found: malgil.SearchResult, wanted: malgil.SearchResult) -> bool:
+    """Whether two answers are the same in all that an app shows, scores within ROUNDING."""
+    shown = [[(hit.id, hit.name, hit.path, hit.phrase) for hit in one] for one in (found, wanted)]
+    return (
+        found.generation == wanted.generation
+        and shown[0] == shown[1]
+        and all(abs(hit.score - other.score) < ROUNDING for hit, other in zip(found, wanted, strict=True))
+    )
+
+
 def killed(
     server: Server,
     queries: Sequence[str],
@@ -129,7 +140,7 @@ def killed(
         seconds: before the kill, until the restart, and after it, each.
     """
     with malgil.SearchClient(server.grpc_url, retries=0, timeout=30) as client:
-        wanted = {query: [hit.id for hit in client.search(query)] for query in queries}
+        wanted = {query: client.search(query) for query in queries}
         asked: list[tuple[float, float, str, bool]] = []  # when it ended, seconds, status, as before
         failed: list[str] = []
         stop = threading.Event()
@@ -144,7 +155,7 @@ def killed(
                     failed.append(str(error))
                 else:
                     ended = time.perf_counter()
-                    same = [hit.id for hit in found.services] == wanted[query]
+                    same = is_same(found.services, wanted[query])
                     asked.append((ended, ended - started, found.documents.status, same))
                 at += 1
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from malgil_core.documents.types import DocumentOptions
 
-from benchmarks.documents.engines import Whole, vectors
+from benchmarks.documents.engines import Advance, Whole, vectors
 from documents import collection
 from documents.engine import Access, Engine
 from documents.ingest import Ingest
 from documents.records import Record
 from documents.search import Searcher
 
-BATCH = 20  # documents of an update
+BATCH = 20  # documents of an update at most
 
 
 @dataclass
@@ -50,7 +50,10 @@ def versioned(document: Record, version: int) -> Record:
     return replace(document, title=f"{document.id} 안내 {version}판", body=f"{document.id} 문서의 {version}판입니다.")
 
 
-def measure(uri: str, documents: Sequence[Record], updates: int, searchers: int) -> Outcome:
+def measure(
+    uri: str, documents: Sequence[Record], updates: int, searchers: int,
+    advance: Advance = lambda what, done, all: None,
+) -> Outcome:  # fmt: skip
     """Replace documents of an empty engine, while searchers look for them by their ids.
 
     Args:
@@ -58,6 +61,7 @@ def measure(uri: str, documents: Sequence[Record], updates: int, searchers: int)
         documents: those that are replaced, in turns.
         updates: how many replacements.
         searchers: threads that search meanwhile.
+        advance: as in `engines.measure`.
     """
     engine = Engine(Access(uri))
     name = collection.create(engine, collection.State("", vectors([""]).shape[1], 512))
@@ -97,9 +101,10 @@ def measure(uri: str, documents: Sequence[Record], updates: int, searchers: int)
     started = time.perf_counter()
     newest = dict.fromkeys((one.id for one in documents), 0)
     for turn in range(-(-updates // BATCH)):
-        part = [documents[(turn * BATCH + at) % len(documents)] for at in range(BATCH)]
+        part = [documents[at % len(documents)] for at in range(turn * BATCH, min((turn + 1) * BATCH, updates))]
         write(part, turn + 1)
         newest.update({one.id: turn + 1 for one in part})
+        advance("updates", min((turn + 1) * BATCH, updates), updates)
     seconds = time.perf_counter() - started
     stop.set()
     for thread in threads:

@@ -13,7 +13,8 @@ from malgil import BadRequest, Document, DocumentsResult, ServerError, Unavailab
 from malgil._tensors import document_inputs, read_documents, read_search, read_unified
 
 from tests.client.blocking import open_client
-from tests.client.fake_triton import QUEUE_FULL, SERVERS, Scenario, two_documents, two_hits
+from tests.client.fake_triton import QUEUE_FULL, SERVERS, Scenario
+from tests.client.tensors import two_documents, two_hits
 
 LIMIT = Document(
     "limit",

@@ -10,7 +10,7 @@ from malgil import BadRequest, Hit, SearchResult, ServerError
 from malgil._http import decode, encode
 from malgil._tensors import embed_inputs, read_embedding, read_search, search_inputs
 
-from tests.client.fake_triton import from_raw, to_raw, two_hits
+from tests.client.tensors import from_raw, to_raw, two_hits
 
 
 def test_options_that_are_not_given_are_not_sent() -> None:

@@ -59,6 +59,26 @@ def test_filters_choose_by_category_surface_and_date_and_closed_documents_are_ne
     ]  # fmt: skip
 
 
+def test_documents_are_found_while_an_engine_that_has_just_started_still_indexes_their_words(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[str] = []
+    call = corpus.engine.call
+
+    def noting(method: str, *args: object, **options: object) -> object:
+        searched.extend([str(options["anns_field"])] if method == "search" else [])
+        return call(method, *args, **options)  # type: ignore[arg-type]
+
+    whole = [(one.id, round(one.score, 3)) for one in corpus.search("송금 수수료")]
+    monkeypatch.setattr(corpus.engine, "call", noting)
+    corpus.searcher.warm_up(30, lexical=False)
+    assert [(one.id, round(one.score, 3)) for one in corpus.search("송금 수수료")] == whole
+    assert set(searched) == {"vector"}
+    corpus.searcher.warm_up_lexical(30)
+    corpus.search("송금 수수료")
+    assert ("units" in searched) == corpus.engine.sparse
+
+
 def test_queries_of_a_batch_keep_their_own_filters_and_numbers(corpus: Corpus) -> None:
     from malgil_core.documents.filters import parse_filter
 
@@ -121,7 +141,7 @@ def test_a_run_that_was_broken_off_is_continued(corpus: Corpus, monkeypatch: pyt
     long = {
         **DOCUMENTS[1],
         "id": "long",
-        "body": "\n".join(f"{at}번째 문장은 카드 이야기입니다. " * 8 for at in range(60)),
+        "body": "\n".join(f"{at}번째 문장은 카드 이야기입니다. " * 2 for at in range(60)),
     }
 
     class BrokenOffError(Exception):
@@ -219,7 +239,7 @@ def test_a_document_is_found_by_its_phrases_and_shown_by_its_own_sentences(corpu
 
 
 def test_the_sentence_shown_is_of_the_passage_that_fits_where_a_phrase_led_to_a_long_document(corpus: Corpus) -> None:
-    body = "\n".join(f"{at}번째 문장은 카드 이야기입니다. " * 8 for at in range(40)) + "\n환승역에서 내리세요."
+    body = "\n".join(f"{at}번째 문장은 카드 이야기입니다. " * 2 for at in range(40)) + "\n환승역에서 내리세요."
     corpus.ingest({**DOCUMENTS[1], "id": "long", "body": body, "phrases": ["환승역 이름 알려줘"]})
     found = next(one for one in corpus.search("환승역 이름 알려줘") if one.id == "long")
     assert "환승역에서 내리세요." in found.snippet

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from malgil_core.text.tokenization import Tokenization
 
-from documents.passages import Splitter
+from documents.errors import RecordError
+from documents.passages import MAX_PASSAGES, Splitter
 from tests.documents.conftest import REPOSITORY
 
 BODY = "한도는 설정에서 바꿉니다. 3.5% 금리는 그대로예요! 신분증이 필요한가요? 네 필요합니다\n둘째 단락입니다. " * 40
@@ -42,3 +43,8 @@ def test_a_body_without_sentences_is_cut_to_the_window_too(
     sizes = [len(ids) for ids in tokenization.encode([one.embedded for one in found], ["passage"] * len(found))]
     assert max(sizes) <= splitter.tokens
     assert sum(len(one.text.split()) for one in found) >= len(body.split())
+
+
+def test_a_body_that_makes_too_many_passages_is_one_sentence(tokenization: Tokenization) -> None:
+    with pytest.raises(RecordError, match=rf"^body makes \d+ passages: at most {MAX_PASSAGES} are taken$"):
+        Splitter(tokenization, 32).passages("제목", "ㅋ힣" * 13_000)
