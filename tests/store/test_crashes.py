@@ -214,7 +214,11 @@ def test_a_reader_needs_no_right_to_write_while_the_database_is_used_and_when_it
 
 def read_as_nobody(url: str) -> str:
     """The number of services that another user reads."""
-    code = f"from store.reading import Reader\nwith Reader.open({url!r}) as reader: print(len(reader.services()))"
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, user="nobody", group="nogroup", check=False,
-                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+    code = (  # modules are loaded before: another user may not read them
+        "import os, sqlalchemy.dialects.sqlite\nfrom store import migrations\nfrom store.reading import Reader\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        f"with Reader.open({url!r}) as reader: print(len(reader.services()))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True)  # fmt: skip
     return ended.stdout.strip()
