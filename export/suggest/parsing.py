@@ -49,7 +49,7 @@ def phrases(answer: str, *, cut: bool = False) -> list[str]:
 
 
 def tidy(text: str) -> str:
-    """A text as it stands in a catalog: NFC, one blank between words, without half surrogate pairs; cut if it is long."""
+    """A text as it stands in a catalog: NFC, one blank between words, no half surrogate pairs; cut if it is long."""
     whole = unicodedata.normalize("NFC", text.encode("utf-8", "ignore").decode())
     line = " ".join(whole.split())
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
@@ -76,7 +76,7 @@ def _unescaped(text: str) -> str:
 
 
 def _texts(value: Any, depth: int = 0) -> Iterator[str]:
-    """The phrases in a JSON value: texts in lists, and of objects with the field `phrase`, or one like it, that field."""
+    """The phrases in a JSON value: all its texts; of objects with the field `phrase`, or one like it, that field."""
     if isinstance(value, str):
         yield value
     elif depth < _DEPTH and isinstance(value, list):

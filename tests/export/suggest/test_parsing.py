@@ -80,7 +80,9 @@ def test_of_a_cut_answer_the_whole_phrases_count_and_the_half_one_does_not(answe
     assert phrases(answer, cut=True) == BOTH
 
 
-@pytest.mark.parametrize("answer", ["", " \n", "<think>음", "[]", "{}", "```\n```", '{"phrases": [1, null, true]}', "#"])
+@pytest.mark.parametrize(
+    "answer", ["", " \n", "<think>음", "[]", "{}", "```\n```", '{"phrases": [1, null, true]}', "#"]
+)
 def test_an_answer_without_phrases_gives_none(answer: str) -> None:
     assert phrases(answer) == []
 
@@ -88,8 +90,8 @@ def test_an_answer_without_phrases_gives_none(answer: str) -> None:
 @pytest.mark.parametrize(
     "phrase",
     [
-        "3개월 적금 있어?", "1:1 문의 어디 있어", "24시간 상담", "송금하려고 하는데, 어디서 해?", "100만원 보내기", "2.5% 적금",
-        "[이벤트] 친구 초대", "'토스' 같은 송금", "*123# 눌러서 이체", "(구) 계좌 이체", "돈 보내기: 처음",
+        "3개월 적금 있어?", "1:1 문의 어디 있어", "24시간 상담", "송금하려고 하는데, 어디서 해?", "100만원 보내기",
+        "2.5% 적금", "[이벤트] 친구 초대", "'토스' 같은 송금", "*123# 눌러서 이체", "(구) 계좌 이체", "돈 보내기: 처음",
     ],
 )  # fmt: skip
 def test_numbers_commas_and_brackets_of_a_phrase_stay(phrase: str) -> None:
@@ -137,7 +139,9 @@ def test_a_json_answer_loses_no_phrase(texts: list[str], prefix: str) -> None:
     assert phrases(f"```json\n{json.dumps({'phrases': texts}, indent=1)}\n```") == wanted
 
 
-@pytest.mark.parametrize("piece", ["[" * 100_000, '{"a":' * 50_000, "<think>" * 20_000, "```\n" * 20_000, '"\\' * 50_000])
+@pytest.mark.parametrize(
+    "piece", ["[" * 100_000, '{"a":' * 50_000, "<think>" * 20_000, "```\n" * 20_000, '"\\' * 50_000]
+)
 def test_a_hostile_answer_takes_no_long_time(piece: str) -> None:
     import time
 
