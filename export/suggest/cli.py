@@ -142,7 +142,6 @@ def propose(
     from malgil_core.catalog import reading
 
     from export.suggest.choosing import chosen
-    from export.suggest.command import Command
     from export.suggest.settings import Settings
 
     settings = Settings.of(url=llm_url, model=llm_model, timeout=llm_timeout, prompt=prompt, extra=llm_fields)
@@ -152,6 +151,10 @@ def propose(
     if not offline:
         key = access.key(key_file, os.environ.get("MALGIL_KEY"))
         server = access.Access(url, tls_ca, tls_cert, tls_key, tls_name, key)
+    try:
+        from export.suggest.command import Command
+    except ModuleNotFoundError as error:  # an image that only exports
+        raise ExportError(f"{error}: install it by `.venv/bin/python -m pip install --group suggest`") from None
     return Command(catalog, settings, count, write).run(services, server, repository, index)
 
 

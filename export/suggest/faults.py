@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 
 import httpx2
@@ -68,7 +69,13 @@ def _connection(cause: BaseException) -> tuple[Code, str]:
     if not isinstance(cause, httpx2.ConnectError | httpx2.UnsupportedProtocol | httpx2.ProxyError | ssl.SSLError):
         return "cut", "broke off its answer"
     root = _root(cause)
-    reason = root.strerror if isinstance(root, OSError) and root.strerror else str(root)
+    reason = str(root)
+    if (
+        isinstance(root, OSError) and root.strerror
+    ):  # asyncio's text for a refused connection says less than the system's
+        reason = (
+            os.strerror(root.errno) if (root.errno or 0) > 0 and not isinstance(root, ssl.SSLError) else root.strerror
+        )
     return "unreachable", f"cannot be reached: {reason[:_SHOWN]}"
 
 

@@ -62,7 +62,7 @@ def suggest(
     wording = Wording.of(catalog, service)
     proposals = nearness.proposals(phrases, [wording.finding(phrase) for phrase in phrases])
     if all(one.verdict in ("unprintable", "not_korean") for one in proposals):
-        said = " ".join("".join(filter(str.isprintable, answer.text[:200])).split())[:60]
+        said = " ".join("".join(one if one.isprintable() else " " for one in answer.text[:200]).split())[:60]
         raise SuggestError(
             "unusable", f"{settings.model} at {settings.shown} gave no usable phrase; its answer begins: {said!r}", said
         )
