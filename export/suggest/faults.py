@@ -70,12 +70,10 @@ def _connection(cause: BaseException) -> tuple[Code, str]:
         return "cut", "broke off its answer"
     root = _root(cause)
     reason = str(root)
-    if (
-        isinstance(root, OSError) and root.strerror
-    ):  # asyncio's text for a refused connection says less than the system's
-        reason = (
-            os.strerror(root.errno) if (root.errno or 0) > 0 and not isinstance(root, ssl.SSLError) else root.strerror
-        )
+    if isinstance(root, OSError) and root.strerror:
+        # asyncio's text for a refused connection says less than the system's; names and TLS have numbers of their own.
+        of_system = root.errno is not None and root.errno > 0 and not isinstance(root, ssl.SSLError)
+        reason = os.strerror(root.errno) if of_system and root.errno else root.strerror
     return "unreachable", f"cannot be reached: {reason[:_SHOWN]}"
 
 
