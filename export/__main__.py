@@ -1,4 +1,4 @@
-"""The command `python -m export`: an encoder into ONNX, a catalog into an index generation."""
+"""The command `python -m export`: an encoder into ONNX, a catalog into an index generation, suggestions of phrases."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from export.catalog.cli import catalog
 from export.command import run
 from export.encoder.cli import encoder
 from export.errors import ExportError
+from export.suggest.cli import suggest
 
 EPILOG = """\b
 A first time:
@@ -31,7 +32,7 @@ def cli() -> None:
     """Fill the model repository: an encoder into ONNX, a catalog into an index generation."""
 
 
-for command in (encoder, catalog):
+for command in (encoder, catalog, suggest):
     cli.add_command(command)
 
 

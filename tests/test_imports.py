@@ -27,6 +27,8 @@ PLANTED = {
     "documents-search": ("documents/schema.py", "import export.catalog.labelled"),
     "benchmarks": ("export/catalog/labelled.py", "import benchmarks.quality"),
     "publishing": ("export/catalog/labelled.py", "import torch"),
+    "language-models": ("export/catalog/labelled.py", "import openai"),
+    "suggestions": ("export/catalog/labelled.py", "import export.suggest.errors"),
     "engine": ("core/malgil_core/index/reader.py", "import pymilvus"),
 }
 ADAPTERS = sorted(ROOT.glob("model_repository/*/1/model.py"))
