@@ -13,12 +13,11 @@ from console.cli import database_option, opened
 from console.security import accounts
 from console.security.identity import local_name
 from console.security.roles import ROLES
-from export import options
 
 _ROLE = click.Choice(ROLES)
 _PASSWORD_FILE = click.option(
     "--password-file",
-    type=options.PATH,
+    type=click.Path(path_type=Path, allow_dash=True),
     metavar="FILE",
     help="File with the password in its first line; - is standard input.",
 )

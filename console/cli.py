@@ -87,7 +87,7 @@ def database_option(command: F) -> F:
     "proxies",
     multiple=True,
     metavar="ADDRESS",
-    help="Address or network of the proxy, whose headers count (X-Forwarded-For, X-Forwarded-Proto, and the one above).  "
+    help="Address or network of the proxy, whose headers count: X-Forwarded-For, X-Forwarded-Proto, the one above.  "
     "[default: loopback, for --trusted-user-header alone]",
 )
 @click.option(
@@ -130,7 +130,7 @@ def import_(given: dict[str, Any], file: Path, database: str | None) -> None:
 @database_option
 @click.pass_obj
 def export_(given: dict[str, Any], file: Path, database: str | None) -> None:
-    """Write the store's catalog into a file: JSON Lines, unchanged lines as they were imported; - is standard output."""
+    """Write the store's catalog into a file: JSON Lines, unchanged lines as they were imported; - is stdout."""
     with opened(given, database) as store:
         content = store.dump()
     if str(file) == "-":

@@ -48,8 +48,7 @@ def render(
     """A page, or a part of one for htmx.
 
     In the template: what is given, and `request`, `user` (None before a login), `may(role)`, `csrf_token`,
-    `csrf_input()`, `links`, `active` (a link's href: `active` of the context, else the first that the path starts with),
-    `done` (a sentence, or None).
+    `csrf_input()`, `links`, `active` (the href of the link that the path starts with), `done` (a sentence, or None).
     """
     token = csrf.token(request) if "session" in request.scope else ""
     user: User | None = getattr(request.state, "user", None)

@@ -1,4 +1,4 @@
-"""The catalog as the pages read it: by id, by parent, with what has changed since the last publish; kept by revision."""
+"""The catalog as the pages read it: by id, by parent, what has changed since the last publish; kept by revision."""
 
 from __future__ import annotations
 

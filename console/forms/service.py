@@ -87,7 +87,8 @@ class ServiceForm:
             errors["threshold"] = [threshold]
         if errors:
             raise FormError(errors)
-        assert id is not None and not isinstance(threshold, str)
+        assert id is not None
+        assert not isinstance(threshold, str)
         name = self.name.strip()
         memo = self.memo
         if before and before.memo.replace("\r\n", "\n") == memo:

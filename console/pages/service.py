@@ -73,39 +73,41 @@ async def save(request: Request) -> Response:
 
 def _save(request: Request, typed: ServiceForm, id: int | None, again: bool) -> Response:
     """Save what was typed. Blocks."""
-    store: Store = request.app.state.store
     view: View = request.app.state.views.current()
-    stored = _present(store, id) if id is not None else None
-    before = stored.value if stored else None
-    version = whole_number(typed.version)
-    service: Service | None = None
     try:
-        service = typed.with_fields(id=str(id) if id is not None else typed.id).service(view, before)
-        if before is not None and stored is not None and service == before and version == stored.version:
-            return RedirectResponse(f"/services/{id}?done=unchanged", 303)
-        if id is not None and stored is None and not again:
-            return _conflict(request, view, typed, service, None)
-        expected = version if stored is not None else None
-        by = request.state.user.name
-        result = store.save_service(service, by=by, expected=expected)
+        return _saved(request, view, typed, id, again)
     except FormError as error:
         return _page(request, view, typed, error.errors, 422)
     except InvalidError as error:
-        if id is None and typed.id == typed.suggested and any(problem.field == "id" for problem in error.problems):
-            fresh = str(store.next_id())  # somebody else took the number that the form came with
-            if fresh != typed.id:
-                return _save(request, typed.with_fields(id=fresh, suggested=fresh), id, again)
+        fresh = str(request.app.state.store.next_id())
+        taken = any(problem.field == "id" for problem in error.problems)
+        if id is None and taken and typed.id == typed.suggested != fresh:
+            # somebody else took the number that the form came with
+            return _save(request, typed.with_fields(id=fresh, suggested=fresh), id, again)
         return _page(request, view, typed, messages.by_field(error.problems), 422)
+
+
+def _saved(request: Request, view: View, typed: ServiceForm, id: int | None, again: bool) -> Response:
+    """Save what was typed: the way back to the service, or what the other person saved."""
+    store: Store = request.app.state.store
+    stored = _present(store, id) if id is not None else None
+    before = stored.value if stored else None
+    version = whole_number(typed.version)
+    service = typed.with_fields(id=str(id) if id is not None else typed.id).service(view, before)
+    if stored is not None and service == before and version == stored.version:
+        return RedirectResponse(f"/services/{id}?done=unchanged", 303)
+    if id is not None and stored is None and not again:
+        return _conflict(request, typed, service, None)
+    expected = (version or 0) if stored is not None else None
+    try:
+        result = store.save_service(service, by=request.state.user.name, expected=expected)
     except ConflictError as error:
-        assert service is not None
-        if id is None:  # created with this id meanwhile
-            return _page(request, view, typed, {"id": ["이미 있는 ID예요. 다른 번호를 적어 주세요."]}, 422)
-        return _conflict(request, view, typed, service, error.current)
+        return _conflict(request, typed, service, error.current)
     done = "created" if id is None else "saved"
     return RedirectResponse(f"/services/{result.value.id}?done={done}", 303)
 
 
-def _conflict(request: Request, view: View, typed: ServiceForm, mine: Service, theirs: Stored[Any] | None) -> Response:
+def _conflict(request: Request, typed: ServiceForm, mine: Service, theirs: Stored[Any] | None) -> Response:
     """What the other person saved, beside what was typed."""
     store: Store = request.app.state.store
     version = whole_number(typed.version) or 0
@@ -195,7 +197,7 @@ def _present(store: Store, id: int) -> Stored[Service] | None:
 
 @requires("read")
 async def parents(request: Request) -> Response:
-    """Suggestions for PID: services whose name, path or number hold what was typed, without the service and what is below it."""
+    """Suggestions for PID: services that hold what was typed, without the service itself and what is below it."""
 
     def found() -> Response:
         view: View = request.app.state.views.current()

@@ -115,9 +115,8 @@ async def warnings(request: Request) -> Response:
     if draft is not None:
         from console.warnings import warnings as warnings_of
 
-        found = await anyio.to_thread.run_sync(
-            warnings_of, request.app.state, request.path_params["id"], text(form, "name"), phrases
-        )
+        id, name = request.path_params["id"], text(form, "name")
+        found = await anyio.to_thread.run_sync(warnings_of, request.app.state, id, name, phrases)
     return render(request, "warnings.html", warnings=found)
 
 

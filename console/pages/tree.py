@@ -21,6 +21,7 @@ from console.templating import Link, is_htmx, render
 from console.view import View
 
 PAGE = 200  # lines that are rendered at once
+COLUMNS = ("id", "parent_id", "service_id", "name", "path", "open", "phrases", "memo", "surfaces", "threshold")
 links = (Link("서비스 전체 보기", "/services", 10),)
 
 

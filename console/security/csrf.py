@@ -1,4 +1,4 @@
-"""Requests made by other sites in a user's name (CSRF): each change needs a token of the session, and its own origin."""
+"""Requests by other sites in a user's name (CSRF): each change needs a token of the session, and its own origin."""
 
 from __future__ import annotations
 

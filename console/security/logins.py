@@ -47,7 +47,7 @@ class Attempts:
         return 0
 
     def succeeded(self, account: str, address: str) -> None:
-        """Forget the account's attempts, and one of the address: its other attempts may be guesses at other accounts."""
+        """Forget the account's attempts, and one of the address: the others may be guesses at other accounts."""
         of_account, of_address = self._keys(account, address)
         self._times.pop(of_account, None)
         if times := self._times.get(of_address):

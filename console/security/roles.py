@@ -37,7 +37,7 @@ class User:
 
 
 def requires(role: Role) -> Callable[[Handler], Handler]:
-    """Decorate a handler: 403 for a user with a lesser role. The application refuses to start with a route without it."""
+    """Decorate a handler: 403 for a user with a lesser role. Without it the application refuses to start."""
 
     def decorate(handler: Handler) -> Handler:
         @functools.wraps(handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import stat
@@ -43,9 +44,7 @@ def _make(file: Path) -> None:
             opened.write(secrets.token_urlsafe(48) + "\n")
             opened.flush()
             os.fsync(opened.fileno())
-        try:
+        with contextlib.suppress(FileExistsError):  # another console was first: its secret counts
             os.link(beside, file)
-        except FileExistsError:
-            pass  # another console was first: its secret counts
     finally:
         beside.unlink()
