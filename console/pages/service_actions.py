@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import anyio.to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from store.errors import ConflictError, NotFoundError, StoreError
 from store.store import Store
 
 from console.forms.fields import number, text
@@ -18,6 +16,8 @@ from console.pages import entries, errors
 from console.security.roles import requires
 from console.templating import render
 from console.view import View
+from console.warnings import PhraseWarning, check
+from store.errors import ConflictError, NotFoundError, StoreError
 
 _MEANWHILE = "그사이 다른 사람이 이 서비스를 바꿨어요. 바뀐 내용을 보고 다시 해 주세요."
 
@@ -111,12 +111,9 @@ async def warnings(request: Request) -> Response:
     form = await request.form()
     phrases = text(form, "phrases").split("\n")
     draft = request.app.state.draft
-    found: list[dict[str, Any]] = []
+    found: list[PhraseWarning] = []
     if draft is not None:
-        from console.warnings import warnings as warnings_of
-
-        id, name = request.path_params["id"], text(form, "name")
-        found = await anyio.to_thread.run_sync(warnings_of, request.app.state, id, name, phrases)
+        found = await anyio.to_thread.run_sync(check, draft, request.path_params["id"], text(form, "name"), phrases)
     return render(request, "warnings.html", warnings=found)
 
 
