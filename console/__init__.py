@@ -1,0 +1,1 @@
+"""The search console: services, search data, search test and publishing, as a web application."""
