@@ -24,9 +24,10 @@ from malgil_core.text.validation import is_blank
 from console.draft.drafted import Drafted
 from console.draft.problems import FAILURES, DraftError, sentence, unusable_query
 from console.draft.types import Answer, DraftState, Neighbour
-from console.draft.vectors import Embedder, by_text
+from console.draft.vectors import Embedder
 from export.catalog import settings
 
+KEPT_LINES = 4096  # lines whose neighbours are kept
 LOOK_SECONDS = 1.0  # between two looks at the store: another process may write to it
 PAUSE_SECONDS = 0.3  # without a further change, before a change is taken up
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Draft:
         self._drafted: Drafted | None = None
         self._tokenization: Tokenization | None = None
         self._inputs: object = None  # what the draft was built from, beside the store
+        self._neighbours: dict[tuple[int, int | None, str], Neighbour | None] = {}  # of lines that are written
         self._wake, self._stopped = Event(), Event()
         self._building = Lock()
         self._thread: Thread | None = None
@@ -163,7 +165,7 @@ class Draft:
         known: dict[str, Vectors] = {}
         before = self._drafted
         if before and before.built.manifest["encoder"]["fingerprint"] == encoder.fingerprint:
-            known = by_text(before.texts(), before.built.vectors)
+            known = {text: before.built.vectors[row] for text, row in before.row_of.items()}
         if any(text not in known for text in texts):
             known = {**known_vectors(self._index, encoder.fingerprint), **known}
         self._embedder.catalog(texts, known, self._advance)
@@ -220,6 +222,37 @@ class Draft:
             return self._embedder.of(texts)
         except FAILURES as error:
             raise DraftError(sentence(error)) from None
+
+    def line_vectors(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors [texts, D] of lines that are written; those of the draft's own texts are known already.
+
+        Raises:
+            DraftError: the server cannot be reached.
+        """
+        drafted = self._ready()
+        found = {text: vector for text in texts if (vector := drafted.vector_of(text)) is not None}
+        new = [text for text in texts if text not in found]
+        if new:
+            found.update(zip(new, self.phrase_vectors(new), strict=True))
+        return np.stack([found[text] for text in texts])
+
+    def line_neighbours(self, texts: Sequence[str], service_id: int | None) -> list[Neighbour | None]:
+        """For each line the nearest phrase of another service, if it is nearly the same; None if there is none.
+
+        Raises:
+            DraftError: the server cannot be reached.
+        """
+        drafted = self._ready()
+        keys = [(drafted.number, service_id, text) for text in texts]
+        new = [key for key in dict.fromkeys(keys) if key not in self._neighbours]
+        found = dict(self._neighbours)
+        if new:
+            vectors = self.line_vectors([text for *_, text in new])
+            for key, nearest in zip(new, drafted.neighbours(vectors, service_id, 1), strict=True):
+                found[key] = nearest[0] if nearest else None
+        self._neighbours = dict(list(found.items())[-KEPT_LINES:])
+        near = [found[key] for key in keys]
+        return [one if one and one.cosine >= drafted.near else None for one in near]
 
     def neighbours(self, text: str, service_id: int | None, count: int = 3) -> list[Neighbour]:
         """The nearest phrases of other services than this one, one of each, nearest first; raises as `search` does."""

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
-from malgil_core.catalog.reading import Catalog
+from malgil_core.catalog.reading import Catalog, Service
 from malgil_core.index.building import Built, Rows, Vectors
 from malgil_core.index.generation import Generation
 from malgil_core.lexical.arrays import PhraseArrays
 from malgil_core.lexical.index import LexicalMatches
 from malgil_core.ranking.cpu import CpuScorer
 from malgil_core.ranking.types import Floats, QueryOptions, Ranked
+from malgil_core.text.keystrokes import words
 
 from console.draft.types import Answer, Hit, Missing, Neighbour, NullAnswer
 
+_NUMBERS = count(1)  # one for each draft of this process
 SAMPLE = 400  # phrases whose nearest ones tell how near phrases of different services are
 # A phrase is nearly another service's from the median of these cosines + 1.9 times their spread (the interquartile
 # range / 1.349, a normal distribution's standard deviation). On catalogs/finance.jsonl and the bundled encoder that is
@@ -39,6 +43,7 @@ class Drafted:
     def __init__(self, catalog: Catalog, built: Built, revision: int) -> None:
         self.catalog, self.built, self.revision = catalog, built, revision
         self.generation = built.generation()
+        self.number = next(_NUMBERS)
         self._scorer = CpuScorer(self.generation)
         self._everything = CpuScorer(_unrestricted(self.generation))
         self._closed = _closed(built)
@@ -47,9 +52,30 @@ class Drafted:
         self._lock = Lock()  # a scorer keeps the product of its last batch
         self.near = _near(built.vectors[: len(self._service_of_row)], self._service_of_row)
 
-    def texts(self) -> Sequence[str]:
-        """The text of each row of `vectors`."""
-        return self.built.rows.texts
+        texts = built.rows.texts
+        self.row_of = {text: row for row, text in reversed(list(enumerate(texts)))}
+        self._rows_of: dict[str, list[int]] = {}
+        for row, text in enumerate(texts):
+            self._rows_of.setdefault(folded(text), []).append(row)
+
+    def vector_of(self, text: str) -> Vectors | None:
+        """The vector of a text of the catalog; None if it has no such text."""
+        row = self.row_of.get(text)
+        return None if row is None else self.built.vectors[row]
+
+    def services_with(self, text: str) -> list[Service]:
+        """The services that have this text as name or phrase, but for blanks, case and punctuation."""
+        rows = [row for row in self._rows_of.get(folded(text), ()) if row < len(self._service_of_row)]
+        return [self.built.rows.services[at] for at in dict.fromkeys(self._service_of_row[rows].tolist())]
+
+    def null_topic_of(self, text: str) -> str | None:
+        """The null topic that has this very text as a phrase; None if none has."""
+        texts = self.built.rows.of_null_topics
+        for row in self._rows_of.get(folded(text), ()):
+            place = row - len(self._service_of_row)
+            if place >= 0 and texts[place] == text:
+                return self.built.rows.null_topics[int(self.built.rows.topic_of_row[place])].name
+        return None
 
     def rank(self, queries: Sequence[str], embeddings: Vectors, options: Sequence[QueryOptions]) -> list[Ranked]:
         """Rank as a server does; `embeddings` are unit vectors [queries, D]."""
@@ -79,7 +105,7 @@ class Drafted:
         missing.sort(key=lambda hit: (-hit.score, hit.id))
         return Answer(hits, [hit for hit in missing if hit.reason], null, self.revision)
 
-    def neighbours(self, vectors: Vectors, service_id: int | None, count: int) -> list[list[Neighbour]]:
+    def neighbours(self, vectors: Vectors, service_id: int | None, most: int) -> list[list[Neighbour]]:
         """For each vector the nearest phrase of each of the nearest other services, nearest first."""
         rows, services = self.built.rows, self.built.rows.services
         own = np.array([service.id == service_id for service in services], bool)[self._service_of_row]
@@ -89,7 +115,7 @@ class Drafted:
         starts = np.searchsorted(self._service_of_row, np.arange(len(services)))
         best = np.maximum.reduceat(cosines, starts, axis=1)
         for place, line in enumerate(best):
-            nearest = np.argsort(-line, kind="stable")[:count].tolist()
+            nearest = np.argsort(-line, kind="stable")[:most].tolist()
             of_line = []
             for at in nearest:
                 if line[at] < -1:
@@ -131,6 +157,11 @@ class Drafted:
     def _matches(generation: Generation, queries: Sequence[str]) -> list[LexicalMatches]:
         assert generation.lexical
         return generation.lexical.all_matches(queries)
+
+
+def folded(text: str) -> str:
+    """The text without what a query's keystrokes do not tell apart: blanks, case, punctuation, forms of Unicode."""
+    return "".join(words(text)) or unicodedata.normalize("NFC", text).strip()
 
 
 def hits_of(generation: Generation, ranked: Ranked) -> list[Hit]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -93,8 +93,3 @@ class Embedder:
             self._kept.move_to_end(text)
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
-
-
-def by_text(texts: Iterable[str], vectors: Vectors) -> dict[str, Vectors]:
-    """Text → its row of a matrix."""
-    return dict(zip(texts, vectors, strict=True))
