@@ -44,7 +44,7 @@ setup_serve() {
     else
         echo "$cpu_builds does not answer within 3 s: torch comes from where pip usually looks"
     fi
-    pip_install --group serve --group export --group documents --editable ./core --editable ./client \
+    pip_install --group serve --group export --group documents --group console --editable ./core --editable ./client \
         --editable ./documents
 
     # Only for its tritonserver binary; its Python decorators, and what they depend on, are not used.

@@ -38,7 +38,7 @@ def resolve(groups: Iterable[str]) -> list[dict[str, Any]]:
 def pins(distributions: Iterable[dict[str, Any]]) -> Iterator[str]:
     """A line for each distribution, by name; torch without its build (`+cpu`)."""
     for name, version in sorted((canonical(item["name"]), item["version"]) for item in distributions):
-        if name not in ("malgil", "malgil-core") and not is_cuda(name):
+        if name not in ("malgil", "malgil-core", "malgil-documents") and not is_cuda(name):
             yield f"{name}=={version.partition('+')[0]}"
 
 

@@ -18,6 +18,9 @@ PLANTED = {
     "core": ("core/malgil_core/text/layout.py", "import server.launcher"),
     "core-layers": ("core/malgil_core/text/layout.py", "import malgil_core.ranking.cpu"),
     "client": ("client/malgil/_retry.py", "import malgil_core.limits"),
+    "store": ("store/types.py", "import export.errors"),
+    "store-users": ("export/options.py", "import store.types"),
+    "database": ("export/catalog/labelled.py", "import sqlalchemy"),
     "server": ("server/health.py", "import export.catalog.labelled"),
     "training": ("export/encoder/source.py", "import training.errors"),
     "documents": ("export/catalog/labelled.py", "import documents.records"),
@@ -46,7 +49,7 @@ def lint(root: Path, contract: str) -> subprocess.CompletedProcess[str]:
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what import-linter reads."""
     root = tmp_path_factory.mktemp("packages")
-    for name in ("core", "client", "export", "training", "documents", "server", "benchmarks"):
+    for name in ("core", "client", "store", "export", "training", "documents", "server", "benchmarks"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "results", "*.egg-info"))
     (root / "tests").mkdir()  # that tests are imported by nobody needs no tests
     (root / "tests" / "__init__.py").touch()
