@@ -1,1 +1,1 @@
-"""The search console: services, search data, search test and publishing, as a web application."""
+"""The search console: a web application in which the owners of a search edit, test and publish its catalog."""
