@@ -57,6 +57,8 @@ def check(draft: Draft, service_id: int | None, name: str, phrases: Sequence[str
     found: list[PhraseWarning] = []
     usable = []
     for at, line in enumerate(lines):
+        if not line:
+            continue  # a line that is not written yet
         alone = list(_alone(draft, at, line))
         found += alone
         if not any(warning.kind in ("blank", "long") for warning in alone):
@@ -81,17 +83,15 @@ def _alone(draft: Draft, at: int, line: str) -> Iterator[PhraseWarning]:
     """What is wrong with a line whatever the others are."""
     size = len(line.encode("utf-8", "replace"))
     if is_blank(line):
-        yield PhraseWarning(at, "blank", "보이는 글자가 없습니다. 이 줄을 지우거나 문장을 쓰세요.")
+        yield PhraseWarning(at, "blank", "보이는 글자가 없어요. 이 줄을 지우거나 문장을 적어 주세요.")
     elif size > MAX_TEXT_BYTES:
-        yield PhraseWarning(at, "long", f"{size:,}바이트입니다. {MAX_TEXT_BYTES:,}바이트까지 쓸 수 있습니다.")
+        yield PhraseWarning(at, "long", f"{size:,}바이트예요. {MAX_TEXT_BYTES:,}바이트까지 쓸 수 있어요.")
     else:
         if not words(line):
-            yield PhraseWarning(at, "symbols", "글자나 숫자가 없어서 이 문장으로는 찾기 어렵습니다.")
+            yield PhraseWarning(at, "symbols", "글자나 숫자가 없어서 이 문장으로는 찾기 어려워요.")
         count, most = draft.tokens(line)
         if count > most:
-            text = (
-                f"인코더가 앞의 {most:,}토큰만 읽습니다. 이 문장은 {count:,}토큰이라 뒷부분은 검색에 쓰이지 않습니다."
-            )
+            text = f"인코더가 앞의 {most:,}토큰만 읽어요. 이 문장은 {count:,}토큰이라 뒷부분은 검색에 쓰이지 않아요."
             yield PhraseWarning(at, "cut", text)
 
 
@@ -103,12 +103,12 @@ def _twice(lines: Sequence[str], usable: Sequence[int], name: str) -> Iterator[P
         key = folded(lines[at])
         earlier = first.setdefault(key, at)
         if earlier != at and lines[earlier] == lines[at]:
-            yield PhraseWarning(at, "twice_exactly", f"{earlier + 1}번째 줄과 같은 문장입니다. 하나를 지우세요.")
+            yield PhraseWarning(at, "twice_exactly", f"{earlier + 1}번째 줄과 같은 문장이에요. 하나만 남겨 주세요.")
         elif earlier != at:
-            text = f"{earlier + 1}번째 줄과 띄어쓰기·대소문자·문장 부호만 다른 문장입니다. 하나면 됩니다."
+            text = f"{earlier + 1}번째 줄과 띄어쓰기·대소문자·문장 부호만 다른 문장이에요. 하나면 돼요."
             yield PhraseWarning(at, "twice", text)
         elif key == name:
-            yield PhraseWarning(at, "name", "서비스 이름과 같은 문장입니다. 이름도 검색되므로 효과가 없습니다.")
+            yield PhraseWarning(at, "name", "서비스 이름과 같은 문장이에요. 이름으로도 찾아지니 효과가 없어요.")
 
 
 def _elsewhere(
@@ -117,12 +117,12 @@ def _elsewhere(
     """Lines that stand in another service or in a null topic already."""
     for at in usable:
         if (topic := drafted.null_topic_of(lines[at])) is not None:
-            text = f"하지 않는 일의 주제 ‘{topic}’에 같은 문장이 있습니다. 한 문장이 둘 다일 수는 없습니다."
+            text = f"하지 않는 일의 주제 ‘{topic}’에 같은 문장이 있어요. 한 문장이 둘 다일 수는 없어요."
             yield PhraseWarning(at, "null", text)
         others = [service for service in drafted.services_with(lines[at]) if service.id != service_id]
         if others:
             more = f" 등 {len(others)}곳" if len(others) > 1 else ""
-            text = f"다른 서비스에 같은 문장이 있습니다: ‘{others[0].path}’{more}. 두 서비스가 같은 점수를 받습니다."
+            text = f"다른 서비스에 같은 문장이 있어요: ‘{others[0].path}’{more}. 두 서비스가 같은 점수를 받아요."
             yield PhraseWarning(at, "elsewhere", text)
 
 
@@ -135,7 +135,7 @@ def _near(draft: Draft, service_id: int | None, lines: Sequence[str], usable: Se
 
 def _sentence(near: Neighbour) -> str:
     closed = ", 닫힌 서비스" if not near.open else ""
-    return f"다른 서비스의 문장과 거의 같습니다: ‘{near.phrase}’ ({near.path}{closed}, 유사도 {near.cosine:.2f})."
+    return f"다른 서비스의 문장과 거의 같아요: ‘{near.phrase}’ ({near.path}{closed}, 비슷한 정도 {near.cosine:.2f})."
 
 
 def _no_effect(
@@ -150,7 +150,9 @@ def _no_effect(
             continue
         nearest = int(np.argmax(cosines[place, :place]))
         if (cosine := float(cosines[place, nearest])) >= NO_EFFECT:
-            text = f"‘{texts[nearest]}’ 문장과 거의 같아서(유사도 {cosine:.3f}) 이 줄을 빼도 결과가 달라지지 않습니다."
+            text = (
+                f"‘{texts[nearest]}’ 문장과 거의 같아서(비슷한 정도 {cosine:.3f}) 이 줄을 빼도 결과가 달라지지 않아요."
+            )
             yield PhraseWarning(at, "no_effect", text)
 
 

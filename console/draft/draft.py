@@ -28,7 +28,7 @@ from console.draft.vectors import Embedder
 from export.catalog import settings
 
 KEPT_LINES = 4096  # lines whose neighbours are kept
-LOOK_SECONDS = 1.0  # between two looks at the store: another process may write to it
+LOOK_SECONDS = 0.5  # between two looks at the store: another process may write to it
 PAUSE_SECONDS = 0.3  # without a further change, before a change is taken up
 log = logging.getLogger(__name__)
 
@@ -131,9 +131,8 @@ class Draft:
                 self._state = replace(self._state, problem=sentence(error), building=False)
             except Exception as error:  # the thread that follows the store must not die of it
                 log.exception("the draft cannot be built")
-                problem = (
-                    f"초안을 만들다가 오류가 났습니다({type(error).__name__}). 콘솔의 로그를 확인해 달라고 하세요."
-                )
+                kind = type(error).__name__
+                problem = f"초안을 만들다가 문제가 생겼어요({kind}). 관리자에게 콘솔의 로그를 봐 달라고 해 주세요."
                 self._state = replace(self._state, problem=problem, building=False)
 
     def _refresh(self) -> None:
@@ -273,11 +272,11 @@ class Draft:
         if surface is not None:
             surface = unicodedata.normalize("NFC", surface)
             if surface not in drafted.generation.surfaces:
-                raise DraftError(f"초안의 열린 서비스 가운데 노출 영역 {surface[:64]!r}에 나오는 것이 없습니다.")
+                raise DraftError(f"노출 영역 ‘{surface[:64]}’에 나오는 서비스가 초안에 없어요.")
         return QueryOptions(top_k, surface, None, null)
 
 
-NOT_BUILT = "초안을 만드는 중입니다. 잠시 뒤에 다시 검색됩니다."
+NOT_BUILT = "초안을 만들고 있어요. 잠시 뒤에 다시 찾아 주세요."
 
 
 def _same(one: Catalog, other: Catalog) -> bool:

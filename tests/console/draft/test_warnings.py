@@ -26,7 +26,7 @@ def kinds(draft: Draft, service: Service, *phrases: str) -> list[tuple[int, str]
 @pytest.mark.parametrize(
     ("phrases", "expected"),
     [
-        (["통장으로 돈 부치기", "  "], [(1, "blank")]),
+        (["통장으로 돈 부치기", "  ", ""], []),
         (["통장으로 돈 부치기", "\u3164\u200b"], [(1, "blank")]),
         (["?!…"], [(0, "symbols")]),
         (["가" * 2731], [(0, "long")]),
@@ -52,7 +52,7 @@ def test_a_phrase_that_does_harm_or_nothing_is_named(
 def test_the_nearest_phrase_its_service_and_how_near_it_is_are_told(drafted: Draft, service: Service) -> None:
     (warning,) = check(drafted, service.id, service.name, ["다른 은행으로 대출 이동하기"])
     assert "‘다른 은행으로 대출 이동’ (대출 > 대출 갈아타기" in warning.text
-    assert "유사도 0.9" in warning.text
+    assert "비슷한 정도 0.9" in warning.text
 
 
 def test_a_sample_of_ordinary_phrases_is_not_drowned_in_warnings(drafted: Draft, finance: Catalog) -> None:

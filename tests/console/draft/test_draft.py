@@ -19,7 +19,7 @@ from console.draft import Draft, DraftError
 from export import ROOT
 from export.catalog import labelled
 from server.launcher import Server
-from tests.console.conftest import Memory, until
+from tests.console.draft.conftest import Memory, until
 
 TYPED = ["ㅅ", "ㅅㄱ", "소", "송", "송ㄱ", "thdrma", "카드 ㅂㅅ", "aud", "ATM", "돈", "오늘 날씨", "ㅁㄴㅇㄹ", "?", "1"]
 
@@ -185,7 +185,7 @@ def test_saves_in_a_row_are_taken_up_once(
 ) -> None:
     draft, store = make(small(finance))
     built: list[Any] = []
-    inner = draft._vectors  # type: ignore[attr-defined]
+    inner = draft._vectors
     monkeypatch.setattr(draft, "_vectors", lambda *given: (built.append(1), inner(*given))[1])
     draft.start()
     for number in range(5):
@@ -215,8 +215,8 @@ def test_without_a_server_the_draft_says_so_and_comes_back_by_itself(
         draft.start()
         until(lambda: draft.state.problem is not None)
         assert draft.state.problem
-        assert draft.state.problem.startswith("검색 서버에 연결할 수 없습니다.")
-        with pytest.raises(DraftError, match="연결할 수 없습니다"):
+        assert draft.state.problem.startswith("검색 서버에 연결할 수 없어요.")
+        with pytest.raises(DraftError, match="연결할 수 없어요"):
             draft.search("송금")
         proxy.is_open = True
         until(lambda: draft.state.problem is None and draft.state.revision is not None, 60)
@@ -233,7 +233,7 @@ def test_a_query_that_a_server_refuses_is_refused_in_korean(drafted: Draft, quer
 
 
 def test_a_surface_that_no_open_service_has_is_named(drafted: Draft) -> None:
-    with pytest.raises(DraftError, match="'NOWHERE'"):
+    with pytest.raises(DraftError, match="‘NOWHERE’"):
         drafted.search("송금", surface="NOWHERE")
 
 
