@@ -11,10 +11,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from store.store import Store
 
+from console.draft import Draft, DraftError
 from console.forms.fields import number, text
 from console.pages import entries, errors
 from console.security.roles import requires
 from console.templating import render
+from console.thresholds import Cut, preview
 from console.view import View
 from console.warnings import PhraseWarning, check
 from store.errors import ConflictError, NotFoundError, StoreError
@@ -110,7 +112,7 @@ async def warnings(request: Request) -> Response:
     """Warnings of the phrases that stand in the form, as a list for htmx."""
     form = await request.form()
     phrases = text(form, "phrases").split("\n")
-    draft = request.app.state.draft
+    draft: Draft | None = request.app.state.draft
     found: list[PhraseWarning] = []
     if draft is not None:
         found = await anyio.to_thread.run_sync(check, draft, request.path_params["id"], text(form, "name"), phrases)
@@ -120,7 +122,22 @@ async def warnings(request: Request) -> Response:
 @requires("read")
 async def threshold(request: Request) -> Response:
     """What the typed threshold would cut, for htmx."""
-    return render(request, "threshold.html", cut=None)
+    return render(request, "threshold.html", cut=await anyio.to_thread.run_sync(_cut, request))
+
+
+def _cut(request: Request) -> Cut | None:
+    """What a threshold would cut; None for what is no threshold, or while the draft cannot tell. Blocks."""
+    state = request.app.state
+    try:
+        score = float(request.query_params.get("threshold", ""))
+    except ValueError:
+        return None
+    if state.draft is None or not -1 <= score <= 1:
+        return None
+    try:
+        return preview(state.draft, state.store, request.path_params["id"], score)
+    except DraftError:
+        return None
 
 
 routes = [

@@ -56,7 +56,11 @@ def read_catalog(path: Path, null_files: Sequence[Path] = ()) -> Catalog:
         CatalogError: every problem that was found in one of the files, each with its line.
         OSError: a file cannot be read.
     """
-    catalog = parse_catalog(path.read_bytes(), str(path))
+    return with_null_files(parse_catalog(path.read_bytes(), str(path)), null_files)
+
+
+def with_null_files(catalog: Catalog, null_files: Sequence[Path]) -> Catalog:
+    """A catalog with the null topics of further files, as `read_catalog` adds them; it raises the same."""
     for file in null_files:
         catalog = _with_topics(catalog, _topics(file.read_bytes(), str(file)), str(file))
     return catalog
