@@ -97,7 +97,7 @@ def database_option(command: F) -> F:
     help="The secret that signs sessions, made where it is missing.  [default: console.secret beside the database]",
 )
 @click.pass_context
-def cli(context: click.Context, **given: Any) -> None:
+def cli(context: click.Context, /, **given: Any) -> None:
     """Serve the search console: services, search test, history, publish.
 
     It listens on this machine's loopback, where without accounts its user may do everything. Other machines reach it
@@ -164,11 +164,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _refusals() -> tuple[type[Exception], ...]:
     """The errors whose text is meant for the user."""
     from malgil_core.catalog.errors import CatalogError
-    from store.errors import StoreError
 
     from console.security.accounts import AccountNameError, PasswordError
     from console.security.secret import SecretError
     from console.settings import SettingsError
     from export.errors import ExportError
+    from store.errors import StoreError
 
     return ExportError, CatalogError, StoreError, SettingsError, SecretError, AccountNameError, PasswordError

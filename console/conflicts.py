@@ -39,19 +39,15 @@ def compare(base: Mapping[str, Any] | None, mine: Mapping[str, Any], theirs: Map
     for field, label in LABELS.items():
         if field not in mine or field == "id":
             continue
-        if field in _LISTS:
-            my, their = _list(mine[field]), _list(theirs[field])
-            old = _list(base[field]) if base else [line for line in my if line in their]
-        else:
-            my, their = mine[field], theirs[field]
-            old = base[field] if base else None
+        my, their, old = (_comparable(field, side) for side in (mine, theirs, base))
         if my == their:
             continue
         both, chosen = None, "mine"
         if base and my == old:
             chosen = "theirs"
         elif field in _LISTS and not (base and their == old):
-            both, chosen = "\n".join(merged_lines(old, my, their)), "both"
+            common = old if base else [line for line in my if line in their]
+            both, chosen = "\n".join(merged_lines(common, my, their)), "both"
         found.append(Difference(field, label, shown(field, my), shown(field, their), both, chosen))
     return found
 
@@ -73,5 +69,6 @@ def resolved(form: FormData, theirs: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _list(values: Any) -> list[str]:
-    return [shown_line(str(value)) for value in values]
+def _comparable(field: str, side: Mapping[str, Any] | None) -> Any:
+    value = side[field] if side else None
+    return [shown_line(str(item)) for item in value or ()] if field in _LISTS else value

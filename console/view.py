@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from malgil_core.catalog.service import Service
 from store.store import Store
+
 from store.types import Change, Stored
 
 SEPARATOR = " > "
@@ -87,13 +88,13 @@ class Views:
 
     def current(self) -> View:
         """The view of what is stored now."""
-        revision = self._store.revision()
+        revision, published = self._store.revision(), last_publish(self._store)
         with self._lock:
-            if self._view is None or self._view.revision != revision:
-                self._view = self._read(revision)
+            if self._view is None or (self._view.revision, self._view.published) != (revision, published):
+                self._view = self._read(revision, published)
             return self._view
 
-    def _read(self, revision: int) -> View:
+    def _read(self, revision: int, published: Change | None) -> View:
         services = self._store.services()
         children: dict[int | None, list[int]] = {}
         by_id = {stored.value.id: stored for stored in services}
@@ -101,7 +102,6 @@ class Views:
             parent = stored.value.parent_id
             children.setdefault(parent if parent in by_id else None, []).append(stored.value.id)
         surfaces = Counter(surface for stored in services for surface in stored.value.surfaces)
-        published = next(iter(last_publishes(self._store, 1)), None)
         keys = {stored.key for stored in services}
         changed = keys if published is None else keys & self._changed_after(published_revision(published))
         texts = [_text(stored.value) for stored in services]
@@ -119,10 +119,15 @@ class Views:
         return keys
 
 
-def last_publishes(store: Store, limit: int) -> list[Change]:
-    """The last publishes and rollbacks of the catalog, newest first."""
-    changes = store.history(kind="catalog", limit=200)
-    return [change for change in changes if change.action in ("publish", "rollback")][:limit]
+def last_publish(store: Store) -> Change | None:
+    """The last publish of the catalog, or None."""
+    before: int | None = None
+    while page := store.history(kind="catalog", before=before, limit=50):
+        for change in page:
+            if change.action == "publish":
+                return change
+        before = page[-1].number
+    return None
 
 
 def published_revision(change: Change) -> int:

@@ -8,10 +8,10 @@ from typing import Any
 
 from malgil_core.catalog.service import Service
 from starlette.datastructures import FormData
-from store.types import Stored
 
 from console.forms.fields import Errors, FormError, lines, shown_lines, text, whole_number
 from console.view import View
+from store.types import Stored
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ServiceForm:
             if field.name not in ("open", "surfaces")
         }
         surfaces = tuple(value for value in form.getlist("surfaces") if isinstance(value, str))
-        return cls(**texts, open=text(form, "open") == "1", surfaces=surfaces)  # type: ignore[arg-type]
+        return cls(**texts, open=text(form, "open") == "1", surfaces=surfaces)
 
     @classmethod
     def stored(cls, stored: Stored[Service], view: View) -> ServiceForm:

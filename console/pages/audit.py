@@ -14,13 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from store.store import Store
-from store.types import Change
 
+from console.changes import differences
 from console.forms.fields import whole_number
 from console.pages import entries
 from console.security.cells import safe_row
 from console.security.roles import requires
 from console.templating import Link, render
+from store.types import Change
 
 PAGE = 100
 MOST = 100_000  # changes that a filter looks through, and that the CSV has
@@ -102,7 +103,7 @@ async def table(request: Request) -> Response:
         for change in _changes(request.app.state.store, filters, None):
             if filters.keep(change):
                 rows.writerow(safe_row(_row(change)))
-        request.app.state.store.record("export", "catalog", "audit.csv", by=request.state.user.name)
+        request.app.state.store.record("export", "file", "audit.csv", by=request.state.user.name)
         return text.getvalue().encode("utf-8-sig")
 
     content = await anyio.to_thread.run_sync(written)
@@ -113,7 +114,7 @@ async def table(request: Request) -> Response:
 def _row(change: Change) -> list[object]:
     parts = []
     if change.before and change.after:
-        for found in entries.differences(change.before, change.after):
+        for found in differences(change.before, change.after):
             removed, added = "; ".join(found.removed), "; ".join(found.added)
             parts.append(f"{found.label}: {removed} → {added}")
     return [

@@ -9,11 +9,11 @@ from typing import Any
 from markupsafe import Markup
 from starlette.requests import Request
 from store.store import Store
-from store.types import Change
 
 from console.changes import FieldChange, differences
 from console.security import csrf
 from console.security.roles import User
+from store.types import Change
 
 ACTIONS: dict[str, str] = {
     "create": "만듦",
@@ -37,6 +37,7 @@ KINDS: dict[str, str] = {
     "catalog": "카탈로그",
     "account": "계정",
     "tests": "검색 테스트",
+    "file": "파일",
 }
 
 

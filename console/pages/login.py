@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import anyio.to_thread
 from anyio import CapacityLimiter
@@ -62,7 +63,12 @@ async def log_in(request: Request) -> Response:
         value if isinstance(value := form.get(field, ""), str) else ""
         for field in ("name", "password", "next", "held", "held_path")
     )
-    kept = {"next": local_path(target), "held": held, "held_path": local_path(held_path), "name": name[:200]}
+    kept: dict[str, Any] = {
+        "next": local_path(target),
+        "held": held,
+        "held_path": local_path(held_path),
+        "name": name[:200],
+    }
     identity: Identity = request.app.state.identity
     if request.app.state.settings.user_header:
         raise HTTPException(403, "회사 로그인 화면을 거쳐서 들어와 주세요.")
@@ -125,7 +131,7 @@ def _resume(request: Request, status: int, held: str, path: str) -> Response:
     return render(request, "resume.html", status, fields=fields, path=path, field_names=LABELS)
 
 
-def _page(request: Request, status: int, headers: dict[str, str] | None = None, **given: str) -> Response:
+def _page(request: Request, status: int, headers: dict[str, str] | None = None, **given: Any) -> Response:
     known = {"sentence": "", "next": "/", "held": "", "held_path": "", "name": ""}
     return render(request, "login.html", status, headers, **{**known, **given})
 

@@ -10,9 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from store.errors import ConflictError, InvalidError, NotFoundError
 from store.store import Store
-from store.types import Stored
 
 from console import conflicts, messages
 from console.changes import shown
@@ -22,6 +20,8 @@ from console.pages import entries
 from console.security.roles import requires
 from console.templating import render
 from console.view import View
+from store.errors import ConflictError, InvalidError, NotFoundError
+from store.types import Stored
 
 SHOWN_HISTORY = 5
 
@@ -112,7 +112,7 @@ def _conflict(request: Request, typed: ServiceForm, mine: Service, theirs: Store
     store: Store = request.app.state.store
     version = whole_number(typed.version) or 0
     line = mine.as_dict()
-    context = {
+    context: dict[str, Any] = {
         "deleted": theirs is None,
         "name": mine.name,
         "action": f"/services/{mine.id}",

@@ -13,12 +13,12 @@ from malgil_core.catalog.service import Service
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from store.types import Stored
 
 from console.security.cells import safe_row
 from console.security.roles import requires
 from console.templating import Link, is_htmx, render
 from console.view import View
+from store.types import Stored
 
 PAGE = 200  # lines that are rendered at once
 COLUMNS = ("id", "parent_id", "service_id", "name", "path", "open", "phrases", "memo", "surfaces", "threshold")
@@ -102,7 +102,7 @@ async def table(request: Request) -> Response:
     def written() -> bytes:
         view: View = request.app.state.views.current()
         store, user = request.app.state.store, request.state.user.name
-        store.record("export", "catalog", "services.csv", by=user)
+        store.record("export", "file", "services.csv", by=user)
         return _csv(view)
 
     content = await anyio.to_thread.run_sync(written)
@@ -115,7 +115,7 @@ async def dump(request: Request) -> Response:
 
     def written() -> bytes:
         content: bytes = request.app.state.store.dump()
-        request.app.state.store.record("export", "catalog", "catalog.jsonl", by=request.state.user.name)
+        request.app.state.store.record("export", "file", "catalog.jsonl", by=request.state.user.name)
         return content
 
     content = await anyio.to_thread.run_sync(written)
@@ -168,7 +168,9 @@ def _ranked(draft: Any, query: str) -> list[int] | None:
     try:
         if draft.state.generation is None:
             return None
-        return [hit.id for hit in draft.search(query, top_k=50, null=False).hits]
+        answer = draft.search(query, top_k=50, null=False)
+        hits = [*answer.hits, *answer.missing]  # closed services, and those that a threshold hides, are listed too
+        return [hit.id for hit in sorted(hits, key=lambda hit: -hit.score)]
     except Exception:  # the server may be gone at any time: searching the list must not need it
         return None
 
