@@ -11,7 +11,7 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -21,13 +21,22 @@ from threading import Lock, Thread
 from typing import IO, Any
 
 import malgil
+import numpy as np
+from malgil_core.catalog.reading import with_null_files
 from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import history, reader
+from malgil_core.index.building import Calibrated, Embed, Vectors
 from malgil_core.index.generation import GenerationError
+from malgil_core.index.writer import publish
+from malgil_core.ranking.margin import NullSettings
 
+from console.draft import Draft
 from console.draft.problems import FAILURES, sentence
 from console.settings import Settings
+from export.catalog import embedding
+from export.catalog import settings as settings_file
 from export.errors import ExportError
+from export.options import KEEP
 from store.errors import StoreError
 from store.store import Store
 
@@ -92,10 +101,11 @@ class Publishing:
     Args:
         settings: of the console.
         store: whose catalog is published, and which keeps the record.
+        draft: whose vectors are published, where it has them.
     """
 
-    def __init__(self, settings: Settings, store: Store) -> None:
-        self._settings, self._store = settings, store
+    def __init__(self, settings: Settings, store: Store, draft: Draft | None = None) -> None:
+        self._settings, self._store, self._draft = settings, store, draft
         self._job: Job | None = None
         self._mutex = Lock()
         self._thread: Thread | None = None
@@ -166,12 +176,51 @@ class Publishing:
         self._job = job
 
     def _publish(self, progress: Callable[[Job], None], job: Job) -> Job:
-        raise NotImplementedError
+        given, snapshot = self._settings, self._store.snapshot()
+        catalog = with_null_files(snapshot.catalog, given.null_topics)
+        encoder = EncoderMetadata.of(given.repository)
+        found = settings_file.read(given.settings_file, encoder.fingerprint) if given.settings_file else None
+        calibrated = found.calibrated(catalog.services)[0] if found else Calibrated()
+        null = found.settings.null_settings if found else NullSettings()
+        threshold = found.settings.default_threshold if found else None
+        with given.access.client() as client:
+
+            def advance(done: int, total: int) -> None:
+                progress(replace(job, done=done, total=total, revision=snapshot.revision))
+
+            embed = embedding.online(client, given.access.url, given.repository, advance)
+            number = publish(
+                catalog.services, given.index, encoder, self._known(embed), threshold, catalog.null_topics,
+                null.limits, calibrated,
+            )  # fmt: skip
+        note = " · ".join(filter(None, [job.note, f"revision {snapshot.revision}"]))
+        self._store.record("publish", "catalog", f"generation {number}", by=job.by, note=note)
+        history.collect(given.index, KEEP)
+        opened = sum(service.open for service in catalog.services)
+        said = f"세대 {number}이 서비스돼요. 서비스 {len(catalog.services):,}개 가운데 {opened:,}개가 오픈이에요."
+        return replace(job, state="done", generation=number, revision=snapshot.revision, sentence=said)
+
+    def _known(self, embed: Embed) -> Embed:
+        """Vectors of the draft where it has them, so that what was tested is what serves to the last digit."""
+
+        def embed_new(texts: Sequence[str]) -> Vectors:
+            drafted = self._draft.drafted if self._draft else None
+            if drafted is None or drafted.built.manifest["encoder"]["fingerprint"] != self._fingerprint():
+                return embed(texts)
+            found = {text: vector for text in texts if (vector := drafted.vector_of(text)) is not None}
+            new = [text for text in texts if text not in found]
+            if new:
+                found.update(zip(new, embed(new), strict=True))
+            return np.stack([found[text] for text in texts])
+
+        return embed_new
+
+    def _fingerprint(self) -> str:
+        return EncoderMetadata.of(self._settings.repository).fingerprint
 
     def _roll_back(self, progress: Callable[[Job], None], job: Job) -> Job:
         index = self._settings.index
-        fingerprint = EncoderMetadata.of(self._settings.repository).fingerprint
-        target, new = history.rollback(index, job.target, fingerprint)
+        target, new = history.rollback(index, job.target, self._fingerprint())
         revision = self._revision_of(target)
         note = " · ".join(filter(None, [job.note, f"revision {revision}" if revision is not None else ""]))
         self._store.record("rollback", "catalog", f"generation {new} = {target}", by=job.by, note=note)

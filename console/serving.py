@@ -92,7 +92,7 @@ def serve(given: dict[str, Any]) -> None:
         check_exposure(settings, sum(account.active for account in store.accounts()))
         secret = read_secret(settings.secret_file)
         draft.start()
-        app = make_app(settings, store, secret, draft, Publishing(settings, store))
+        app = make_app(settings, store, secret, draft, Publishing(settings, store, draft))
         config = uvicorn.Config(
             app,
             host=settings.listen,

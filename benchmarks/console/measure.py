@@ -200,7 +200,7 @@ def _rebuild(store: Store, draft: Draft, turn: int, meanwhile: Callable[[int], N
 @contextmanager
 def _serving(settings: Settings, store: Store, draft: Draft) -> Iterator[int]:
     """The port of the console, served by a thread."""
-    app = make_app(settings, store, "x" * 48, draft, Publishing(settings, store))
+    app = make_app(settings, store, "x" * 48, draft, Publishing(settings, store, draft))
     server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, name="console")
     thread.start()

@@ -24,7 +24,18 @@ from malgil_core.catalog.relations import Numbered, NumberedTopic, null_relation
 from malgil_core.catalog.service import Service
 from malgil_core.catalog.validation import validate
 
-__all__ = ["Catalog", "CatalogError", "NullTopic", "Service", "parse", "parse_catalog", "read", "read_catalog"]
+__all__ = [
+    "Catalog",
+    "CatalogError",
+    "NullTopic",
+    "Service",
+    "parse",
+    "parse_catalog",
+    "parse_lines",
+    "read",
+    "read_catalog",
+    "with_null_files",
+]
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ def read_catalog(path: Path, null_files: Sequence[Path] = ()) -> Catalog:
 
 
 def with_null_files(catalog: Catalog, null_files: Sequence[Path]) -> Catalog:
-    """A catalog with the null topics of further files, as `read_catalog` adds them; it raises the same."""
+    """The catalog with the null topics in further files, as `read_catalog`."""
     for file in null_files:
         catalog = _with_topics(catalog, _topics(file.read_bytes(), str(file)), str(file))
     return catalog
@@ -69,13 +80,32 @@ def with_null_files(catalog: Catalog, null_files: Sequence[Path]) -> Catalog:
 def parse_catalog(content: bytes, source: str) -> Catalog:
     """The services and null topics in a catalog's content; `source` is its name in errors."""
     services, topics, problems = _lines(content, source)
-    problems += [f"{source}:{number}: {problem}" for number, problem in relations(services)]
-    problems += [f"{source}:{number}: {problem}" for number, problem in null_relations(topics, services)]
+    problems += _between(services, topics, source)
     if not services and not problems:
         problems.append(f"{source}: no services")
     if problems:
         raise CatalogError(problems)
     return Catalog([service for _, service in services], [topic for _, topic in topics])
+
+
+def parse_lines(content: bytes, source: str) -> list[tuple[int, Service | NullTopic]]:
+    """The services and null topics in a content with the numbers of their lines; there may be null topics alone.
+
+    Raises:
+        CatalogError: every problem that was found, each with its line.
+    """
+    services, topics, problems = _lines(content, source)
+    problems += _between(services, topics, source)
+    if not services and not topics and not problems:
+        problems.append(f"{source}: no services and no null topics")
+    if problems:
+        raise CatalogError(problems)
+    return sorted([*services, *topics], key=lambda entry: entry[0])
+
+
+def _between(services: Sequence[Numbered], topics: Sequence[NumberedTopic], source: str) -> Iterator[str]:
+    found = (*relations(services), *null_relations(topics, services))
+    return (f"{source}:{number}: {problem}" for number, problem in found)
 
 
 def _topics(content: bytes, source: str) -> list[NumberedTopic]:
