@@ -10,8 +10,6 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
-from store.errors import NotFoundError
-from store.store import Store
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from console import pages
@@ -27,6 +25,8 @@ from console.settings import Settings
 from console.templating import STATIC
 from console.test_sets import TestRuns
 from console.view import Views
+from store.errors import NotFoundError
+from store.store import Store
 
 
 class Console(Starlette):

@@ -56,7 +56,7 @@ class Differences:
 
 def lines_of(catalog: Catalog) -> list[dict[str, Any]]:
     """The lines of a catalog, with lists where a generation's have them."""
-    lines = [entry.as_dict() for entry in (*catalog.services, *catalog.null_topics)]
+    lines = [one.as_dict() for one in catalog.services] + [one.as_dict() for one in catalog.null_topics]
     return [
         {name: list(value) if isinstance(value, tuple) else value for name, value in line.items()} for line in lines
     ]

@@ -1,8 +1,8 @@
 """Publishing from the console: one job at a time, its progress and its result, kept beside the index.
 
-A job writes what it is doing into `index/console-publish.json` and holds a lock while it runs: if the process is killed,
-the lock is free and the file still says "running", so that the next console shows the job as interrupted. What serves is
-whole in any case: the index writer replaces CURRENT last, and atomically.
+A job writes what it is doing into index/console-publish.json and holds a lock while it runs: if the process is killed,
+the lock is free and the file still says "running", so that the next console shows the job as interrupted. What serves
+is whole in any case: the index writer replaces CURRENT last, and atomically.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from threading import Lock, Thread
-from typing import IO, Any
+from typing import IO
 
 import malgil
 import numpy as np
@@ -197,7 +197,7 @@ class Publishing:
         self._store.record("publish", "catalog", f"generation {number}", by=job.by, note=note)
         history.collect(given.index, KEEP)
         opened = sum(service.open for service in catalog.services)
-        said = f"세대 {number}이 서비스돼요. 서비스 {len(catalog.services):,}개 가운데 {opened:,}개가 오픈이에요."
+        said = f"게시했어요(세대 {number}). 서비스 {len(catalog.services):,}개 가운데 {opened:,}개가 오픈이에요."
         return replace(job, state="done", generation=number, revision=snapshot.revision, sentence=said)
 
     def _known(self, embed: Embed) -> Embed:
@@ -224,7 +224,7 @@ class Publishing:
         revision = self._revision_of(target)
         note = " · ".join(filter(None, [job.note, f"revision {revision}" if revision is not None else ""]))
         self._store.record("rollback", "catalog", f"generation {new} = {target}", by=job.by, note=note)
-        said = f"세대 {target}의 내용으로 되돌렸어요. 이제 세대 {new}이 서비스돼요."
+        said = f"세대 {target}의 내용으로 되돌렸어요. 새 번호는 {new}번이에요."
         return replace(job, state="done", generation=new, target=target, revision=revision, sentence=said)
 
     def _revision_of(self, number: int) -> int | None:
@@ -244,7 +244,7 @@ class Publishing:
             number = None
         serves = "아직 아무것도 게시되지 않았어요." if number is None else f"서비스는 세대 {number} 그대로예요."
         if number is not None and self._created(number) >= job.started[:19]:
-            serves = f"그래도 세대 {number}은 온전히 게시됐어요."
+            serves = f"그래도 게시는 온전히 끝났어요(세대 {number})."
         return f"콘솔이 도중에 꺼져서 작업이 끊겼어요. {serves}"
 
     def _created(self, number: int) -> str:

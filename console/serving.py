@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from store.store import Store
 
 from console.app import make_app
 from console.draft import Draft
@@ -18,6 +17,7 @@ from console.security.hosts import LOOPBACK
 from console.security.secret import read_secret
 from console.settings import Settings, SettingsError, check_exposure
 from export.catalog import access
+from store.store import Store
 
 _FILE = "sqlite:///"
 

@@ -18,7 +18,6 @@ from urllib.parse import quote, urlencode
 
 import uvicorn
 from malgil_core.catalog.reading import Catalog, read_catalog
-from store.store import Store
 
 from benchmarks import CATALOG, QUERIES, ROOT
 from benchmarks.console.catalog import PHRASES, grown
@@ -29,6 +28,7 @@ from console.settings import Settings
 from export.catalog import labelled
 from export.catalog.access import Access
 from server.launcher import REPOSITORY
+from store.store import Store
 
 PAGES = (
     "/services", "/services?q=송금", "/services/101", "/search", "/search/tests", "/data", "/publish", "/null-topics",

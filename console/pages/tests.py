@@ -1,4 +1,4 @@
-"""테스트 세트: saved queries with the services that they should find, edited, and run on the draft and on what is live."""
+"""테스트 세트: saved queries and the services that they should find, edited, and run on the draft and what is live."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from store.store import Store
 
 from console.forms.fields import text, whole_number
 from console.pages import errors
@@ -26,6 +25,7 @@ from console.view import View
 from export import ROOT
 from export.catalog import labelled
 from export.catalog.labelled import LabelError
+from store.store import Store
 
 EXAMPLE = ROOT / "catalogs" / "finance_queries.jsonl"
 LONGEST_NAME = 80
