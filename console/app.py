@@ -10,12 +10,11 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
-from store.errors import NotFoundError
-from store.store import Store
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from console import pages
 from console.pages import errors, login
+from console.published import Published
 from console.security.gate import Entry, Gate
 from console.security.headers import SecurityHeaders
 from console.security.identity import Identity
@@ -24,7 +23,10 @@ from console.security.roles import role_of
 from console.security.sessions import Sessions
 from console.settings import Settings
 from console.templating import STATIC
+from console.test_sets import TestRuns
 from console.view import Views
+from store.errors import NotFoundError
+from store.store import Store
 
 
 class Console(Starlette):
@@ -79,6 +81,7 @@ def make_app(
     )
     app.state.settings, app.state.store, app.state.views = settings, store, Views(store)
     app.state.draft, app.state.publishing, app.state.suggestions = draft, publishing, suggestions
+    app.state.published, app.state.runs = Published(settings.index), TestRuns(draft) if draft else None
     app.state.identity, app.state.attempts = identity, Attempts()
     app.state.links = pages.links()
     return app

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from store.store import Store
 
 from console.app import make_app
+from console.draft import Draft
+from console.publishing import Publishing
 from console.security.hosts import LOOPBACK
 from console.security.secret import read_secret
 from console.settings import Settings, SettingsError, check_exposure
 from export.catalog import access
+from store.store import Store
 
 _FILE = "sqlite:///"
 
@@ -78,9 +80,19 @@ def serve(given: dict[str, Any]) -> None:
     """
     settings = settings_from(given)
     store = Store.open(settings.database)
+    draft = Draft(
+        store,
+        settings.access.client,
+        settings.index,
+        settings.repository,
+        settings.null_topics,
+        settings.settings_file,
+    )
     try:
         check_exposure(settings, sum(account.active for account in store.accounts()))
-        app = make_app(settings, store, read_secret(settings.secret_file))
+        secret = read_secret(settings.secret_file)
+        draft.start()
+        app = make_app(settings, store, secret, draft, Publishing(settings, store, draft))
         config = uvicorn.Config(
             app,
             host=settings.listen,
@@ -95,4 +107,5 @@ def serve(given: dict[str, Any]) -> None:
         )
         Server(config).run()
     finally:
+        draft.stop()
         store.close()

@@ -117,7 +117,7 @@ def _elsewhere(
     """Lines that stand in another service or in a null topic already."""
     for at in usable:
         if (topic := drafted.null_topic_of(lines[at])) is not None:
-            text = f"하지 않는 일의 주제 ‘{topic}’에 같은 문장이 있어요. 한 문장이 둘 다일 수는 없어요."
+            text = f"앱에 없는 것(주제 ‘{topic}’)에 같은 문장이 있어요. 한 문장이 둘 다일 수는 없어요."
             yield PhraseWarning(at, "null", text)
         others = [service for service in drafted.services_with(lines[at]) if service.id != service_id]
         if others:

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from console.pages import audit, history, login, null_topics, service, service_actions, tree
+from console.pages import (
+    audit,
+    data,
+    history,
+    login,
+    null_topics,
+    publish,
+    search,
+    service,
+    service_actions,
+    tests,
+    tree,
+)
 from console.templating import Link
 
-PAGES: tuple[ModuleType, ...] = (tree, service, service_actions, null_topics, history, audit, login)
+PAGES: tuple[ModuleType, ...] = (
+    tree, service, service_actions, search, tests, data, publish, null_topics, history, audit, login,
+)  # fmt: skip
 
 
 def links() -> list[Link]:

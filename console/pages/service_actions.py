@@ -9,7 +9,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from store.store import Store
 
 from console.draft import Draft, DraftError
 from console.forms.fields import number, text
@@ -20,6 +19,7 @@ from console.thresholds import Cut, preview
 from console.view import View
 from console.warnings import PhraseWarning, check
 from store.errors import ConflictError, NotFoundError, StoreError
+from store.store import Store
 
 _MEANWHILE = "그사이 다른 사람이 이 서비스를 바꿨어요. 바뀐 내용을 보고 다시 해 주세요."
 

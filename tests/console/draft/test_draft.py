@@ -86,8 +86,9 @@ class Counting(malgil.SearchClient):
 
 @pytest.fixture
 def counting(server: Server) -> Iterator[Counting]:
-    with Counting(server.grpc_url) as made:
-        yield made
+    made = Counting(server.grpc_url)
+    yield made
+    made.close()
 
 
 def small(finance: Catalog, count: int = 12) -> Catalog:
@@ -142,7 +143,7 @@ def test_a_service_that_is_not_shown_says_why(make: Make, finance: Catalog) -> N
     service = next(one for one in base.services if one.name == "계좌번호로 보내기")
     draft, store = make(base)
     reasons: dict[str, str] = {}
-    cases = {"closed": {"open": False}, "threshold": {"threshold": 1.0}, "surface": {"surfaces": ("RECO",)}, "": {}}
+    cases: dict[str, dict[str, Any]] = {"closed": {"open": False}, "threshold": {"threshold": 1.0}, "surface": {"surfaces": ("RECO",)}, "": {}}
     for case, fields in cases.items():
         store.set(changed(base, service.id, **fields))
         draft.refresh()
@@ -184,9 +185,14 @@ def test_saves_in_a_row_are_taken_up_once(
     make: Make, finance: Catalog, monkeypatch: pytest.MonkeyPatch, counting: Counting
 ) -> None:
     draft, store = make(small(finance))
-    built: list[Any] = []
+    built: list[int] = []
     inner = draft._vectors
-    monkeypatch.setattr(draft, "_vectors", lambda *given: (built.append(1), inner(*given))[1])
+
+    def counted(*given: Any) -> Any:
+        built.append(1)
+        return inner(*given)
+
+    monkeypatch.setattr(draft, "_vectors", counted)
     draft.start()
     for number in range(5):
         store.set(changed(store.catalog(), store.catalog().services[0].id, memo=f"메모 {number}"))
