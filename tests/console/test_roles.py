@@ -35,7 +35,7 @@ def test_what_changes_something_needs_a_role_that_may_change() -> None:
     changing = [route for route in routes if route.methods & {"POST", "PUT", "PATCH", "DELETE"}]
     for_readers = {route.path for route in changing if role_of(route.endpoint) not in ("edit", "publish")}
     # A run of a test set is a search: it changes nothing.
-    assert for_readers == {"/login", "/logout", "/search/tests/run", "/search/tests/run/{number:str}/cancel"}
+    assert for_readers == {"/login", "/logout", "/search/tests/run", "/search/runs/{id:str}/cancel"}
     assert {route.path for route in routes if role_of(route.endpoint) == "public"} == {"/login", "/health"}
 
 
