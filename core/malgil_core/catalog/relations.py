@@ -1,6 +1,6 @@
 """Problems between the lines of a catalog: ids and phrases that stand twice, unknown parents, cycles of parents.
 
-Codes: taken, null_taken, name_taken and null_is_service, with `other`, the number of the other line; unknown_parent; and
+Codes: taken, null_taken, name_taken, null_is_service, with `other`, the number of the other line; unknown_parent; and
 cycle, with `ids`. A store has keys in place of line numbers, and says otherwise what an entry is called.
 """
 
