@@ -143,7 +143,12 @@ def test_a_service_that_is_not_shown_says_why(make: Make, finance: Catalog) -> N
     service = next(one for one in base.services if one.name == "계좌번호로 보내기")
     draft, store = make(base)
     reasons: dict[str, str] = {}
-    cases: dict[str, dict[str, Any]] = {"closed": {"open": False}, "threshold": {"threshold": 1.0}, "surface": {"surfaces": ("RECO",)}, "": {}}
+    cases: dict[str, dict[str, Any]] = {
+        "closed": {"open": False},
+        "threshold": {"threshold": 1.0},
+        "surface": {"surfaces": ("RECO",)},
+        "": {},
+    }
     for case, fields in cases.items():
         store.set(changed(base, service.id, **fields))
         draft.refresh()
