@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 
 import uvicorn
 from malgil_core.catalog.reading import Catalog, read_catalog
+from threadpoolctl import threadpool_limits
 
 from benchmarks import CATALOG, QUERIES, ROOT
 from benchmarks.console.catalog import PHRASES, grown
@@ -136,6 +137,7 @@ def measure(url: str, services: int, keystrokes: int, say: Callable[[str], None]
             raise RuntimeError(draft.state.problem)
         first = time.perf_counter() - started
         say(f"{services:,} services: the first draft took {first:.1f} s")
+        threadpool_limits(1, user_api="blas")  # as `python -m console` does
         draft.start()
         with _serving(settings, store, draft) as port:
             browser = Browser(port)
