@@ -56,7 +56,8 @@ def add(
 def role(given: dict[str, Any], name: str, role: str, database: str | None) -> None:
     """Change what an account may do, at once, in open sessions too."""
     with opened(given, database) as store:
-        store.save_account(name, role, store.password_hash(name), by=local_name())
+        store.account(name)
+        store.save_account(name, role, None, by=local_name())
     click.echo(f"{name}: {role}")
 
 

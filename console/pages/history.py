@@ -21,8 +21,11 @@ async def restore(request: Request) -> Response:
 
     def restored() -> Response:
         store: Store = request.app.state.store
+        number: int = request.path_params["number"]
+        if number >= 2**53:  # no database counts so far
+            raise NotFoundError(f"there is no change {number}")
         try:
-            stored = store.restore(request.path_params["number"], by=request.state.user.name)
+            stored = store.restore(number, by=request.state.user.name)
         except NotFoundError:
             raise
         except InvalidError as error:

@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 MIN_PASSWORD, MAX_PASSWORD = 10, 1024  # characters, bytes
-MAX_NAME = 64
+MAX_NAME = 200  # bytes
 _HASHER = PasswordHasher()
 
 
@@ -30,8 +30,8 @@ def check_name(name: str) -> str:
         AccountNameError: it is empty, too long, or has spaces around it or characters that cannot be seen.
     """
     name = unicodedata.normalize("NFC", name)
-    if not 1 <= len(name) <= MAX_NAME or name != name.strip() or not name.isprintable():
-        raise AccountNameError(f"name: 1 to {MAX_NAME} visible characters, without spaces around them")
+    if not 1 <= len(name.encode("utf-8", "replace")) <= MAX_NAME or name != name.strip() or not name.isprintable():
+        raise AccountNameError(f"name: 1 to {MAX_NAME} bytes of visible characters, without spaces around them")
     return name
 
 

@@ -123,7 +123,7 @@ def test_a_header_that_the_proxy_did_not_send_names_nobody(address: str, behind:
     assert person.http.get("/services").status_code == 403
 
 
-@pytest.mark.parametrize("names", [[], ["minji", "junho"], [""], [" "], ["a\tb"], ["x" * 65], [b"\xff"]])
+@pytest.mark.parametrize("names", [[], ["minji", "junho"], [""], [" "], ["a\tb"], ["x" * 201], [b"\xff"]])
 def test_a_proxy_that_does_not_say_exactly_one_name_lets_nobody_in(names: list[Any], behind: Console) -> None:
     headers = [("X-Forwarded-User", name) for name in names]
     assert Person(behind, "10.0.0.7").http.get("/services", headers=headers).status_code == 403
