@@ -303,3 +303,18 @@ def test_settings_that_a_publish_takes_count_in_the_draft_and_a_new_file_is_take
     assert draft.state.problem.startswith("보정 설정 파일을 쓸 수 없어요")
     assert draft.search("이체").hits  # the last good one is searched
     draft.stop()
+
+
+def test_what_people_type_all_day_does_not_fill_the_memory(
+    make: Make, finance: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.draft.vectors.KEPT", 8)
+    monkeypatch.setattr("console.draft.draft.KEPT_LINES", 8)
+    draft, _ = make(small(finance))
+    typed = [f"{number}번 계좌" for number in range(20)]
+    for query in typed:
+        draft.search(query)
+        draft.line_neighbours([query], None)
+    assert len(draft._embedder._kept) == 8
+    assert len(draft._neighbours) == 8
+    assert len(draft.line_neighbours(typed, None)) == 20
