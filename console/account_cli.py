@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from store.errors import StoreError
 
 from console.cli import database_option, opened
 from console.security import accounts
 from console.security.identity import local_name
 from console.security.roles import ROLES
+from store.errors import StoreError
 
 _ROLE = click.Choice(ROLES)
 _PASSWORD_FILE = click.option(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from console.forms.fields import Errors
 from malgil_core.catalog.problems import Problem
+
+from console.forms.fields import Errors
 
 _OTHERWISE = "이 내용은 저장할 수 없어요. 다시 확인해 주세요."
 

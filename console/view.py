@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from malgil_core.catalog.service import Service
-from store.store import Store
 
+from store.store import Store
 from store.types import Change, Stored
 
 SEPARATOR = " > "

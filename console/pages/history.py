@@ -7,12 +7,12 @@ from malgil_core.catalog.service import Service
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from store.errors import InvalidError, NotFoundError, StoreError
-from store.store import Store
 
 from console import messages
 from console.pages import errors
 from console.security.roles import requires
+from store.errors import InvalidError, NotFoundError, StoreError
+from store.store import Store
 
 
 @requires("edit")

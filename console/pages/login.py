@@ -11,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
-from store.store import Store
 
 from console.forms.fields import LABELS
 from console.pages import errors
@@ -21,6 +20,7 @@ from console.security.logins import Attempts
 from console.security.paths import local_path
 from console.security.roles import public, requires
 from console.templating import is_htmx, render
+from store.store import Store
 
 _HASHES = CapacityLimiter(2)  # at a time: each takes 64 MiB
 _ENDED = "로그인이 끝났어요. 쓰던 내용은 그대로 있어요. 저장을 누르면 다시 로그인할 수 있어요."
@@ -126,7 +126,7 @@ def _resume(request: Request, status: int, held: str, path: str) -> Response:
     """The form that was sent, to be looked at and sent again."""
     try:
         fields = [(str(name), str(value)) for name, value in json.loads(held)]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return errors.page(request, 400, "쓰던 내용을 읽을 수 없어요. 브라우저의 뒤로 가기로 돌아가 보세요.")
     return render(request, "resume.html", status, fields=fields, path=path, field_names=LABELS)
 

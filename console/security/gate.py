@@ -67,6 +67,8 @@ class Gate:
             refusal = await self._refusal(request)
         except HTTPException as error:
             refusal = await self._refuse(request, error)
+        finally:
+            await request.close()
         if refusal is not None:
             await refusal(scope, receive, send)
         else:

@@ -46,7 +46,7 @@ def requires(role: Role) -> Callable[[Handler], Handler]:
             if user is None or not user.may(role):
                 has = f" 지금은 ‘{KOREAN[user.role]}’ 권한이에요." if user else ""
                 raise HTTPException(403, f"‘{KOREAN[role]}’ 권한이 있어야 할 수 있어요.{has}")
-            return await handler(request)
+            return await _closing(handler, request)
 
         return _marked(checked, role)
 
@@ -55,13 +55,26 @@ def requires(role: Role) -> Callable[[Handler], Handler]:
 
 def public(handler: Handler) -> Handler:
     """Decorate a handler that answers anybody: the login page, the health check."""
-    return _marked(handler, "public")
+
+    @functools.wraps(handler)
+    async def answered(request: Request) -> Response:
+        return await _closing(handler, request)
+
+    return _marked(answered, "public")
 
 
 def role_of(endpoint: Any) -> str | None:
     """The role that a handler requires, "public", or None where nobody said."""
     role: str | None = getattr(endpoint, "required_role", None)
     return role
+
+
+async def _closing(handler: Handler, request: Request) -> Response:
+    """The handler's answer; files that came with the request are closed."""
+    try:
+        return await handler(request)
+    finally:
+        await request.close()
 
 
 def _marked(handler: Handler, role: str) -> Handler:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store.store import Store
 
 from console.app import Console, make_app
 from console.security.secret import SecretError, read_secret
 from console.settings import Settings, SettingsError, check_exposure
+from store.store import Store
 from tests.console.conftest import SECRET, Person
 
 Account = Callable[[str, str], str]

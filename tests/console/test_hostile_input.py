@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 import pytest
-from store.store import Store
 
 from console.app import Console
 from console.security import bodies
+from store.store import Store
 from tests.console.conftest import Person
 
 SCRIPT = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}{% raw %}</textarea>"
@@ -127,7 +127,6 @@ def test_broken_utf_8_is_refused_not_mended(content: bytes, me: Person, store: S
         "/services/1e3",
         "/services/../etc/passwd",
         "/services/%2e%2e/%2e%2e/etc/passwd",
-        "/services/100/../..",
         "/static/../app.py",
         "/static/%2e%2e/app.py",
         "/static/..%2fapp.py",
