@@ -20,6 +20,7 @@ from console.draft import Draft
 from console.publishing import BusyError, Publishing
 from console.settings import Settings
 from export import ROOT
+from export.__main__ import main
 from export.catalog.access import Access
 from server.launcher import Server
 from server.ports import free_ports
@@ -205,3 +206,21 @@ def test_what_was_tested_is_what_the_server_answers_after_the_publish(
                 ], query
                 assert answer.refused_by == live.refused_by
         draft.stop()
+
+
+def test_a_publish_from_the_command_line_at_the_same_time_is_safe(settings: Settings, store: Store) -> None:
+    save(store, 101, "비둘기로 돈을 날려 보내기")
+    publishing = Publishing(settings, store)
+    folders = ["--index", str(settings.index), "--repository", str(settings.repository)]
+    publishing.publish("minji", "")
+    assert main(["catalog", "publish", str(CATALOG), "--url", settings.access.url, *folders]) == 0
+    publishing.wait()
+    assert publishing.job
+    assert publishing.job.state == "done"
+    found = history.entries(settings.index, thorough=True)
+    assert [(entry.number, entry.problem) for entry in found] == [(1, None), (2, None), (3, None)]
+    lines = {entry.number: history.catalog(settings.index, entry.number) for entry in found}
+    mine = publishing.job.generation
+    assert mine in (2, 3)
+    assert len(lines[mine]) == 150 + 241
+    assert len(lines[5 - mine]) == 150
