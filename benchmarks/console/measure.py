@@ -203,7 +203,9 @@ def _rebuild(store: Store, draft: Draft, turn: int, meanwhile: Callable[[int], N
 def _serving(settings: Settings, store: Store, draft: Draft) -> Iterator[int]:
     """The port of the console, served by a thread."""
     app = make_app(settings, store, "x" * 48, draft, Publishing(settings, store, draft))
-    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", access_log=False))
+    server = uvicorn.Server(
+        uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", access_log=False, timeout_keep_alive=600)
+    )
     thread = threading.Thread(target=server.run, name="console")
     thread.start()
     try:
