@@ -11,7 +11,7 @@ import click
 from console.cli import database_option, opened
 from console.security import accounts
 from console.security.identity import local_name
-from console.security.roles import ROLES
+from console.security.roles import ROLES, Role
 from store.errors import StoreError
 
 _ROLE = click.Choice(ROLES)
@@ -36,7 +36,7 @@ def account() -> None:
 @database_option
 @click.pass_obj
 def add(
-    given: dict[str, Any], name: str, role: str, no_password: bool, password_file: Path | None, database: str | None
+    given: dict[str, Any], name: str, role: Role, no_password: bool, password_file: Path | None, database: str | None
 ) -> None:
     """Add an account; the password is asked for."""
     name = accounts.check_name(name)
@@ -53,7 +53,7 @@ def add(
 @click.argument("role", type=_ROLE)
 @database_option
 @click.pass_obj
-def role(given: dict[str, Any], name: str, role: str, database: str | None) -> None:
+def role(given: dict[str, Any], name: str, role: Role, database: str | None) -> None:
     """Change what an account may do, at once, in open sessions too."""
     with opened(given, database) as store:
         store.account(name)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import getpass
-from typing import cast
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from store.store import Store
 
 from console.security import accounts, hosts, sessions
-from console.security.roles import Role, User
+from console.security.roles import User
 from console.settings import Settings
+from store.store import Store
 
 
 class Identity:
@@ -45,7 +44,7 @@ class Identity:
         account = next((account for account in self._store.accounts() if account.name == login.name), None)
         if account is None or not account.active or self.stamp(login.name) != login.stamp:
             return None
-        return User(account.name, cast(Role, account.role), "session")
+        return User(account.name, account.role, "session")
 
     def _of_proxy(self, request: Request, header: str) -> User:
         """The user that a proxy names; one without an account may read."""
@@ -63,7 +62,7 @@ class Identity:
             return User(name, "read", "proxy")
         if not account.active:
             raise HTTPException(403, "닫힌 계정이에요. 관리자에게 알려 주세요.")
-        return User(name, cast(Role, account.role), "proxy")
+        return User(name, account.role, "proxy")
 
 
 def local_name() -> str:

@@ -41,7 +41,9 @@ class Attempts:
         if wait > 0:
             return math.ceil(wait)
         for key in keys:
-            self._times.setdefault(key, deque()).append(now)
+            times = self._times.pop(key, deque())
+            times.append(now)
+            self._times[key] = times  # last, so that the longest unused go first
         while len(self._times) > MOST_KEYS:
             self._times.pop(next(iter(self._times)))
         return 0

@@ -70,7 +70,7 @@ def test_accounts_are_added_listed_changed_and_removed(
     capsys.readouterr()
     assert run(*base, "list") == 0
     out = capsys.readouterr().out
-    assert [line.split("  ")[:2] for line in out.splitlines()] == [["민지", "edit"], ["proxied", "read"]]
+    assert [line.split("  ")[:2] for line in out.splitlines()] == [["proxied", "read"], ["민지", "edit"]]
     assert run(*base, "remove", "민지") == 0
     assert run(*base, "remove", "민지") == 1
     assert run(*base, "remove", "proxied") == 0

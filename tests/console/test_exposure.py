@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from console.app import Console, make_app
+from console.security.identity import Identity
 from console.security.secret import SecretError, read_secret
 from console.settings import Settings, SettingsError, check_exposure
 from store.store import Store
@@ -106,8 +109,9 @@ def behind(settings: Settings, store: Store) -> Console:
 def test_the_proxys_header_names_the_user_whose_account_says_what_they_may(behind: Console, account: Account) -> None:
     account("민지", "edit")
     person = Person(behind, "10.0.0.7")
-    person.http.headers["X-Forwarded-User"] = "민지".encode()  # type: ignore[assignment]
-    assert "민지" in person.page("/services/new")
+    answer = person.http.get("/services/new", headers=[(b"X-Forwarded-User", "민지".encode())])
+    assert answer.status_code == 200
+    assert "민지" in answer.text
     stranger = Person(behind, "10.0.0.7")
     stranger.http.headers["X-Forwarded-User"] = "stranger"
     assert "읽기" in stranger.page("/services")
@@ -123,10 +127,17 @@ def test_a_header_that_the_proxy_did_not_send_names_nobody(address: str, behind:
     assert person.http.get("/services").status_code == 403
 
 
-@pytest.mark.parametrize("names", [[], ["minji", "junho"], [""], [" "], ["a\tb"], ["x" * 201], [b"\xff"]])
+@pytest.mark.parametrize("names", [[], ["minji", "junho"], [""], [" "], ["a\tb"], ["x" * 201]])
 def test_a_proxy_that_does_not_say_exactly_one_name_lets_nobody_in(names: list[Any], behind: Console) -> None:
     headers = [("X-Forwarded-User", name) for name in names]
     assert Person(behind, "10.0.0.7").http.get("/services", headers=headers).status_code == 403
+
+
+def test_a_name_that_is_not_utf_8_is_nobodys(settings: Settings, store: Store) -> None:
+    proxied = dataclasses.replace(settings, user_header="X-Forwarded-User", proxies=("10.0.0.0/24",))
+    request = Request({"type": "http", "headers": [(b"x-forwarded-user", b"\xff")], "state": {"peer": "10.0.0.7"}})
+    with pytest.raises(HTTPException, match="403"):
+        Identity(proxied, store, SECRET).user(request)
 
 
 def test_behind_a_proxy_that_knows_its_users_no_password_opens_the_console(behind: Console, account: Account) -> None:

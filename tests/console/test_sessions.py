@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
-from store.store import Store
 
 from console.app import Console
 from console.security import sessions
+from store.store import Store
 from tests.console.conftest import Person, fields
 
 Account = Callable[[str, str], str]
@@ -55,7 +56,7 @@ def test_the_session_cookie_cannot_be_read_by_scripts_or_sent_by_other_sites(app
     assert "samesite=lax" in cookie
     assert "secure" not in cookie
     person = Person(app)
-    person.http.base_url = "https://127.0.0.1:8010"  # type: ignore[assignment]
+    person.http.base_url = "https://127.0.0.1:8010"
     assert "secure" in person.log_in("minji").headers["set-cookie"].lower()
 
 
@@ -82,12 +83,10 @@ def test_a_session_ends_after_eight_hours(app: Console, account: Account, monkey
     account("minji", "read")
     person = Person(app)
     person.log_in("minji")
-    import time
-
     now = time.time()
-    monkeypatch.setattr(sessions.time, "time", lambda: now + sessions.LIFETIME - 5)
+    monkeypatch.setattr(time, "time", lambda: now + sessions.LIFETIME - 5)
     assert person.http.get("/services").status_code == 200
-    monkeypatch.setattr(sessions.time, "time", lambda: now + sessions.LIFETIME + 5)
+    monkeypatch.setattr(time, "time", lambda: now + sessions.LIFETIME + 5)
     assert person.http.get("/services").status_code == 303
 
 
