@@ -169,6 +169,8 @@ class Publishing:
             except Exception as error:  # the page must not show a job that is dead as one that runs
                 log.exception("the %s failed", job.kind)
                 ended = replace(job, state="failed", sentence=f"문제가 생겼어요({type(error).__name__}).")
+            latest = self._job or job
+            ended = replace(ended, done=latest.done, total=latest.total)
             self._write(ended)
             self._job = ended
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from threadpoolctl import threadpool_limits
 
 from console.app import make_app
 from console.draft import Draft
@@ -91,6 +92,7 @@ def serve(given: dict[str, Any]) -> None:
     try:
         check_exposure(settings, sum(account.active for account in store.accounts()))
         secret = read_secret(settings.secret_file)
+        threadpool_limits(1, user_api="blas")  # idle threads of a product would spin, and take the encoder's time
         draft.start()
         app = make_app(settings, store, secret, draft, Publishing(settings, store, draft))
         config = uvicorn.Config(

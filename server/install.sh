@@ -101,7 +101,34 @@ setup_test() {
         unpack prometheus .venv/prometheus usr/bin/prometheus usr/bin/promtool ||
             echo "prometheus could not be had: tests of server/monitoring will ask for it" >&2
     fi
+
+    # A PostgreSQL, whose server the tests of store/ start in temporary folders.
+    postgresql_runs || install_postgresql ||
+        echo "PostgreSQL could not be had: the tests that need it are left out" >&2
     touch .venv/ready-test
+}
+
+# postgresql_runs: whether its programs are there, and find their libraries.
+postgresql_runs() {
+    for folder in /usr/lib/postgresql/*/bin .venv/postgresql/usr/lib/postgresql/*/bin; do
+        "$folder/initdb" --version > /dev/null 2>&1 && "$folder/postgres" --version > /dev/null 2>&1 && return
+    done
+    return 1
+}
+
+install_postgresql() {
+    $sudo apt-get update -qq || return 1
+    package=$(apt-cache depends postgresql | sed -n 's/.*Depends: \(postgresql-[0-9]*\)$/\1/p' | head -1)
+    [ -n "$package" ] || return 1
+    unpack "$package" .venv/postgresql usr && postgresql_runs && return
+    rm -rf .venv/postgresql
+    # Without a cluster, which the package would make and start.
+    conf=/etc/postgresql-common/createcluster.conf
+    if [ ! -e $conf ]; then
+        $sudo mkdir -p "${conf%/*}"
+        echo "create_main_cluster = false" | $sudo tee $conf > /dev/null
+    fi
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" && postgresql_runs
 }
 
 case ${1:-serve} in

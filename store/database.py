@@ -14,7 +14,6 @@ from store.errors import StoreError
 WAIT_SECONDS = 30  # for another writer
 CONNECT_SECONDS = 10  # for a server, unless the URL says otherwise
 LOCK = 0x6D616C67696C  # "malgil": PostgreSQL's lock of writers, which differs from those of other programs
-BUSY = f"another process has been writing for {WAIT_SECONDS} s: try again"
 
 
 class Database:
@@ -107,9 +106,7 @@ class Database:
     def _sentence(self, error: DBAPIError) -> str:
         said = self.address.without_secrets(str(error.orig))
         if "database is locked" in said or "lock timeout" in said:
-            return f"{self.address}: {BUSY}"
-        if self.address.file is None and (error.connection_invalidated or "connection" in said):
-            return f"{self.address} cannot be reached: {said}"
+            return f"{self.address}: another process has been writing for {WAIT_SECONDS} s: try again"
         return f"{self.address} cannot be used: {said}"
 
 

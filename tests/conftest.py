@@ -14,6 +14,7 @@ from export import ROOT
 from export.__main__ import main as export
 from server.launcher import Server
 from server.ports import free_ports
+from tests import postgresql as of_tests
 
 CATALOG = ROOT / "catalogs" / "finance.jsonl"
 NULL_TOPICS = ROOT / "catalogs" / "null_topics.jsonl"
@@ -77,6 +78,24 @@ def server(repository: Path, index: Path, tmp_path_factory: pytest.TempPathFacto
             raise
         yield running
         assert running.process.poll() is None, log.read_text(errors="replace")[-5000:]
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[of_tests.Postgresql]:
+    """A PostgreSQL server."""
+    if of_tests.programs() is None:
+        pytest.skip("PostgreSQL is not installed: `sh server/install.sh test` installs it where it can")
+    with of_tests.running() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/catalog.db"
+    server: of_tests.Postgresql = request.getfixturevalue("postgresql")
+    return server.new()
 
 
 # Fixtures with a running server; the first two are for all tests. The benchmarks come before `secure`: the memory that

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 
 import uvicorn
 from malgil_core.catalog.reading import Catalog, read_catalog
+from threadpoolctl import threadpool_limits
 
 from benchmarks import CATALOG, QUERIES, ROOT
 from benchmarks.console.catalog import PHRASES, grown
@@ -136,6 +137,7 @@ def measure(url: str, services: int, keystrokes: int, say: Callable[[str], None]
             raise RuntimeError(draft.state.problem)
         first = time.perf_counter() - started
         say(f"{services:,} services: the first draft took {first:.1f} s")
+        threadpool_limits(1, user_api="blas")  # as `python -m console` does
         draft.start()
         with _serving(settings, store, draft) as port:
             browser = Browser(port)
@@ -201,7 +203,9 @@ def _rebuild(store: Store, draft: Draft, turn: int, meanwhile: Callable[[int], N
 def _serving(settings: Settings, store: Store, draft: Draft) -> Iterator[int]:
     """The port of the console, served by a thread."""
     app = make_app(settings, store, "x" * 48, draft, Publishing(settings, store, draft))
-    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", access_log=False))
+    server = uvicorn.Server(
+        uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", access_log=False, timeout_keep_alive=600)
+    )
     thread = threading.Thread(target=server.run, name="console")
     thread.start()
     try:

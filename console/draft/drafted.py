@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import count
 from threading import Lock
 
@@ -159,6 +160,7 @@ class Drafted:
         return generation.lexical.all_matches(queries)
 
 
+@lru_cache(2**16)  # a catalog is folded anew after each save
 def folded(text: str) -> str:
     """The text without what a query's keystrokes do not tell apart: blanks, case, punctuation, forms of Unicode."""
     return "".join(words(text)) or unicodedata.normalize("NFC", text).strip()

@@ -9,7 +9,7 @@ from threading import Lock
 
 import malgil
 import numpy as np
-from malgil_core.index.building import Vectors, embedded
+from malgil_core.index.building import Embed, Vectors, embedded
 from malgil_core.ranking.topk import unit
 
 from export.catalog import embedding
@@ -32,6 +32,7 @@ class Embedder:
         self._client: malgil.SearchClient | None = None
         self._kept: OrderedDict[str, Vectors] = OrderedDict()
         self._fingerprint = ""
+        self._embed: Embed | None = None
         self._lock = Lock()
 
     def use(self, fingerprint: str) -> None:
@@ -39,6 +40,7 @@ class Embedder:
         with self._lock:
             if fingerprint != self._fingerprint:
                 self._kept.clear()
+                self._embed = None
                 self._fingerprint = fingerprint
 
     def close(self) -> None:
@@ -73,7 +75,7 @@ class Embedder:
         CatalogError: a text has no embedding.
         """
         new = [text for text in dict.fromkeys(texts) if text not in known]
-        embed = embedding.online(self.client, "the server", self._repository)
+        embed = self._checked()
         for start in range(0, len(new), CHUNK):
             advance(start, len(new))
             part = new[start : start + CHUNK]
@@ -86,6 +88,16 @@ class Embedder:
             if self._client is None:
                 self._client = self._access()
             return self._client
+
+    def _checked(self) -> Embed:
+        """Embeds through the server; compared with the exported encoder once: that loads it, which takes seconds."""
+        with self._lock:
+            embed = self._embed
+        if embed is None:
+            embed = embedding.online(self.client, "the server", self._repository)
+            with self._lock:
+                self._embed = embed
+        return embed
 
     def _keep(self, found: Mapping[str, Vectors]) -> None:
         for text, vector in found.items():

@@ -54,13 +54,13 @@ async def show(request: Request) -> Response:
 @requires("edit")
 async def upload(request: Request) -> Response:
     """A set made of a file, of what was typed, or of the example."""
-    form = await request.form()
-    name, file = text(form, "name").strip()[:LONGEST_NAME], form.get("file")
-    content = await file.read() if isinstance(file, UploadFile) else b""
-    if "example" in form:
-        name, content = name or "예시", await anyio.to_thread.run_sync(EXAMPLE.read_bytes)
-    elif not name and isinstance(file, UploadFile):
-        name = (file.filename or "").rsplit("/")[-1].removesuffix(".jsonl")[:LONGEST_NAME]
+    async with request.form() as form:
+        name, file = text(form, "name").strip()[:LONGEST_NAME], form.get("file")
+        content = await file.read() if isinstance(file, UploadFile) else b""
+        if "example" in form:
+            name, content = name or "예시", await anyio.to_thread.run_sync(EXAMPLE.read_bytes)
+        elif not name and isinstance(file, UploadFile):
+            name = (file.filename or "").rsplit("/")[-1].removesuffix(".jsonl")[:LONGEST_NAME]
     return await anyio.to_thread.run_sync(_save, request, name, content, "tests.html")
 
 

@@ -24,7 +24,8 @@ async def is_valid(request: Request) -> bool:
     """Whether the token in the header or in the form is the session's."""
     sent: object = request.headers.get(HEADER)
     if sent is None:
-        sent = (await request.form()).get(FIELD)
+        async with request.form() as form:  # closes the files that were uploaded
+            sent = form.get(FIELD)
     known = request.session.get("csrf")
     if not isinstance(sent, str) or not isinstance(known, str):
         return False

@@ -12,7 +12,7 @@ from export.catalog import access
 from export.catalog.calibrate_cli import calibrate
 from export.catalog.generations_cli import diff, list_generations, rollback, show, verify
 
-FILE = click.argument("file", type=options.PATH)
+FILE = click.argument("file", type=str)
 
 
 @click.group()
@@ -33,18 +33,21 @@ docs/catalog.md describes the file."""
 )
 @FILE
 @options.null_topics
-def check(file: Path, null_topics: tuple[Path, ...]) -> None:
+def check(file: str, null_topics: tuple[Path, ...]) -> None:
     """Validate a catalog, and name each mistake by its line.
 
-    FILE is JSON Lines, one service or null topic a line.
+    FILE is JSON Lines, one service or null topic a line, or the URL of a database.
     """
     from malgil_core.catalog import reading
 
-    catalog = reading.read_catalog(file, null_topics)
+    from export.catalog import source
+
+    found = source.of(file)
+    catalog = reading.with_null_files(found.read(), null_topics)
     for note in catalog.notes:
         click.echo(note)
     services, topics = catalog.services, catalog.null_topics
-    click.echo(f"{file}: {len(services)} services, {sum(service.open for service in services)} open")
+    click.echo(f"{found}: {len(services)} services, {sum(service.open for service in services)} open")
     if topics:
         click.echo(f"{len(topics)} null topics, {sum(len(topic.phrases) for topic in topics)} null phrases")
 
@@ -59,6 +62,7 @@ Examples:
   python -m export catalog publish catalogs/finance.jsonl              through the server on this machine
   python -m export catalog publish catalogs/finance.jsonl --offline    without a server
   python -m export catalog publish catalogs/finance.jsonl --watch      and again whenever the file is saved
+  python -m export catalog publish sqlite:///index/console.db          from a database
   python -m export catalog publish catalogs/finance.jsonl --null-topics catalogs/null_topics.jsonl
   python -m export catalog publish catalogs/finance.jsonl --settings settings.json
   python -m export catalog publish catalogs/finance.jsonl --url grpcs://search.internal:8001 --key-file key
@@ -112,7 +116,7 @@ docs/catalog.md describes the file."""
 @options.repository
 @options.index
 def publish(
-    file: Path,
+    file: str,
     offline: bool,
     url: str,
     tls_ca: Path | None,
@@ -134,11 +138,13 @@ def publish(
 ) -> None:
     """Embed a catalog, and make it the one that serves.
 
-    FILE is JSON Lines, one service or null topic a line. Only new phrases are embedded. The key of a server that
-    requires one is in the file of --key-file, or in the environment variable MALGIL_KEY.
+    FILE is JSON Lines, one service or null topic a line, or the URL of a database: sqlite:///FILE or
+    postgresql://USER:PASSWORD@HOST:PORT/NAME. Only new phrases are embedded. The key of a server that requires one is
+    in the file of --key-file, or in the environment variable MALGIL_KEY.
     """
     if watch and only_if:
         raise click.UsageError("--watch publishes whenever FILE changes: --only-if does not go with it")
+    from export.catalog import source
     from export.catalog.publish import Publisher
 
     server = None
@@ -147,7 +153,9 @@ def publish(
         server = access.Access(url, tls_ca, tls_cert, tls_key, tls_name, key)
     limits = {"loss": null_loss, "margin": null_margin, "floor": null_floor}
     null = {name: value for name, value in limits.items() if value is not None}
-    publisher = Publisher(file, repository, index, server, default_threshold, keep, null_topics, null, settings)
+    publisher = Publisher(
+        source.of(file), repository, index, server, default_threshold, keep, null_topics, null, settings
+    )
     if watch:
         publisher.watch()
     if only_if is not None:

@@ -1,4 +1,4 @@
-"""Publishing a catalog: once, or again whenever its file changes."""
+"""Publishing a catalog: once, or again whenever it changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from malgil_core.ranking.margin import NullSettings
 
 from export.catalog import embedding, settings
 from export.catalog.access import Access
+from export.catalog.published import Published, describe, gone
 from export.catalog.settings import SettingsFile
+from export.catalog.source import Source
 from export.console import CONSOLE
 from export.errors import ExportError
 from export.progress import Advance, bar
@@ -39,10 +41,10 @@ class Choices:
 
 @dataclass(frozen=True)
 class Publisher:
-    """A catalog's file, and where and how it is published.
+    """A catalog, and where and how it is published.
 
     Attributes:
-        file: the catalog.
+        source: of the catalog.
         repository: the model repository with the encoder.
         index: the index folder.
         server: how to reach the server that embeds; None embeds in this process.
@@ -53,7 +55,7 @@ class Publisher:
         settings: the settings file, if there is one.
     """
 
-    file: Path
+    source: Source
     repository: Path
     index: Path
     server: Access | None
@@ -64,12 +66,22 @@ class Publisher:
     settings: Path | None = None
 
     def publish(self) -> None:
-        """Publish the file as it is, and print what serves.
+        """Publish the catalog as it is, and print what serves; errors as of `run`."""
+        with bar("embedding", CONSOLE) as advance:
+            published = self.run(advance)
+        click.echo(str(published))
+
+    def run(self, progress: Advance) -> Published:
+        """Publish the catalog as it is.
+
+        Args:
+            progress: called with how many texts are embedded, and how many there are.
 
         Raises:
-            CatalogError: the file holds mistakes; nothing was published.
+            CatalogError: the catalog holds mistakes; nothing was published.
             EncoderMetadataError: the encoder's metadata is damaged.
-            ExportError: there is no server, it or the settings are of another encoder, or the settings hold mistakes.
+            ExportError: there is no server or database, or the server or the settings are of another encoder, or the
+                settings hold mistakes.
             OSError: the file cannot be read, or there is no encoder.
         """
         catalog = self._read()
@@ -77,30 +89,29 @@ class Publisher:
         before = history.last_published(self.index)
         found = self._settings(metadata.fingerprint)
         calibrated, notes = found.calibrated(catalog.services) if found else (writer.Calibrated(), [])
-        for note in (*catalog.notes, *notes):
-            click.echo(note)
         choices = Choices(self._threshold(found), self._null(found), calibrated)
-        with bar("embedding", CONSOLE) as advance:
-            number = self._write(catalog, metadata, choices, advance)
-        services = catalog.services
-        phrases = sum(len(service.texts) for service in services)
-        opened = sum(service.open for service in services)
-        click.echo(f"generation {number} serves: {opened} open of {len(services)} services, {phrases} phrases")
+        number = self._write(catalog, metadata, choices, progress)
         manifest = reader.read_manifest(reader.folder_of(self.index, number))
+        remarks = []
         if "null" in manifest:
-            click.echo(describe(manifest["null"]))
+            remarks.append(describe(manifest["null"]))
         elif before and "null" in (before.manifest or {}):
-            click.echo(f"no null topics, though generation {before.number} has some: --null-topics FILE adds them")
+            remarks.append(f"no null topics, though generation {before.number} has some: --null-topics FILE adds them")
         if self.settings:
             default = manifest["default_threshold"]
-            click.echo(
+            remarks.append(
                 f"{self.settings}: weights of lexical matches, thresholds of {len(calibrated.thresholds)} services, "
                 f"{'no default threshold' if default is None else f'default threshold {default:.4f}'}"
             )
-        remove_old(self.index, self.keep)
+        services = catalog.services
+        return Published(
+            number, len(services), sum(service.open for service in services),
+            sum(len(service.texts) for service in services), manifest.get("null"), (*catalog.notes, *notes), remarks,
+            history.collect(self.index, self.keep),
+        )  # fmt: skip
 
     def _read(self) -> Catalog:
-        return reading.read_catalog(self.file, self.null_files)
+        return reading.with_null_files(self.source.read(), self.null_files)
 
     def _settings(self, fingerprint: str) -> SettingsFile | None:
         return settings.read(self.settings, fingerprint) if self.settings else None
@@ -163,7 +174,7 @@ class Publisher:
         entries = [entry.as_dict() for entry in catalog.services] + [entry.as_dict() for entry in catalog.null_topics]
         lines = json.loads(json.dumps(entries))
         if history.diff(history.catalog(self.index, last.number), lines):
-            return f"{self.file} is not what generation {last.number} was made of"
+            return f"{self.source} is not what generation {last.number} was made of"
         return self._why_other_options(catalog, last.number, last.manifest or {})
 
     def _why_other_options(self, catalog: Catalog, number: int, manifest: Mapping[str, Any]) -> str | None:
@@ -178,13 +189,13 @@ class Publisher:
         return None
 
     def watch(self) -> NoReturn:
-        """Publish now, and again whenever the file changes; a file with mistakes is reported once and not published."""
-        published: list[bytes] | None = None
+        """Publish now, and again whenever the catalog changes; one with mistakes is reported once and not published."""
+        published: list[object] = []
         refused: str | None = None
         while True:
             try:
-                files = (self.file, *self.null_files, *([self.settings] if self.settings else []))
-                content = [file.read_bytes() for file in files]
+                files = (*self.null_files, *([self.settings] if self.settings else []))
+                content = [self.source.state(), *(file.read_bytes() for file in files)]
                 if content != published:
                     self.publish()
                     published, refused = content, None
@@ -195,18 +206,8 @@ class Publisher:
             time.sleep(LOOK_SECONDS)
 
 
-def describe(null: Mapping[str, Any]) -> str:
-    """What a manifest says of null phrases, in two sentences."""
-    floor = "" if null["floor"] is None else f", or where no service reaches {null['floor']:.4f}"
-    return (
-        f"{null['topics']} null topics, {null['phrases']} null phrases: an answer is empty where one of them scores "
-        f"more than {null['margin']:.4f} above the best service{floor}. Of {null['left_out']} phrases of services, "
-        f"each left out of the catalog and searched for, this leaves {null['lost']:.1%} without an answer"
-    )
-
-
 def remove_old(index: Path, keep: int) -> None:
     """Remove all but the newest generations, and print which are gone."""
     removed = history.collect(index, keep)
     if removed:
-        click.echo(f"removed old generations: {', '.join(map(str, removed))}")
+        click.echo(gone(removed))

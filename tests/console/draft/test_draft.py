@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ import malgil
 import numpy as np
 import pytest
 from malgil_core.catalog.reading import Catalog, NullTopic, Service
+from malgil_core.encoder import EncoderMetadata
 
 from benchmarks.documents.proxy import Proxy
 from console.draft import Draft, DraftError
@@ -20,6 +22,7 @@ from export import ROOT
 from export.catalog import labelled
 from server.launcher import Server
 from tests.console.draft.conftest import Memory, until
+from tests.export.catalog.test_settings import content
 
 TYPED = ["ㅅ", "ㅅㄱ", "소", "송", "송ㄱ", "thdrma", "카드 ㅂㅅ", "aud", "ATM", "돈", "오늘 날씨", "ㅁㄴㅇㄹ", "?", "1"]
 
@@ -267,3 +270,51 @@ def test_a_catalog_without_null_topics_or_with_closed_services_alone_is_drafted(
     draft.refresh()
     assert draft.search("송금").hits[0].name == "송금"
     assert np.isfinite(draft.search("송금").hits[0].score)
+
+
+def test_settings_that_a_publish_takes_count_in_the_draft_and_a_new_file_is_taken_up(
+    server: Server, index: Path, repository: Path, finance: Catalog, tmp_path: Path
+) -> None:
+    def write(floor: float, threshold: float) -> None:
+        written = {
+            **content(default_threshold=threshold, thresholds=[]),
+            "null": {"loss": 0.03, "margin": 2, "floor": floor},
+        }
+        written["encoder"]["fingerprint"] = EncoderMetadata.of(repository).fingerprint
+        file.write_text(json.dumps(written), encoding="utf-8")
+
+    file = tmp_path / "settings.json"
+    write(floor=1.0, threshold=0.75)
+    access = lambda: malgil.SearchClient(server.grpc_url, timeout=30)  # noqa: E731
+    draft = Draft(Memory(small(finance)), access, index, repository, settings_file=file)
+    draft.refresh()
+    assert draft.state.problem is None
+    refused = draft.search("멀리 사는 친구한테 목돈을 부쳐야 하는데")
+    assert (refused.refused_by, refused.hits) == ("floor", [])
+    assert {hit.reason for hit in refused.missing} == {"floor"}
+    assert min(hit.threshold or 0 for hit in refused.missing) == 0.75  # some services have their own
+    write(floor=-1, threshold=0.5)
+    draft.refresh()
+    answer = draft.search("멀리 사는 친구한테 목돈을 부쳐야 하는데")
+    assert min(hit.threshold or 0 for hit in answer.hits) == 0.5
+    file.write_text("{}", encoding="utf-8")
+    draft.refresh()
+    assert draft.state.problem
+    assert draft.state.problem.startswith("보정 설정 파일을 쓸 수 없어요")
+    assert draft.search("이체").hits  # the last good one is searched
+    draft.stop()
+
+
+def test_what_people_type_all_day_does_not_fill_the_memory(
+    make: Make, finance: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.draft.vectors.KEPT", 8)
+    monkeypatch.setattr("console.draft.draft.KEPT_LINES", 8)
+    draft, _ = make(small(finance))
+    typed = [f"{number}번 계좌" for number in range(20)]
+    for query in typed:
+        draft.search(query)
+        draft.line_neighbours([query], None)
+    assert len(draft._embedder._kept) == 8
+    assert len(draft._neighbours) == 8
+    assert len(draft.line_neighbours(typed, None)) == 20
