@@ -11,6 +11,7 @@ from malgil_core.encoder import EncoderMetadataError
 
 from benchmarks import korsts, mixed_lengths, null_load, quality_cli, scoring, sizing
 from benchmarks.compare.run import compare
+from benchmarks.console.cli import console
 from benchmarks.documents.cli import documents
 from benchmarks.sweep import cli as sweep_cli
 from benchmarks.sweep.plan import SweepError
@@ -38,6 +39,7 @@ for command in (
     mixed_lengths.mixed_lengths,
     sizing.sizing,
     documents,
+    console,
 ):
     cli.add_command(command)
 

@@ -61,6 +61,8 @@ def test_a_snippet_of_a_page_runs(
             words += ["--index", str(index)]
         if {"publish", "calibrate"} & {*words}:
             words += ["--repository", str(repository)]
+        if "console" in words and "--help" not in words:  # the tests' store
+            words += ["--database", f"sqlite:///{index.parent}/console.db"]
         if "benchmarks" in words and not {"scoring", "--help"} & set(words):
             words += ["--url", server.grpc_url]
         if words[-3:-1] == ["quality", "--url"]:  # with fewer queries: tests/benchmarks/test_quality.py asks all

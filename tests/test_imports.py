@@ -26,6 +26,9 @@ PLANTED = {
     "documents": ("export/catalog/labelled.py", "import documents.records"),
     "documents-search": ("documents/schema.py", "import export.catalog.labelled"),
     "benchmarks": ("export/catalog/labelled.py", "import benchmarks.quality"),
+    "console": ("export/catalog/labelled.py", "import console.settings"),
+    "console-imports": ("console/settings.py", "import server.launcher"),
+    "web": ("store/types.py", "import starlette.requests"),
     "publishing": ("export/catalog/labelled.py", "import torch"),
     "language-models": ("export/catalog/labelled.py", "import openai"),
     "suggestions": ("export/catalog/labelled.py", "import export.suggest.errors"),
@@ -51,7 +54,7 @@ def lint(root: Path, contract: str) -> subprocess.CompletedProcess[str]:
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what import-linter reads."""
     root = tmp_path_factory.mktemp("packages")
-    for name in ("core", "client", "store", "export", "training", "documents", "server", "benchmarks"):
+    for name in ("core", "client", "store", "export", "training", "documents", "server", "console", "benchmarks"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "results", "*.egg-info"))
     (root / "tests").mkdir()  # that tests are imported by nobody needs no tests
     (root / "tests" / "__init__.py").touch()

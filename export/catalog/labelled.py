@@ -47,22 +47,39 @@ class Labelled:
 
 
 class LabelError(ExportError):
-    """A line of labelled queries that cannot be used; the text names file, line and field."""
+    """A line of labelled queries that cannot be used; the text names file, line and field.
+
+    Attributes:
+        line: its number.
+    """
+
+    def __init__(self, text: str, line: int) -> None:
+        super().__init__(text)
+        self.line = line
 
 
 def read(path: Path) -> list[Labelled]:
+    """Labelled queries from a file, as `parse`."""
+    return parse(path.read_bytes(), str(path))
+
+
+def parse(content: bytes, source: str) -> list[Labelled]:
     """Labelled queries from JSON Lines: {"query": text, "id": number or null, "kind": text} each.
+
+    Args:
+        content: of a file.
+        source: its name in errors.
 
     Raises:
         LabelError: a line is something else.
     """
     found = []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+    for number, line in enumerate(content.split(b"\n"), start=1):
         if line.strip():
             try:
                 found.append(_labelled(json.loads(line)))
             except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError among them
-                raise LabelError(f"{path}:{number}: {error}") from None
+                raise LabelError(f"{source}:{number}: {error}", number) from None
     return found
 
 

@@ -61,7 +61,7 @@ def proposals(
         if service.open and service.threshold is not None:
             chosen = [place for place, query in enumerate(labelled) if query.id == service.id]
             texts = [labelled[place].query for place in chosen]
-            scores = np.sort([*_scores(generation, service.id, texts, embeddings[chosen])])
+            scores = np.sort([*own_scores(generation, service.id, texts, embeddings[chosen])])
             # Rounded down: the query whose score it is still finds the service.
             threshold = float(np.floor(scores[int(cost * len(scores))] * 1e4) / 1e4)
             lost = float((scores < np.float32(service.threshold)).mean())
@@ -69,8 +69,15 @@ def proposals(
     return found
 
 
-def _scores(generation: Generation, id: int, texts: Sequence[str], embeddings: Floats) -> Iterator[float]:
-    """The score of a service for each query, and for each of its phrases without the phrase itself."""
+def own_scores(generation: Generation, id: int, texts: Sequence[str], embeddings: Floats) -> Iterator[float]:
+    """The score of an open service for each query, then for each of its texts without the text itself.
+
+    Args:
+        generation: that has the service.
+        id: of the service.
+        texts: queries.
+        embeddings: their unit vectors.
+    """
     assert generation.lexical
     service = int(np.flatnonzero(generation.ids_padded[:-1] == id)[0])
     low, high = np.searchsorted(generation.service_of_row, [service, service + 1]).tolist()

@@ -114,14 +114,14 @@ def catalog(index: Path, number: int) -> list[Line]:
 
 def diff(before: Sequence[Line], after: Sequence[Line]) -> list[Change]:
     """The changes between two catalogs, by service id, then by name of null topic."""
-    old, new = ({_key(line): line for line in lines} for lines in (before, after))
+    old, new = ({key_of(line): line for line in lines} for lines in (before, after))
     changes = [Change(old[key], "removed", {}) for key in old if key not in new]
     changes += [Change(new[key], "added", {}) for key in new if key not in old]
     for key in old.keys() & new.keys():
         fields = {name: (old[key][name], new[key][name]) for name in new[key] if old[key].get(name) != new[key][name]}
         if fields:
             changes.append(Change(new[key], "changed", fields))
-    return sorted(changes, key=lambda change: _key(change.line))
+    return sorted(changes, key=lambda change: key_of(change.line))
 
 
 def diff_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -147,7 +147,7 @@ def _settings(manifest: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _key(line: Line) -> tuple[bool, int, str]:
+def key_of(line: Line) -> tuple[bool, int, str]:
     """What identifies a line; services come first."""
     is_null = "null" in line
     return is_null, -1 if is_null else int(line["id"]), line["name"] if is_null else ""

@@ -68,6 +68,12 @@ class Tokenization:
         """The query in one Unicode form, with words typed with the wrong keyboard layout turned into Korean."""
         return restore(composed(query), self._pieces, self._latin_words)
 
+    def count(self, phrase: str) -> int:
+        """The tokens of a phrase with its prompt, special tokens included; beyond `max_length` it is cut."""
+        encoding = self._tokenizer.encode(self.prompts[PROMPT_OF["phrase"]] + composed(phrase))
+        special = self._tokenizer.num_special_tokens_to_add(False)
+        return len(encoding.ids) + sum(len(rest.ids) - special for rest in encoding.overflowing)
+
     def _pieces(self, text: str) -> int:
         return len(self._tokenizer.encode(text, add_special_tokens=False))
 

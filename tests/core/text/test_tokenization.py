@@ -85,6 +85,11 @@ def test_a_long_text_is_cut_at_the_window_and_still_ends_as_the_encoder_expects(
     assert ids[-1] == SEP
 
 
+@pytest.mark.parametrize("words", [1, 4, 5, 100])
+def test_an_editor_is_told_how_many_tokens_of_a_phrase_are_cut(folder: Path, words: int) -> None:
+    assert Tokenization.load(folder).count("돈 " * words) == words + 4
+
+
 def test_a_missing_export_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"encoder\.json is missing: run `python -m export encoder` first$"):
         Tokenization.load(tmp_path)

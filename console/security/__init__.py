@@ -1,0 +1,1 @@
+"""Who may do what: accounts, sessions, roles, CSRF, headers, bounds of requests and of login attempts."""
