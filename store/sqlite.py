@@ -68,8 +68,9 @@ def _connect(file: Path, options: str, wait_seconds: float, kind: type[sqlite3.C
         f"file:{quote(str(file.absolute()))}?{options}",
         uri=True, timeout=wait_seconds, isolation_level=None, check_same_thread=False, factory=kind,
     )  # fmt: skip
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")  # what was committed survives a power cut, with a WAL too
+    if options == "mode=rw":
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")  # what was committed survives a power cut, with a WAL too
     return connection
 
 

@@ -47,7 +47,7 @@
         else next = lines[at].closest("ul")?.closest("details")?.querySelector("summary");
         break;
       case "Enter": { // on a folded line: the service itself
-        const link = event.target.tagName === "SUMMARY" ? event.target.querySelector("a") : null;
+        const link = event.target.tagName === "SUMMARY" ? event.target.closest("li").querySelector(":scope > .go") : null;
         if (!link) return;
         link.click();
         break;
