@@ -11,7 +11,7 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -21,20 +21,16 @@ from threading import Lock, Thread
 from typing import IO
 
 import malgil
-import numpy as np
-from malgil_core.catalog.reading import with_null_files
 from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import history, reader
-from malgil_core.index.building import Calibrated, Embed, Vectors
+from malgil_core.index.building import Vectors
 from malgil_core.index.generation import GenerationError
-from malgil_core.index.writer import publish
-from malgil_core.ranking.margin import NullSettings
 
 from console.draft import Draft
 from console.draft.problems import FAILURES, sentence
 from console.settings import Settings
-from export.catalog import embedding
-from export.catalog import settings as settings_file
+from export.catalog.publish import Publisher
+from export.catalog.source import Loaded
 from export.errors import ExportError
 from export.options import KEEP
 from store.errors import StoreError
@@ -179,43 +175,24 @@ class Publishing:
 
     def _publish(self, progress: Callable[[Job], None], job: Job) -> Job:
         given, snapshot = self._settings, self._store.snapshot()
-        catalog = with_null_files(snapshot.catalog, given.null_topics)
-        encoder = EncoderMetadata.of(given.repository)
-        found = settings_file.read(given.settings_file, encoder.fingerprint) if given.settings_file else None
-        calibrated = found.calibrated(catalog.services)[0] if found else Calibrated()
-        null = found.settings.null_settings if found else NullSettings()
-        threshold = found.settings.default_threshold if found else None
-        with given.access.client() as client:
-
-            def advance(done: int, total: int) -> None:
-                progress(replace(job, done=done, total=total, revision=snapshot.revision))
-
-            embed = embedding.online(client, given.access.url, given.repository, advance)
-            number = publish(
-                catalog.services, given.index, encoder, self._known(embed), threshold, catalog.null_topics,
-                null.limits, calibrated,
-            )  # fmt: skip
+        publisher = Publisher(
+            Loaded(snapshot.catalog, "the console's store"), given.repository, given.index, given.access, None, KEEP,
+            given.null_topics, {}, given.settings_file, self._known(),
+        )  # fmt: skip
+        made = publisher.run(
+            lambda done, total: progress(replace(job, done=done, total=total, revision=snapshot.revision))
+        )
         note = " · ".join(filter(None, [job.note, f"revision {snapshot.revision}"]))
-        self._store.record("publish", "catalog", f"generation {number}", by=job.by, note=note)
-        history.collect(given.index, KEEP)
-        opened = sum(service.open for service in catalog.services)
-        said = f"게시했어요(세대 {number}). 서비스 {len(catalog.services):,}개 가운데 {opened:,}개가 오픈이에요."
-        return replace(job, state="done", generation=number, revision=snapshot.revision, sentence=said)
+        self._store.record("publish", "catalog", f"generation {made.number}", by=job.by, note=note)
+        said = f"게시했어요(세대 {made.number}). 서비스 {made.services:,}개 가운데 {made.open:,}개가 오픈이에요."
+        return replace(job, state="done", generation=made.number, revision=snapshot.revision, sentence=said)
 
-    def _known(self, embed: Embed) -> Embed:
-        """Vectors of the draft where it has them, so that what was tested is what serves to the last digit."""
-
-        def embed_new(texts: Sequence[str]) -> Vectors:
-            drafted = self._draft.drafted if self._draft else None
-            if drafted is None or drafted.built.manifest["encoder"]["fingerprint"] != self._fingerprint():
-                return embed(texts)
-            found = {text: vector for text in texts if (vector := drafted.vector_of(text)) is not None}
-            new = [text for text in texts if text not in found]
-            if new:
-                found.update(zip(new, embed(new), strict=True))
-            return np.stack([found[text] for text in texts])
-
-        return embed_new
+    def _known(self) -> Callable[[str], Vectors | None] | None:
+        """The draft's vectors, so that what was tested is what serves to the last digit."""
+        drafted = self._draft.drafted if self._draft else None
+        if drafted is None or drafted.built.manifest["encoder"]["fingerprint"] != self._fingerprint():
+            return None
+        return drafted.vector_of
 
     def _fingerprint(self) -> str:
         return EncoderMetadata.of(self._settings.repository).fingerprint
@@ -309,7 +286,9 @@ def _problem(error: Exception) -> str:
         return f"세대를 읽을 수 없어요: {error}"
     if isinstance(error, StoreError):
         return f"저장소를 쓸 수 없어요: {error}"
-    return sentence(error)
+    if isinstance(error, ExportError) and isinstance(error.__context__, malgil.MalgilError):
+        return sentence(error.__context__)
+    return sentence(error).replace("초안을 만들 수 없어요", "게시할 수 없어요")
 
 
 def _now() -> str:

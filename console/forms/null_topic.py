@@ -8,9 +8,9 @@ from typing import Any
 
 from malgil_core.catalog.null_topic import NullTopic
 from starlette.datastructures import FormData
-from store.types import Stored
 
 from console.forms.fields import lines, shown_lines, text
+from store.types import Stored
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from store.store import Store
 
 from console.changes import differences
 from console.forms.fields import whole_number
@@ -21,6 +20,7 @@ from console.pages import entries
 from console.security.cells import safe_row
 from console.security.roles import requires
 from console.templating import Link, render
+from store.store import Store
 from store.types import Change
 
 PAGE = 100

@@ -8,11 +8,11 @@ from typing import Any
 
 from markupsafe import Markup
 from starlette.requests import Request
-from store.store import Store
 
 from console.changes import FieldChange, differences
 from console.security import csrf
 from console.security.roles import User
+from store.store import Store
 from store.types import Change
 
 ACTIONS: dict[str, str] = {

@@ -9,9 +9,6 @@ from malgil_core.catalog.null_topic import NullTopic
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from store.errors import ConflictError, InvalidError, NotFoundError
-from store.store import Store
-from store.types import Stored
 
 from console import conflicts, messages
 from console.forms.fields import LABELS, Errors, number, whole_number
@@ -19,6 +16,9 @@ from console.forms.null_topic import NullTopicForm
 from console.pages import entries
 from console.security.roles import requires
 from console.templating import Link, is_htmx, render
+from store.errors import ConflictError, InvalidError, NotFoundError
+from store.store import Store
+from store.types import Stored
 
 SHOWN_HISTORY = 5
 PAGE = 200

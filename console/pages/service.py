@@ -10,7 +10,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from store.store import Store
 
 from console import conflicts, messages
 from console.changes import shown
@@ -21,6 +20,7 @@ from console.security.roles import requires
 from console.templating import render
 from console.view import View
 from store.errors import ConflictError, InvalidError, NotFoundError
+from store.store import Store
 from store.types import Stored
 
 SHOWN_HISTORY = 5

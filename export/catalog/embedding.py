@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -96,6 +96,23 @@ def online(
             )
 
     return embed
+
+
+def completed(known: Callable[[str], Vectors | None], embed: Embed) -> Embed:
+    """Embed only texts without a known vector.
+
+    Args:
+        known: text → its vector by the same encoder, or None.
+        embed: embeds the others.
+    """
+
+    def embed_all(texts: Sequence[str]) -> Vectors:
+        found = {text: vector for text in texts if (vector := known(text)) is not None}
+        if new := [text for text in texts if text not in found]:
+            found.update(zip(new, embed(new), strict=True))
+        return np.stack([found[text] for text in texts])
+
+    return embed_all
 
 
 def _in_batches(embed: Embed, advance: Advance) -> Embed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -44,6 +44,7 @@ class Publisher:
         null_files: files of null topics, beside those in the catalog.
         null: fields of NullSettings that were given; the settings count for the others.
         settings: the settings file, if there is one.
+        known: text → its vector by the same encoder, where the caller has it; else None.
     """
 
     source: Source
@@ -55,6 +56,7 @@ class Publisher:
     null_files: Sequence[Path] = ()
     null: Mapping[str, float] = field(default_factory=dict)
     settings: Path | None = None
+    known: Callable[[str], writer.Vectors | None] | None = None
 
     def publish(self) -> None:
         """Publish the catalog as it is, and print what serves; errors as of `run`."""
@@ -133,7 +135,7 @@ class Publisher:
             catalog.services,
             self.index,
             metadata,
-            embed,
+            embedding.completed(self.known, embed) if self.known else embed,
             choices.default_threshold,
             catalog.null_topics,
             choices.null.limits,

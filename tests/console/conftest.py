@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from store.store import Store
 
 from console.app import Console, make_app
 from console.security import accounts
 from console.settings import Settings
 from export import ROOT
 from export.catalog.access import Access
+from store.store import Store
 
 SECRET = "x" * 48
 PASSWORD = "correct horse battery"

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from store.store import Store
 
 from console.app import Console
 from console.security import accounts, logins
+from store.store import Store
 from tests.console.conftest import ADDRESS, PASSWORD, Person
 
 

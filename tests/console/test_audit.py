@@ -7,9 +7,8 @@ import io
 import re
 from collections.abc import Callable
 
-from store.store import Store
-
 from console.app import Console
+from store.store import Store
 from tests.console.conftest import Person
 
 

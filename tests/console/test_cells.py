@@ -6,9 +6,9 @@ import csv
 import io
 
 import pytest
-from store.store import Store
 
 from console.security.cells import safe_row
+from store.store import Store
 from tests.console.conftest import Person
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from html import unescape
 
 import pytest
-from store.store import Store
 
 from console.app import Console
 from console.conflicts import compare
 from console.forms.fields import merged_lines
+from store.store import Store
 from tests.console.conftest import Person, fields
 
 PATH = "/services/103"

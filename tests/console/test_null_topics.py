@@ -6,10 +6,9 @@ import dataclasses
 import re
 from pathlib import Path
 
-from store.store import Store
-
 from console.app import make_app
 from console.settings import Settings
+from store.store import Store
 from tests.console.conftest import SECRET, Person, fields
 
 

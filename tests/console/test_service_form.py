@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from malgil_core.catalog.service import Service
-from store.store import Store
 
+from store.store import Store
 from tests.console.conftest import Person, fields
 
 NEW = {

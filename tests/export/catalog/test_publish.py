@@ -194,3 +194,17 @@ def test_another_runtime_of_the_same_encoder_may_publish_and_another_encoder_may
     assert embed(0.998).shape == (3, ENCODER.dimension)  # int8 in two versions of onnxruntime
     with pytest.raises(embedding.OtherEncoderError, match="restart it first"):
         embed(0.993)  # the same weights with another prompt
+
+
+def test_texts_whose_vectors_the_caller_has_are_not_embedded_again() -> None:
+    known = {"이체": np.full(3, 7, np.float32)}
+    asked: list[str] = []
+
+    def embed(texts: Any) -> Any:
+        asked.extend(texts)
+        return np.arange(3 * len(texts), dtype=np.float32).reshape(-1, 3)
+
+    found = embedding.completed(known.get, embed)(["송금", "이체", "환전"])
+    assert asked == ["송금", "환전"]
+    np.testing.assert_array_equal(found, [[0, 1, 2], [7, 7, 7], [3, 4, 5]])
+    np.testing.assert_array_equal(embedding.completed(known.get, embed)(["이체"]), [[7, 7, 7]])
