@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 from malgil_core.documents.types import DocumentOptions
@@ -118,7 +119,7 @@ def test_a_search_that_began_before_an_update_can_still_read_what_it_found(
     times: dict[str, float] = {}
     call = corpus.engine.call
 
-    def noting(method: str, name: str, *args: object, **options: object) -> object:
+    def noting(method: str, name: str, *args: object, **options: Any) -> object:
         answer = call(method, name, *args, **options) if method != "delete" else None
         if name == corpus.name:
             times[method] = time.monotonic()
