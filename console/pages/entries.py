@@ -30,6 +30,7 @@ ACTIONS: dict[str, str] = {
     "remove": "삭제",
     "role": "권한 바꿈",
     "password": "비밀번호 바꿈",
+    "suggest": "제안받음",
 }
 KINDS: dict[str, str] = {
     "service": "서비스",

@@ -60,3 +60,10 @@ def test_old_entries_are_behind_a_link_and_the_csv_has_all_of_the_filter(me: Per
     assert seen == [f"user{number}" for number in reversed(range(230))]
     rows = list(csv.DictReader(io.StringIO(me.http.get("/audit.csv?action=login").content.decode("utf-8-sig"))))
     assert [row["누가"] for row in rows] == seen
+
+
+def test_each_entry_of_the_audit_says_what_kind_of_thing_it_is(me: Person, store: Store) -> None:
+    me.send("/services/103", {**me.form("/services/103"), "memo": "바뀜"})
+    me.send("/null-topics/new", {"name": "예약 송금", "phrases": "달나라 송금"})
+    kinds = [re.search(r'<span class="tag">(.*?)</span>', entry) for entry in entries(me.page("/audit"))[:2]]
+    assert [kind and kind[1] for kind in kinds] == ["앱에 없는 것", "서비스"]

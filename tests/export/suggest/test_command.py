@@ -16,6 +16,7 @@ from malgil_core.catalog import reading
 from export import ROOT
 from export.__main__ import main
 from server.launcher import Server
+from store.store import Store
 from tests.conftest import CATALOG, NULL_TOPICS
 from tests.llm import Handler, endpoint, event, failing, in_turn, saying
 
@@ -130,6 +131,20 @@ def test_a_model_moves_no_cursor_of_the_terminal(offline: list[str], capsys: pyt
     out = capsys.readouterr().out
     assert "\x1b[2J" not in out
     assert "[bold]돈[/bold] 쏘기" in out
+
+
+def test_a_catalog_in_a_database_is_asked_for_as_one_in_a_file(
+    offline: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path}/catalog.db"
+    with Store.open(url) as store:
+        store.replace(CATALOG.read_bytes(), "finance.jsonl", by="import")
+    with endpoint(saying(ANSWER)) as llm:
+        assert main(["suggest", url, "--service", "exchange", "--llm-url", llm.url, *offline]) == 0
+        assert "환전하는 메뉴 어디 있어?" in capsys.readouterr().out
+        missing = f"sqlite:///{tmp_path}/typo.db"
+        assert main(["suggest", missing, "--service", "exchange", "--llm-url", llm.url, *offline]) == 1
+    assert "typo.db" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
