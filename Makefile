@@ -7,13 +7,17 @@ PYTEST := $(PYTHON) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-r
 # Tests start hundreds of Pythons, each of which would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo serve test quick check setup lock export bench soak clean
+.PHONY: demo serve console test quick check setup lock export bench soak clean
 
 demo: export  ## Set up, export the bundled encoder, publish the sample catalog, serve, and ask a dozen queries
 	$(PYTHON) -m server.demo
 
 serve: export  ## The same, with an engine for documents, and stay up
 	$(PYTHON) -m server --documents
+
+console: export  ## The search console on http://127.0.0.1:8010, with the sample catalog at first, and a server if none runs
+	$(PYTHON) -m console import $(CATALOG) --only-if empty
+	$(PYTHON) -m server.with_console --null-topics $(NULL_TOPICS)
 
 test: export .venv/ready-test  ## Set up and pass the tests: ruff, types, imports, pytest; all but the soak
 	$(MAKE) check
@@ -38,10 +42,12 @@ soak: export .venv/ready-test  ## What a server must survive, in about 40 minute
 
 setup: .venv/ready
 
+# Files that are newer than what serves are published, until a console has published: then its store counts.
 export: .venv/ready  ## Export and publish, where that was not done yet, or an older version did it that this one refuses
 	$(PYTHON) -m export encoder --only-if missing
 	$(PYTHON) -m export catalog publish $(CATALOG) --null-topics $(NULL_TOPICS) --offline \
-		$$(test $(CATALOG) -nt index/CURRENT -o $(NULL_TOPICS) -nt index/CURRENT || echo --only-if missing)
+		$$(test ! -e index/console-publish.json -a $(CATALOG) -nt index/CURRENT -o \
+			! -e index/console-publish.json -a $(NULL_TOPICS) -nt index/CURRENT || echo --only-if missing)
 
 .venv/ready: pyproject.toml requirements.lock core/pyproject.toml client/pyproject.toml documents/pyproject.toml server/install.sh
 	sh server/install.sh

@@ -11,8 +11,8 @@ import click
 from console.cli import database_option, opened
 from console.security import accounts
 from console.security.identity import local_name
-from console.security.roles import ROLES, Role
 from store.errors import StoreError
+from store.types import ROLES, Role
 
 _ROLE = click.Choice(ROLES)
 _PASSWORD_FILE = click.option(
@@ -32,15 +32,25 @@ def account() -> None:
 @click.argument("name")
 @click.option("--role", type=_ROLE, default="read", show_default=True, help="What the account may do.")
 @click.option("--no-password", is_flag=True, help="For users whom a proxy names (--trusted-user-header).")
+@click.option("--only-if", type=click.Choice(["none"]), help="none: only where there is no account.  [default: always]")
 @_PASSWORD_FILE
 @database_option
 @click.pass_obj
 def add(
-    given: dict[str, Any], name: str, role: Role, no_password: bool, password_file: Path | None, database: str | None
+    given: dict[str, Any],
+    name: str,
+    role: Role,
+    no_password: bool,
+    only_if: str | None,
+    password_file: Path | None,
+    database: str | None,
 ) -> None:
     """Add an account; the password is asked for."""
     name = accounts.check_name(name)
     with opened(given, database) as store:
+        if only_if == "none" and store.accounts():
+            click.echo("there are accounts already")
+            return
         if any(known.name == name for known in store.accounts()):
             raise StoreError(f"account {name}: exists already (account role and account password change it)")
         hashed = None if no_password else accounts.hash_password(_password(password_file))

@@ -62,7 +62,15 @@ def database_option(command: F) -> F:
 )
 @options.index
 @options.repository
-@options.null_topics
+@click.option(
+    "--null-topics",
+    type=options.PATH,
+    multiple=True,
+    metavar="FILE",
+    envvar="MALGIL_NULL_TOPICS",
+    show_envvar=True,
+    help="Null topics that a publish adds to the store's, such as catalogs/null_topics.jsonl. Can be repeated.",
+)
 @click.option(
     "--settings",
     type=options.PATH,
@@ -112,9 +120,14 @@ def cli(context: click.Context, /, **given: Any) -> None:
 
 @cli.command("import")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--only-if",
+    type=click.Choice(["empty"]),
+    help="empty: only into a store that never had a catalog.  [default: always]",
+)
 @database_option
 @click.pass_obj
-def import_(given: dict[str, Any], file: Path, database: str | None) -> None:
+def import_(given: dict[str, Any], file: Path, only_if: str | None, database: str | None) -> None:
     """Replace the store's catalog by that of a file.
 
     FILE is JSON Lines, one service or null topic a line, as `python -m export catalog publish` takes it; - is standard
@@ -122,7 +135,10 @@ def import_(given: dict[str, Any], file: Path, database: str | None) -> None:
     """
     content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     with opened(given, database) as store:
-        click.echo(store.replace(content, str(file), by=local_name()))
+        if only_if == "empty" and store.revision():
+            click.echo(f"{store} has a catalog already")
+        else:
+            click.echo(store.replace(content, str(file), by=local_name()))
 
 
 @cli.command("export")

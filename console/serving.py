@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,8 @@ def serve(given: dict[str, Any]) -> None:
             timeout_keep_alive=15,
             timeout_graceful_shutdown=10,
         )
+        # uvicorn sends it to this process again once it has stopped: what follows here is done all the same.
+        signal.signal(signal.SIGTERM, lambda *_: None)
         Server(config).run()
     finally:
         if suggestions:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -12,27 +10,9 @@ from console.draft import Draft
 from export.catalog import labelled
 from export.catalog.labelled import LabelError, Labelled
 from export.catalog.service_thresholds import own_scores
+from store.store import Store
 
 MOST_QUERIES = 200  # of the test sets; each is embedded once
-
-
-class SavedSet(Protocol):
-    """A saved test set."""
-
-    @property
-    def name(self) -> str:
-        """Of the set."""
-
-    @property
-    def content(self) -> bytes:
-        """JSON Lines."""
-
-
-class SavedSets(Protocol):
-    """What is read of a store."""
-
-    def test_sets(self) -> Sequence[SavedSet]:
-        """All sets."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +38,7 @@ class Cut:
     lost: list[Lost]
 
 
-def preview(draft: Draft, store: SavedSets, id: int, threshold: float) -> Cut | None:
+def preview(draft: Draft, store: Store, id: int, threshold: float) -> Cut | None:
     """What a threshold would cut of a service as the draft holds it; None if it is closed or new there.
 
     Each of its texts is left out of the catalog and searched for, so that it stands for a query that nobody thought of.
@@ -84,7 +64,7 @@ def preview(draft: Draft, store: SavedSets, id: int, threshold: float) -> Cut | 
     return Cut(len(service.texts), len(queries), sorted(lost, key=lambda one: one.score))
 
 
-def saved(store: SavedSets) -> list[Labelled]:
+def saved(store: Store) -> list[Labelled]:
     """The queries of all saved test sets; one that cannot be read is left out."""
     found: list[Labelled] = []
     for one in store.test_sets():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -10,10 +9,10 @@ from dataclasses import dataclass, field
 
 from malgil_core.catalog.service import Service
 
+from console.record import served_revision
 from store.store import Store
-from store.types import Change, Stored
-
-SEPARATOR = " > "
+from store.tree import SEPARATOR
+from store.types import Stored
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,8 @@ class View:
         by_id: by catalog id.
         children: ids below an id, or below None, in the catalog's order.
         surfaces: every surface, by how many services have it.
-        published: the last publish from the store, or None.
-        changed: keys of services that were changed after it; all of them before the first publish.
+        published: the revision that was published last, or rolled back to; None if that is not known.
+        changed: keys of services that were changed after it; all of them if it is not known.
     """
 
     revision: int
@@ -35,7 +34,7 @@ class View:
     by_id: dict[int, Stored[Service]]
     children: dict[int | None, list[int]]
     surfaces: list[str]
-    published: Change | None
+    published: int | None
     changed: frozenset[int]
     texts: list[str] = field(repr=False, default_factory=list)  # of each service, for the search by substring
 
@@ -88,13 +87,13 @@ class Views:
 
     def current(self) -> View:
         """The view of what is stored now."""
-        revision, published = self._store.revision(), last_publish(self._store)
+        revision, published = self._store.revision(), served_revision(self._store)
         with self._lock:
             if self._view is None or (self._view.revision, self._view.published) != (revision, published):
                 self._view = self._read(revision, published)
             return self._view
 
-    def _read(self, revision: int, published: Change | None) -> View:
+    def _read(self, revision: int, published: int | None) -> View:
         services = self._store.services()
         children: dict[int | None, list[int]] = {}
         by_id = {stored.value.id: stored for stored in services}
@@ -103,37 +102,10 @@ class Views:
             children.setdefault(parent if parent in by_id else None, []).append(stored.value.id)
         surfaces = Counter(surface for stored in services for surface in stored.value.surfaces)
         keys = {stored.key for stored in services}
-        changed = keys if published is None else keys & self._changed_after(published_revision(published))
+        changed = keys if published is None else keys & self._store.changed_after(published)
         texts = [_text(stored.value) for stored in services]
         order = [name for name, _ in surfaces.most_common()]
         return View(revision, services, by_id, children, order, published, frozenset(changed), texts)
-
-    def _changed_after(self, number: int) -> set[int]:
-        keys: set[int] = set()
-        before: int | None = None
-        while page := self._store.history(kind="service", before=before, limit=1000):
-            keys |= {change.key for change in page if change.number > number and change.key is not None}
-            before = page[-1].number
-            if before <= number:
-                break
-        return keys
-
-
-def last_publish(store: Store) -> Change | None:
-    """The last publish of the catalog, or None."""
-    before: int | None = None
-    while page := store.history(kind="catalog", before=before, limit=50):
-        for change in page:
-            if change.action == "publish":
-                return change
-        before = page[-1].number
-    return None
-
-
-def published_revision(change: Change) -> int:
-    """The store's revision that was published: `revision N` in the entry's note, else the entry's own number."""
-    said = re.search(r"\brevision (\d+)", change.note)
-    return int(said[1]) if said else change.number
 
 
 def _text(service: Service) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
@@ -17,6 +18,9 @@ from store.types import Account, Change, Snapshot, Stored, TestSet
 
 R = TypeVar("R", bound="Reader")
 SERVICE, NULL_TOPIC, CATALOG = "service", "null_topic", "catalog"
+_ACCOUNTS = select(
+    schema.accounts.c.name, schema.accounts.c.role, schema.accounts.c.active, schema.accounts.c.created_at
+).order_by(schema.accounts.c.name)
 
 
 class Reader:
@@ -115,7 +119,12 @@ class Reader:
             return dump(connection)
 
     def history(
-        self, kind: str | None = None, key: int | None = None, before: int | None = None, limit: int = 100
+        self,
+        kind: str | None = None,
+        key: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+        actions: Sequence[str] = (),
     ) -> list[Change]:
         """Changes, newest first.
 
@@ -124,6 +133,7 @@ class Reader:
             key: of the entry, None for any.
             before: a number that all are below, to turn the page.
             limit: how many at most.
+            actions: of which each is one; none for any.
         """
         table = schema.history
         query = select(table).order_by(table.c.number.desc()).limit(limit)
@@ -132,15 +142,22 @@ class Reader:
                 query = query.where(column == value)
         if before is not None:
             query = query.where(table.c.number < before)
+        if actions:
+            query = query.where(table.c.action.in_(actions))
         with self._database.reading() as connection:
             return [Change(**row._mapping) for row in connection.execute(query)]
 
+    def changed_after(self, revision: int) -> set[int]:
+        """The keys of the services and null topics that were changed after a revision."""
+        table = schema.history
+        query = select(table.c.key).distinct().where(table.c.number > revision, table.c.key.is_not(None))
+        with self._database.reading() as connection:
+            return set(connection.scalars(query))
+
     def accounts(self) -> list[Account]:
         """The accounts, by name."""
-        table = schema.accounts
-        query = select(table.c.name, table.c.role, table.c.active, table.c.created_at).order_by(table.c.name)
         with self._database.reading() as connection:
-            return [Account(**row._mapping) for row in connection.execute(query)]
+            return [Account(**row._mapping) for row in connection.execute(_ACCOUNTS)]
 
     def account(self, name: str) -> Account:
         """The account of a name.
@@ -148,10 +165,11 @@ class Reader:
         Raises:
             NotFoundError: there is none.
         """
-        found = next((account for account in self.accounts() if account.name == name), None)
-        if found is None:
+        with self._database.reading() as connection:
+            row = connection.execute(_ACCOUNTS.where(schema.accounts.c.name == name)).one_or_none()
+        if row is None:
             raise NotFoundError("there is no such account")
-        return found
+        return Account(**row._mapping)
 
     def password_hash(self, name: str) -> str | None:
         """What was stored of an account's password; None if it has none, or there is no such account."""
@@ -164,6 +182,24 @@ class Reader:
         with self._database.reading() as connection:
             rows = connection.execute(select(schema.test_sets).order_by(schema.test_sets.c.name))
             return [TestSet(**row._mapping) for row in rows]
+
+    def test_set_names(self) -> list[str]:
+        """The names of the test sets, in order."""
+        with self._database.reading() as connection:
+            return list(connection.scalars(select(schema.test_sets.c.name).order_by(schema.test_sets.c.name)))
+
+    def test_set(self, name: str) -> TestSet:
+        """The test set of a name.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        query = select(schema.test_sets).where(schema.test_sets.c.name == name)
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFoundError("there is no such test set")
+        return TestSet(**row._mapping)
 
     def _had(self, condition: ColumnElement[bool]) -> bool:
         with self._database.reading() as connection:

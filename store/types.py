@@ -134,8 +134,3 @@ class TestSet:
     content: bytes
     changed_at: datetime
     changed_by: str
-
-    @property
-    def lines(self) -> list[str]:
-        """The lines that are not blank."""
-        return [line for line in self.content.decode("utf-8").split("\n") if line.strip()]

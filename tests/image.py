@@ -18,7 +18,7 @@ DOCKERFILE = ROOT / "server" / "Dockerfile"
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of the Dockerfile."""
+    """One stage of the Dockerfile, with the instructions of the stage that it is made from."""
 
     name: str
     instructions: list[tuple[str, str]]
@@ -28,8 +28,8 @@ class Stage:
         return [value for name, value in self.instructions if name == instruction]
 
     def command(self, instruction: str) -> list[str]:
-        """The words of an ENTRYPOINT or a HEALTHCHECK in its exec form."""
-        (value,) = self.values(instruction)
+        """The words of an ENTRYPOINT, a CMD or a HEALTHCHECK in its exec form."""
+        value = self.values(instruction)[-1]
         words: list[str] = json.loads(value[value.index("[") :])
         return words
 
@@ -68,7 +68,8 @@ def stages() -> dict[str, Stage]:
     structure: list[dict[str, Any]] = DockerfileParser(str(DOCKERFILE)).structure
     for line in structure:
         if line["instruction"] == "FROM":
-            stage = Stage(line["value"].split()[-1], [])
+            base, *_, name = line["value"].split()
+            stage = Stage(name, [*made[base].instructions] if base in made else [])
             made[stage.name] = stage
         elif made:
             stage.instructions.append((line["instruction"], line["value"]))

@@ -13,19 +13,17 @@ from typing import Protocol
 import malgil
 import numpy as np
 from malgil_core.catalog.reading import Catalog, with_null_files
-from malgil_core.encoder import EncoderMetadata
-from malgil_core.index.building import Built, Calibrated, Rows, Vectors, known_vectors
+from malgil_core.index.building import Vectors
 from malgil_core.limits import MAX_TEXT_BYTES
-from malgil_core.ranking.margin import NullSettings
 from malgil_core.ranking.types import QueryOptions, Ranked
 from malgil_core.text.tokenization import Tokenization
 from malgil_core.text.validation import is_blank
 
+from console.draft.building import Builder
 from console.draft.drafted import Drafted
 from console.draft.problems import FAILURES, DraftError, sentence, unusable_query
 from console.draft.types import Answer, DraftState, Neighbour
 from console.draft.vectors import Embedder
-from export.catalog import settings
 
 KEPT_LINES = 4096  # lines whose neighbours are kept
 LOOK_SECONDS = 0.5  # between two looks at the store: another process may write to it
@@ -68,9 +66,9 @@ class Draft:
         null_files: Sequence[Path] = (),
         settings_file: Path | None = None,
     ) -> None:
-        self._store, self._index, self._repository = store, index, repository
-        self._null_files, self._settings_file = tuple(null_files), settings_file
+        self._store, self._null_files = store, tuple(null_files)
         self._embedder = Embedder(access, repository)
+        self._builder = Builder(self._embedder, index, repository, null_files, settings_file)
         self._state = DraftState()
         self._drafted: Drafted | None = None
         self._tokenization: Tokenization | None = None
@@ -136,48 +134,21 @@ class Draft:
                 self._state = replace(self._state, problem=problem, building=False)
 
     def _refresh(self) -> None:
-        revision, inputs = self._store.revision(), self._files()
+        revision, inputs = self._store.revision(), self._builder.files()
         if self._drafted and (revision, inputs) == (self._state.revision, self._inputs) and not self._state.problem:
             return
         catalog = with_null_files(self._store.catalog(), self._null_files)
         if self._drafted and inputs == self._inputs and _same(catalog, self._drafted.catalog):
-            self._drafted.revision = revision  # logins and publishes count as revisions, too
+            self._drafted.revision = revision  # changed, and changed back
             self._state = replace(self._state, revision=revision, problem=None)
             return
         self._state = replace(self._state, building=True)
-        encoder = EncoderMetadata.of(self._repository)
-        self._embedder.use(encoder.fingerprint)
-        found = settings.read(self._settings_file, encoder.fingerprint) if self._settings_file else None
-        calibrated = found.calibrated(catalog.services)[0] if found else Calibrated()
-        null = found.settings.null_settings if found else NullSettings()
-        rows = Rows(catalog.services, catalog.null_topics)
-        vectors = self._vectors(rows.texts, encoder)
-        threshold = found.settings.default_threshold if found else None
-        built = Built.of(rows, vectors, encoder, 0, threshold, null.limits, calibrated)
-        tokenization = Tokenization.load(self._repository / "tokenizer" / "1", frozenset(built.manifest["latin_words"]))
-        drafted = Drafted(catalog, built, revision)
+        drafted, tokenization = self._builder.build(catalog, revision, self._drafted, self._advance)
         self._drafted, self._tokenization, self._inputs = drafted, tokenization, inputs
         self._state = DraftState(revision, drafted.generation)
 
-    def _vectors(self, texts: Sequence[str], encoder: EncoderMetadata) -> Vectors:
-        """Vectors of a catalog's texts: of the catalog before, of the generation that serves, or embedded."""
-        known: dict[str, Vectors] = {}
-        before = self._drafted
-        if before and before.built.manifest["encoder"]["fingerprint"] == encoder.fingerprint:
-            known = {text: before.built.vectors[row] for text, row in before.row_of.items()}
-        if any(text not in known for text in texts):
-            known = {**known_vectors(self._index, encoder.fingerprint), **known}
-        self._embedder.catalog(texts, known, self._advance)
-        return np.stack([known[text] for text in texts])
-
     def _advance(self, done: int, total: int) -> None:
         self._state = replace(self._state, embedded=done, to_embed=total)
-
-    def _files(self) -> object:
-        """What tells whether a file that the draft is built from has changed."""
-        encoder = self._repository / "tokenizer" / "1" / "encoder.json"
-        files = [encoder, *self._null_files, *([self._settings_file] if self._settings_file else [])]
-        return [(file.stat().st_mtime_ns, file.stat().st_size) for file in files]
 
     def search(self, query: str, surface: str | None = None, top_k: int = 10, null: bool = True) -> Answer:
         """What the server would answer once the draft is published, explained.
@@ -247,15 +218,10 @@ class Draft:
         found = dict(self._neighbours)
         if new:
             vectors = self.line_vectors([text for *_, text in new])
-            for key, nearest in zip(new, drafted.neighbours(vectors, service_id, 1), strict=True):
-                found[key] = nearest[0] if nearest else None
+            found.update(zip(new, drafted.nearest(vectors, service_id), strict=True))
         self._neighbours = dict(list(found.items())[-KEPT_LINES:])
         near = [found[key] for key in keys]
         return [one if one and one.cosine >= drafted.near else None for one in near]
-
-    def neighbours(self, text: str, service_id: int | None, count: int = 3) -> list[Neighbour]:
-        """The nearest phrases of other services than this one, one of each, nearest first; raises as `search` does."""
-        return self._ready().neighbours(self.phrase_vectors([text]), service_id, count)[0]
 
     def tokens(self, text: str) -> tuple[int, int]:
         """How many tokens the encoder would read of a text, and how many it reads at most; 0 before it is known."""

@@ -106,27 +106,18 @@ class Drafted:
         missing.sort(key=lambda hit: (-hit.score, hit.id))
         return Answer(hits, [hit for hit in missing if hit.reason], null, self.revision)
 
-    def neighbours(self, vectors: Vectors, service_id: int | None, most: int) -> list[list[Neighbour]]:
-        """For each vector the nearest phrase of each of the nearest other services, nearest first."""
+    def nearest(self, vectors: Vectors, service_id: int | None) -> list[Neighbour | None]:
+        """For each vector the nearest phrase of another service; None where there is no other service."""
         rows, services = self.built.rows, self.built.rows.services
         own = np.array([service.id == service_id for service in services], bool)[self._service_of_row]
-        cosines = vectors @ self.built.vectors[: len(self._service_of_row)].T
+        if own.all():
+            return [None] * len(vectors)
+        cosines = vectors @ self.built.vectors[: len(own)].T
         cosines[:, own] = -2
-        found = []
-        starts = np.searchsorted(self._service_of_row, np.arange(len(services)))
-        best = np.maximum.reduceat(cosines, starts, axis=1)
-        for place, line in enumerate(best):
-            nearest = np.argsort(-line, kind="stable")[:most].tolist()
-            of_line = []
-            for at in nearest:
-                if line[at] < -1:
-                    continue
-                row = int(starts[at] + np.argmax(cosines[place, starts[at] : starts[at] + len(services[at].texts)]))
-                service = services[at]
-                text = rows.of_services[row]
-                near = Neighbour(service.id, service.name, service.path, text, float(line[at]), service.open)
-                of_line.append(near)
-            found.append(of_line)
+        found: list[Neighbour | None] = []
+        for line, row in zip(cosines, np.argmax(cosines, axis=1).tolist(), strict=True):
+            one = services[int(self._service_of_row[row])]
+            found.append(Neighbour(one.id, one.name, one.path, rows.of_services[row], float(line[row]), one.open))
         return found
 
     def _reason(self, service: int, hit: Hit, options: QueryOptions, refused_by: str) -> str:

@@ -72,7 +72,7 @@ class Embedder:
         Raises:
             malgil.MalgilError: the server does not answer, or refuses a text.
             OtherEncoderError: the server's encoder is not the exported one.
-        CatalogError: a text has no embedding.
+            CatalogError: a text has no embedding.
         """
         new = [text for text in dict.fromkeys(texts) if text not in known]
         embed = self._checked()

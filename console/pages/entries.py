@@ -26,10 +26,6 @@ ACTIONS: dict[str, str] = {
     "rollback": "게시 되돌림",
     "login": "로그인",
     "login refused": "로그인 실패",
-    "add": "추가",
-    "remove": "삭제",
-    "role": "권한 바꿈",
-    "password": "비밀번호 바꿈",
     "suggest": "제안받음",
 }
 KINDS: dict[str, str] = {

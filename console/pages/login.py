@@ -107,13 +107,14 @@ async def health(request: Request) -> Response:
 def _check(request: Request, name: str, password: str) -> str | None:
     """The session's stamp where the password is right. Blocks, as long for an account that does not exist."""
     store: Store = request.app.state.store
-    account = next((account for account in store.accounts() if account.name == name), None)
-    stored = store.password_hash(name) if account else None
-    right = accounts.verify(password, stored) and account is not None and account.active
-    if account is not None:  # a name that is no account may be a password, typed into the wrong field
-        store.record("login" if right else "login refused", "account", account.name, by=account.name)
     identity: Identity = request.app.state.identity
-    return identity.stamp(name) if right else None
+    account = identity.account(name)
+    right = accounts.verify(password, store.password_hash(name) if account else None)
+    if account is None:  # a name that is no account may be a password, typed into the wrong field: it is not recorded
+        return None
+    right = right and account.active
+    store.record("login" if right else "login refused", "account", account.name, by=account.name)
+    return identity.stamp(account) if right else None
 
 
 async def _held(request: Request) -> str:

@@ -16,10 +16,11 @@ from console import warnings
 from console.difference import Changed, Differences
 from console.draft import Draft
 from console.forms.fields import number, text
+from console.jobs import BusyError
 from console.pages import errors
 from console.pages.search import draft_state
 from console.published import Published
-from console.publishing import BusyError, Publishing
+from console.publishing import Publishing
 from console.security.roles import requires
 from console.templating import Link, render
 from store.store import Store
@@ -122,7 +123,7 @@ def _page(request: Request) -> dict[str, Any]:
     store, published, runs = request.app.state.store, request.app.state.published, request.app.state.runs
     changes = _changes(request)
     counts = {what: sum(one.what == what for one in changes) for what in ("added", "changed", "removed")}
-    sets = [(one.name, runs.last(one.name) if runs else None) for one in store.test_sets()]
+    sets = [(name, runs.last(name) if runs else None) for name in store.test_set_names()]
     return {
         "changes": changes[:SHOWN],
         "more": max(len(changes) - SHOWN, 0),

@@ -73,16 +73,17 @@ def _found(request: Request) -> dict[str, Any]:
     if draft is not None and not is_blank(asked.q):
         published = request.app.state.published
         comparison = compare(draft, published, asked.q, asked.surface or None, asked.top_k, asked.null)
-    return {"asked": asked, "comparison": comparison, "state": draft_state(request), "sets": _sets(request)}
+    return {
+        "asked": asked,
+        "comparison": comparison,
+        "state": draft_state(request),
+        "sets": request.app.state.store.test_set_names(),
+    }
 
 
 def _choices(request: Request) -> dict[str, Any]:
     view: View = request.app.state.views.current()
     return {"surfaces": view.surfaces, "counts": COUNTS}
-
-
-def _sets(request: Request) -> list[str]:
-    return [one.name for one in request.app.state.store.test_sets()]
 
 
 routes = [

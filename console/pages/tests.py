@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -69,7 +68,7 @@ async def edit(request: Request) -> Response:
     """The lines of a set."""
 
     def found() -> Response:
-        one = _stored(request)
+        one = request.app.state.store.test_set(request.query_params.get("name", ""))
         return render(request, "test_set.html", name=one.name, content=one.content.decode(), error="")
 
     return await anyio.to_thread.run_sync(found)
@@ -91,9 +90,7 @@ async def add(request: Request) -> Response:
 
     def added() -> Response:
         store: Store = request.app.state.store
-        one = next((one for one in store.test_sets() if one.name == name), None)
-        if one is None:
-            raise HTTPException(404)
+        one = store.test_set(name)
         line = json.dumps({"query": query, "id": expected, "kind": "console"}, ensure_ascii=False)
         content = one.content.rstrip(b"\n") + b"\n" + line.encode() + b"\n"
         _parsed(content, name)
@@ -122,10 +119,7 @@ async def start(request: Request) -> Response:
         runs: TestRuns | None = request.app.state.runs
         if runs is None:
             raise HTTPException(503, "이 콘솔에는 초안 검색이 없어요.")
-        one = next((one for one in request.app.state.store.test_sets() if one.name == name), None)
-        if one is None:
-            raise HTTPException(404)
-        queries, problem = _parsed(one.content, name)
+        queries, problem = _parsed(request.app.state.store.test_set(name).content, name)
         if problem:
             return errors.page(request, 422, problem)
         return RedirectResponse(f"/search/runs/{runs.start(name, queries).id}", 303)
@@ -191,15 +185,6 @@ def _list(request: Request) -> dict[str, Any]:
         last = runs.last(one.name) if runs else None
         sets.append(Listed(one.name, len(queries), problem, one.changed_by, one.changed_at, last))
     return {"sets": sets, "state": draft_state(request)}
-
-
-def _stored(request: Request) -> Any:
-    name = request.query_params.get("name", "")
-    sets: Sequence[Any] = request.app.state.store.test_sets()
-    one = next((one for one in sets if one.name == name), None)
-    if one is None:
-        raise HTTPException(404)
-    return one
 
 
 def _services(request: Request) -> dict[int, str]:

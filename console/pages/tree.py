@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from console.forms.fields import LABELS
 from console.security.cells import safe_row
 from console.security.roles import requires
 from console.templating import Link, is_htmx, render
@@ -21,7 +22,6 @@ from console.view import View
 from store.types import Stored
 
 PAGE = 200  # lines that are rendered at once
-COLUMNS = ("id", "parent_id", "service_id", "name", "path", "open", "phrases", "memo", "surfaces", "threshold")
 links = (Link("서비스 전체 보기", "/services", 10),)
 
 
@@ -141,7 +141,14 @@ def _listed(request: Request) -> dict[str, Any]:
     found, how = _found(request, view, filters)
     offset = _offset(request)
     more = f"/services?{filters.address(offset=offset + PAGE)}" if len(found) > offset + PAGE else ""
-    return {**context, "found": found[offset : offset + PAGE], "total": len(found), "how": how, "more": more}
+    return {
+        **context,
+        "found": found[offset : offset + PAGE],
+        "total": len(found),
+        "how": how,
+        "more": more,
+        "next": PAGE,
+    }
 
 
 def _found(request: Request, view: View, filters: Filters) -> tuple[list[Stored[Service]], str]:
@@ -192,20 +199,8 @@ def _branch(view: View, parent: int | None, offset: int) -> dict[str, Any]:
 def _csv(view: View) -> bytes:
     text = io.StringIO()
     rows = csv.writer(text)
-    rows.writerow(
-        [
-            "ID",
-            "PID",
-            "서비스 ID",
-            "이름",
-            "전체 경로",
-            "오픈",
-            "학습 데이터",
-            "메모",
-            "노출 영역",
-            "Threshold Override",
-        ]
-    )
+    names = ("id", "parent_id", "service_id", "name", "path", "open", "phrases", "memo", "surfaces", "threshold")
+    rows.writerow([LABELS[name] for name in names])
     for stored in view.services:
         service = stored.value
         rows.writerow(

@@ -10,7 +10,9 @@ from starlette.requests import Request
 from console.security import accounts, hosts, sessions
 from console.security.roles import User
 from console.settings import Settings
+from store.errors import NotFoundError
 from store.store import Store
+from store.types import Account
 
 
 class Identity:
@@ -34,15 +36,21 @@ class Identity:
             return User(local_name(), "publish", "local")
         return None
 
-    def stamp(self, name: str) -> str | None:
-        """What a session of the account carries; None for no account, one that is closed, or one without a password."""
-        account = next((account for account in self._store.accounts() if account.name == name), None)
-        stored = self._store.password_hash(name) if account and account.active else None
+    def account(self, name: str) -> Account | None:
+        """The account of a name; None if there is none. Blocks."""
+        try:
+            return self._store.account(name)
+        except NotFoundError:
+            return None
+
+    def stamp(self, account: Account) -> str | None:
+        """What a session of an account carries; None for one that is closed or has no password. Blocks."""
+        stored = self._store.password_hash(account.name) if account.active else None
         return accounts.stamp(self._secret, stored) if stored else None
 
     def _of_session(self, login: sessions.Login) -> User | None:
-        account = next((account for account in self._store.accounts() if account.name == login.name), None)
-        if account is None or not account.active or self.stamp(login.name) != login.stamp:
+        account = self.account(login.name)
+        if account is None or self.stamp(account) != login.stamp:
             return None
         return User(account.name, account.role, "session")
 
@@ -57,7 +65,7 @@ class Identity:
             name = accounts.check_name(values[0].encode("latin-1").decode("utf-8"))
         except ValueError:
             raise HTTPException(403, "이름을 읽을 수 없어요. 회사 로그인 담당자에게 알려 주세요.") from None
-        account = next((account for account in self._store.accounts() if account.name == name), None)
+        account = self.account(name)
         if account is None:
             return User(name, "read", "proxy")
         if not account.active:

@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-Role = Literal["read", "edit", "publish"]
-ROLES: tuple[Role, ...] = ("read", "edit", "publish")
+from store.types import ROLES, Role
+
 KOREAN: dict[Role, str] = {"read": "읽기", "edit": "편집", "publish": "게시"}
 Handler = Callable[[Request], Awaitable[Response]]
 

@@ -56,6 +56,33 @@ def test_a_file_with_a_mistake_changes_nothing_and_the_mistake_is_named(
     assert (tmp_path / "out.jsonl").read_bytes() == CATALOG.read_bytes()
 
 
+def test_a_catalog_that_people_have_edited_is_not_replaced_by_the_sample_when_the_console_starts_again(
+    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ("import", CATALOG, "--only-if", "empty", "--database", database)
+    one = tmp_path / "one.jsonl"
+    one.write_text(CATALOG.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
+    assert run(*start) == 0
+    assert run("import", one, "--database", database) == 0
+    capsys.readouterr()
+    assert run(*start) == 0
+    assert "has a catalog already" in capsys.readouterr().out
+    run("--database", database, "export", tmp_path / "out.jsonl")
+    assert (tmp_path / "out.jsonl").read_bytes() == one.read_bytes()
+
+
+def test_the_first_account_is_made_once_and_its_password_is_not_needed_afterwards(
+    database: str, password: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = ("--database", database, "account", "add", "admin", "--role", "publish", "--only-if", "none")
+    assert run(*first, "--password-file", password) == 0
+    password.unlink()
+    assert run(*first, "--password-file", password) == 0
+    assert "there are accounts already" in capsys.readouterr().out
+    assert run("--database", database, "account", "remove", "admin") == 0
+    assert run(*first, "--password-file", password) == 1
+
+
 def test_accounts_are_added_listed_changed_and_removed(
     database: str, password: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from console.jobs import FILE
 from export import ROOT
 
 ENCODER = "-m export encoder --only-if missing"
@@ -25,9 +26,9 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def asked(checkout: Path) -> list[str]:
+def asked(checkout: Path, target: str = "export") -> list[str]:
     """What Python is called with."""
-    command = ["make", "--silent", "--old-file=.venv/ready", "export", "PYTHON=echo"]
+    command = ["make", "--silent", "--old-file=.venv/ready", target, "PYTHON=echo"]
     return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
@@ -48,3 +49,12 @@ def test_a_catalog_saved_after_the_last_publish_is_published_and_an_older_one_is
     os.utime(current, (2, 2))
     os.utime(checkout / "catalogs" / saved, (3, 3))
     assert asked(checkout) == [ENCODER, PUBLISH]
+    (checkout / "index" / FILE).touch()  # a console has published: its store counts
+    assert asked(checkout) == [ENCODER, f"{PUBLISH} --only-if missing"]
+
+
+def test_the_console_starts_with_the_sample_and_the_null_topics_that_a_publish_adds(checkout: Path) -> None:
+    assert asked(checkout, "console")[2:] == [
+        "-m console import catalogs/finance.jsonl --only-if empty",
+        "-m server.with_console --null-topics catalogs/null_topics.jsonl",
+    ]

@@ -6,15 +6,19 @@ import json
 import re
 import subprocess
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 
+from console.cli import cli
 from export import ROOT
+from export.suggest import settings as suggest_settings
 from server import launcher
 from server.ports import Ports
+from tests import commands
 from tests.image import STAGES
 
 FILE = ROOT / "docker-compose.yml"
@@ -59,7 +63,8 @@ def test_each_profile_starts_one_triton_and_only_the_gpu_s_asks_for_a_gpu() -> N
     profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
     documents = {name: ["documents"] for name in ("etcd", "minio", "milvus", "ingest")}
     assert profiles == {
-        "triton": ["cpu"], "export": ["cpu"], "triton-gpu": ["gpu"], "export-gpu": ["gpu"], **documents,
+        "triton": ["cpu"], "export": ["cpu"], "triton-gpu": ["gpu"], "export-gpu": ["gpu"], "console": ["console"],
+        **documents,
     }  # fmt: skip
     assert [name for name in SERVICES if "deploy" in SERVICES[name]] == ["triton-gpu"]
     groups = {name: SERVICES[name]["build"].get("args", {}).get("MODELS", "models") for name in TRITONS}
@@ -164,7 +169,7 @@ def test_shared_memory_and_time_to_end_suffice(name: str) -> None:
     assert service["tmpfs"][0].startswith("/tmp:")  # the launcher's scratch folder
 
 
-@pytest.mark.parametrize("name", [*TRITONS, *TRITONS.values()])
+@pytest.mark.parametrize("name", [*TRITONS, *TRITONS.values(), "console"])
 def test_services_are_built_from_stages_that_exist(name: str) -> None:
     build = SERVICES[name]["build"]
     assert build["target"] in STAGES
@@ -186,3 +191,39 @@ def test_documents_are_written_to_the_engine_of_their_profile_and_asked_of_any_o
     assert ingest["build"]["target"] in STAGES
     for name in TRITONS:
         assert SERVICES[name]["environment"]["MALGIL_DOCUMENTS"] == "${MALGIL_DOCUMENTS:-}"
+
+
+def test_the_console_publishes_where_the_server_reads_and_keeps_its_passwords_where_no_server_looks() -> None:
+    console, stage = targets(SERVICES["console"]), STAGES["console"]
+    for name in TRITONS:
+        read = targets(SERVICES[name])
+        assert {target: console[target]["source"] for target in read} == {t: v["source"] for t, v in read.items()}
+        assert f"{IMAGE_ROOT}/console-data" not in read
+    assert {target for target, volume in console.items() if not volume.get("read_only")} == {
+        f"{IMAGE_ROOT}/index", f"{IMAGE_ROOT}/console-data",
+    }  # fmt: skip
+    environment = SERVICES["console"]["environment"]
+    database = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", environment["MALGIL_CONSOLE_DATABASE"])
+    assert database == stage.environment["MALGIL_CONSOLE_DATABASE"] == f"sqlite:///{IMAGE_ROOT}/console-data/console.db"
+    assert "--secret-file console-data/console.secret" in " ".join(stage.command("CMD"))
+    assert any(re.search(r"chown \S+ console-data$", line) for line in stage.values("RUN"))  # an empty volume's owner
+    assert environment["MALGIL_URL"] == f"triton:{Ports.grpc}"
+    assert environment["MALGIL_NULL_TOPICS"] == SERVICES["export"]["environment"]["MALGIL_NULL_TOPICS"]
+    assert environment.keys() <= {*re.findall("MALGIL_[A-Z_]+", Path(suggest_settings.__file__).read_text()),
+                                  *(option.envvar for option in cli.params)}  # fmt: skip
+
+
+def test_the_console_is_reached_at_the_port_that_it_listens_on() -> None:
+    (port,) = (option.default for option in cli.params if option.name == "port")
+    assert SERVICES["console"]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert STAGES["console"].values("EXPOSE") == [str(port)]
+    assert f":{port}/health" in STAGES["console"].command("HEALTHCHECK")[-1]
+
+
+def test_the_command_for_a_console_behind_a_proxy_keeps_what_the_image_has() -> None:
+    page = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    command = yaml.safe_load(block)["services"]["console"]["command"]
+    image = STAGES["console"].command("CMD")
+    assert command[: len(image)] == image
+    commands.check(["docker", "compose", "--profile", "console", "run", "console", *command])

@@ -16,7 +16,9 @@ import psutil
 import pytest
 import tomllib
 from malgil_core.encoder import EncoderMetadata
+from malgil_core.index import history
 
+from console.jobs import FILE as JOB
 from export import ROOT
 from export.encoder.choice import GPU
 from server.ports import Ports, free_ports
@@ -158,6 +160,25 @@ def test_filling_takes_int8_where_no_gpu_was_given_and_ends_well_only_with_whole
     made = encoder.stat().st_mtime_ns, current.stat().st_mtime_ns
     fill(volumes)
     assert (encoder.stat().st_mtime_ns, current.stat().st_mtime_ns) == made
+
+
+@pytest.mark.slow
+def test_what_a_console_published_is_not_replaced_by_the_file_when_the_containers_start_again(volumes: Path) -> None:
+    fill(volumes)
+    index = volumes / "index"
+    serves = history.resolve(index, None)
+    published = history.catalog(index, serves)
+    first, *_ = (ROOT / "catalogs" / "finance.jsonl").read_text(encoding="utf-8").splitlines()
+    (volumes / "data" / "file.jsonl").write_text(first, encoding="utf-8")
+    (index / JOB).write_text("{}", encoding="utf-8")
+    try:
+        assert f"{index} serves what was published already" in fill(volumes, MALGIL_CATALOG="data/file.jsonl")
+        assert history.resolve(index, None) == serves
+        again = fill(volumes, MALGIL_CATALOG="data/file.jsonl", MALGIL_PRECISION="fp32")
+        assert f"generation {serves} was made by another encoder" in again
+        assert history.catalog(index, history.resolve(index, None)) == published
+    finally:
+        (index / JOB).unlink()
 
 
 @pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)

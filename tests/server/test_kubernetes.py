@@ -20,6 +20,7 @@ from server.documents import Access
 from server.exposure import Exposure
 from server.launcher import Server
 from server.ports import Ports, free_ports
+from tests import commands
 from tests.image import STAGES
 from tests.prometheus import ask
 from tests.server.test_compose import IMAGE_ROOT, SERVICES, targets
@@ -29,18 +30,20 @@ VERSION = "1.34"  # of the API; one that clusters have
 NO_MANIFESTS = ("kustomization.yaml", "prometheus-adapter.yaml")  # not manifests
 MANIFESTS: list[dict[str, Any]] = [
     manifest
-    for path in sorted(FOLDER.glob("*.yaml"))
+    for path in sorted(FOLDER.rglob("*.yaml"))
     if path.name not in NO_MANIFESTS
     for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8"))
 ]
 KINDS = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in MANIFESTS}
 DEPLOYMENT = KINDS["Deployment", "malgil"]
 PUBLISHER = KINDS["CronJob", "malgil-publish"]["spec"]["jobTemplate"]
+CONSOLE = KINDS["Deployment", "malgil-console"]
 PODS: dict[str, dict[str, Any]] = {
     "serve": DEPLOYMENT["spec"]["template"]["spec"],
     "export": PUBLISHER["spec"]["template"]["spec"],
+    "console": CONSOLE["spec"]["template"]["spec"],
 }
-LABELS = [spec["spec"]["template"]["metadata"]["labels"] for spec in (DEPLOYMENT, PUBLISHER)]
+LABELS = [spec["spec"]["template"]["metadata"]["labels"] for spec in (DEPLOYMENT, PUBLISHER, CONSOLE)]
 TRITON = PODS["serve"]["containers"][0]
 
 
@@ -58,40 +61,43 @@ def test_kubernetes_takes_the_manifest(kind: tuple[str, str]) -> None:
     kubernetes_validate.validate(KINDS[kind], VERSION, strict=True)  # strict: a misspelt field is an error
 
 
-def test_kustomize_finds_every_manifest_and_every_image() -> None:
-    kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text(encoding="utf-8"))
-    assert {*kustomization["resources"]} == {path.name for path in FOLDER.glob("*.yaml")} - {*NO_MANIFESTS}
-    images = {pod["containers"][0]["image"] for pod in PODS.values()}
+@pytest.mark.parametrize(("folder", "services"), [(FOLDER, ["triton", "export"]), (FOLDER / "console", ["console"])])
+def test_kustomize_finds_every_manifest_and_every_image(folder: Path, services: list[str]) -> None:
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf-8"))
+    assert {*kustomization["resources"]} == {path.name for path in folder.glob("*.yaml")} - {*NO_MANIFESTS}
+    images = {re.findall(r"\bimage: (\S+)", (folder / name).read_text())[0] for name in kustomization["resources"]
+              if "image:" in (folder / name).read_text()}  # fmt: skip
     assert (
-        {image["name"] for image in kustomization["images"]}
-        == images
-        == {SERVICES[n]["image"] for n in ("triton", "export")}
+        {image["name"] for image in kustomization["images"]} == images == {SERVICES[name]["image"] for name in services}
     )
 
 
 @pytest.mark.parametrize("stage", PODS)
 def test_pods_meet_the_restricted_standard_and_write_only_to_mounts(stage: str) -> None:
     pod = PODS[stage]
-    (user,) = STAGES[stage].values("USER")
+    *_, user = STAGES[stage].values("USER")
     security = pod["securityContext"]
     assert security["runAsNonRoot"] is True
     assert f"{security['runAsUser']}:{security['runAsGroup']}" == user == f"{security['fsGroup']}:{security['fsGroup']}"
     assert security["seccompProfile"] == {"type": "RuntimeDefault"}
-    (container,) = pod["containers"]
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    for container in (*pod.get("initContainers", ()), *pod["containers"]):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert {"requests", "limits"} <= container["resources"].keys()
     assert pod["automountServiceAccountToken"] is False
-    assert {"requests", "limits"} <= container["resources"].keys()
     assert "/tmp" in mounts(pod)
 
 
-@pytest.mark.parametrize(("stage", "service"), [("serve", "triton"), ("export", "export")])
+@pytest.mark.parametrize(("stage", "service"), [("serve", "triton"), ("export", "export"), ("console", "console")])
 def test_volumes_lie_where_the_image_and_docker_compose_have_them(stage: str, service: str) -> None:
     mounted = {path: read_only for path, (_, read_only) in mounts(PODS[stage]).items() if path.startswith(IMAGE_ROOT)}
-    assert mounted == {path: bool(mount.get("read_only")) for path, mount in targets(SERVICES[service]).items()}
+    wanted = {path: bool(mount.get("read_only")) for path, mount in targets(SERVICES[service]).items()}
+    if stage == "console":
+        del wanted[f"{IMAGE_ROOT}/data"]  # a catalog is imported through `kubectl exec`
+    assert mounted == wanted
 
 
 def test_servers_read_what_the_one_publisher_writes() -> None:
@@ -103,8 +109,9 @@ def test_servers_read_what_the_one_publisher_writes() -> None:
         }
         for stage, pod in PODS.items()
     }
-    assert claims["serve"] == claims["export"]
-    assert {("PersistentVolumeClaim", claim) for claim in claims["serve"].values()} <= KINDS.keys()
+    assert claims["serve"] == claims["export"] == {path: claims["console"][path] for path in claims["serve"]}
+    for pod in claims.values():
+        assert {("PersistentVolumeClaim", claim) for claim in pod.values()} <= KINDS.keys()
     assert KINDS["CronJob", "malgil-publish"]["spec"]["concurrencyPolicy"] == "Forbid"
     (container,) = PODS["export"]["containers"]
     assert container["command"] == SERVICES["export"]["entrypoint"]
@@ -153,6 +160,13 @@ def test_selectors_find_the_pods() -> None:
     ]
     assert all(selector == LABELS[0] for selector in selectors)
     assert KINDS["NetworkPolicy", "malgil-publish"]["spec"]["podSelector"]["matchLabels"] == LABELS[1]
+    for selector in (
+        CONSOLE["spec"]["selector"]["matchLabels"],
+        KINDS["Service", "malgil-console"]["spec"]["selector"],
+        KINDS["NetworkPolicy", "malgil-console"]["spec"]["podSelector"]["matchLabels"],
+    ):
+        assert selector.items() <= LABELS[2].items()
+        assert not any(selector.items() <= labels.items() for labels in LABELS[:2])
     scaled = KINDS["HorizontalPodAutoscaler", "malgil"]["spec"]["scaleTargetRef"]
     assert (scaled["kind"], scaled["name"]) in KINDS
     assert "replicas" not in DEPLOYMENT["spec"]  # an apply would undo what was scaled
@@ -207,3 +221,57 @@ def test_the_server_starts_without_documents_and_learns_of_an_engine_by_the_vari
         "MALGIL_DOCUMENTS_TOKEN": ("secretKeyRef", {"name": "malgil-documents", "key": "token", "optional": True}),
     }
     assert sources.keys() < Access().environment.keys()
+
+
+def test_the_console_reaches_the_servers_and_nobody_reaches_it_but_by_its_port() -> None:
+    servers, console = (KINDS["NetworkPolicy", name]["spec"] for name in ("malgil", "malgil-console"))
+    (clients, _) = servers["ingress"]
+    allowed: dict[str, str] = clients["from"][0]["podSelector"]["matchLabels"]
+    assert allowed.items() <= LABELS[2].items()
+    (to,) = console["egress"][0]["to"]
+    assert to["podSelector"]["matchLabels"] == LABELS[0]
+    (port,) = console["egress"][0]["ports"]
+    (container,) = PODS["console"]["containers"]
+    assert container["env"][0] == {
+        "name": "MALGIL_URL",
+        "value": f"malgil:{KINDS['Service', 'malgil']['spec']['ports'][1]['port']}",
+    }
+    assert port["port"] == KINDS["Service", "malgil"]["spec"]["ports"][1]["targetPort"]
+    assert [rule["ports"] for rule in console["ingress"]] == [[{"protocol": "TCP", "port": "http"}]]
+    assert all("from" in rule for rule in console["ingress"])
+
+
+def test_one_console_writes_to_a_store_that_no_server_mounts_and_an_account_is_there_before_it_listens() -> None:
+    assert (CONSOLE["spec"]["replicas"], CONSOLE["spec"]["strategy"]["type"]) == (1, "Recreate")
+    pod = PODS["console"]
+    assert pod["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
+    claim = KINDS["PersistentVolumeClaim", "malgil-console"]["spec"]
+    assert claim["accessModes"] == ["ReadWriteOnce"]
+    (first,), (console,) = pod["initContainers"], pod["containers"]
+    assert first["image"] == console["image"]
+    assert first["args"][:2] == ["account", "add"]
+    assert " ".join(["--only-if", "none"]) in " ".join(first["args"])
+    commands.check(
+        ["kubectl", "exec", "-i", "deployment/malgil-console", "--", "python", "-m", "console", *first["args"]]
+    )
+    commands.check(
+        ["kubectl", "exec", "-i", "deployment/malgil-console", "--", "python", "-m", "console", *console["args"]]
+    )
+    databases = [one for container in (first, console) for one in container["env"] if one["name"] != "MALGIL_URL"]
+    assert databases == [databases[0]] * 2
+    shared = {mount["name"]: mount["mountPath"] for mount in first["volumeMounts"]}
+    assert shared["console"] in {mount["mountPath"] for mount in console["volumeMounts"]}
+    command = [*STAGES["console"].command("CMD")]
+    assert "=".join(command[-2:]) in console["args"]  # the secret lies in the same volume
+
+
+def test_probes_of_the_console_ask_what_it_answers_and_a_lost_database_restarts_nothing() -> None:
+    (container,) = PODS["console"]["containers"]
+    (port,) = container["ports"]
+    paths = {name: container[name]["httpGet"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+    assert {probe["port"] for probe in paths.values()} == {port["name"]}
+    assert f":{port['containerPort']}{paths['readinessProbe']['path']}'" in STAGES["console"].command("HEALTHCHECK")[-1]
+    assert paths["startupProbe"] == paths["readinessProbe"]
+    assert (ROOT / "console" / paths["livenessProbe"]["path"].lstrip("/")).is_file()
+    (service,) = KINDS["Service", "malgil-console"]["spec"]["ports"]
+    assert service["targetPort"] == port["name"]

@@ -202,3 +202,18 @@ def test_logins_and_publishes_stand_in_the_history_and_leave_the_catalog_s_revis
         with pytest.raises(StoreError):
             store.record("login", "account", "kim", **values)
     assert len(store.history()) == 2
+
+
+def test_what_has_changed_after_a_revision_and_who_published_is_found_without_reading_the_whole_history(
+    store: Store,
+) -> None:
+    first, second = (store.save_service(service(id, name), by="kim", expected=None).key
+                     for id, name in ((1, "송금"), (2, "환전")))  # fmt: skip
+    store.record("publish", "catalog", "generation 1", by="kim")
+    store.save_service(replace(store.service(2).value, memo="급함"), by="lee", expected=1)
+    store.delete_service(1, by="lee", expected=1)
+    assert store.changed_after(0) == {first, second}
+    assert store.changed_after(4) == {first}
+    assert store.changed_after(store.revision()) == set()
+    assert [change.number for change in store.history(actions=["publish", "delete"])] == [5, 3]
+    assert [change.number for change in store.history(kind="catalog", actions=["rollback"])] == []

@@ -194,13 +194,13 @@ def test_saves_in_a_row_are_taken_up_once(
 ) -> None:
     draft, store = make(small(finance))
     built: list[int] = []
-    inner = draft._vectors
+    inner = draft._builder.build
 
     def counted(*given: Any) -> Any:
         built.append(1)
         return inner(*given)
 
-    monkeypatch.setattr(draft, "_vectors", counted)
+    monkeypatch.setattr(draft._builder, "build", counted)
     draft.start()
     for number in range(5):
         store.set(changed(store.catalog(), store.catalog().services[0].id, memo=f"메모 {number}"))
@@ -253,11 +253,11 @@ def test_a_surface_that_no_open_service_has_is_named(drafted: Draft) -> None:
 
 def test_the_nearest_phrases_of_other_services_are_named(drafted: Draft, finance: Catalog) -> None:
     account = next(one for one in finance.services if one.name == "계좌번호로 보내기")
-    near = drafted.neighbours("다른 은행으로 대출 이동하기", account.id)
-    assert near[0].name == "대출 갈아타기"
-    assert near[0].phrase == "다른 은행으로 대출 이동"
-    assert near[0].cosine > near[1].cosine > near[2].cosine
-    assert len({one.id for one in near} | {account.id}) == 4
+    near, none = drafted.line_neighbours(["다른 은행으로 대출 이동하기", "비둘기로 돈을 날려 보내기"], account.id)
+    assert near
+    assert (near.name, near.phrase) == ("대출 갈아타기", "다른 은행으로 대출 이동")
+    assert none is None
+    assert drafted.line_neighbours(["다른 은행으로 대출 이동하기"], near.id) == [None]
 
 
 def test_a_catalog_without_null_topics_or_with_closed_services_alone_is_drafted(make: Make, finance: Catalog) -> None:

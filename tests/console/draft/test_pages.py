@@ -203,8 +203,8 @@ def test_a_test_set_is_uploaded_edited_added_to_and_deleted(console: Console) ->
     )
     assert answer.status_code == 303
     console.send("/search/tests/add", query="<b>이체</b>", expected="101", set="mine")
-    stored = next(one for one in console.store.test_sets() if one.name == "mine")
-    assert [json.loads(line)["query"] for line in stored.lines] == ["송금", "<b>이체</b>"]
+    lines = console.store.test_set("mine").content.splitlines()
+    assert [json.loads(line)["query"] for line in lines] == ["송금", "<b>이체</b>"]
     assert "&lt;b&gt;" in console.http.get("/search/tests/set?name=mine").text
     console.send("/search/tests/delete", name="mine")
     assert "mine" not in [one.name for one in console.store.test_sets()]

@@ -17,8 +17,10 @@ import pytest
 from malgil_core.index import history, reader
 
 from console.draft import Draft
-from console.publishing import BusyError, Publishing
+from console.jobs import BusyError
+from console.publishing import Publishing
 from console.settings import Settings
+from console.view import Views
 from export import ROOT
 from export.__main__ import main
 from export.catalog.access import Access
@@ -84,6 +86,28 @@ def test_a_publish_serves_is_recorded_and_can_be_taken_back(settings: Settings, 
     assert publishing.job
     assert publishing.job.state == "failed"
     assert "되돌릴 수 없어요" in publishing.job.sentence
+
+
+def test_what_has_changed_since_the_publish_is_known_whatever_its_author_wrote(
+    settings: Settings, store: Store
+) -> None:
+    publishing, views = Publishing(settings, store), Views(store)
+    save(store, 101, "비둘기로 돈을 날려 보내기")
+    assert len(views.current().changed) == 150  # nothing was published from here yet
+    publishing.publish("minji", "revision 1 · revision 2")
+    publishing.wait()
+    assert views.current().changed == set()
+    save(store, 102, "부엉이로 돈을 날려 보내기")
+    assert views.current().changed == {store.service(102).key}
+    publishing.publish("minji", "")
+    publishing.wait()
+    assert views.current().changed == set()
+    publishing.roll_back(2, "jun")
+    publishing.wait()
+    assert views.current().changed == {store.service(102).key}
+    publishing.roll_back(1, "jun")  # which the console has not published
+    publishing.wait()
+    assert len(views.current().changed) == 150
 
 
 def test_a_second_job_is_refused_by_name_whichever_console_starts_it(settings: Settings, store: Store) -> None:
