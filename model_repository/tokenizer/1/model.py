@@ -52,10 +52,10 @@ class TritonPythonModel:
             texts, kinds = parse_request(_array(tensors.get("text")), _array(tensors.get("kind")))
         except ValueError as error:
             return _error(str(error), pb_utils.TritonError.INVALID_ARG)
-        tensors = [pb_utils.Tensor("input_ids", pad(self.tokenization.encode(texts, kinds)))]
+        outputs = [pb_utils.Tensor("input_ids", pad(self.tokenization.encode(texts, kinds)))]
         if "arrived" in request.requested_output_names():
-            tensors.append(pb_utils.Tensor("arrived", np.full((len(texts), 1), arrived, np.int64)))
-        return pb_utils.InferenceResponse(tensors)
+            outputs.append(pb_utils.Tensor("arrived", np.full((len(texts), 1), arrived, np.int64)))
+        return pb_utils.InferenceResponse(outputs)
 
 
 def _array(tensor: Any) -> Any:
