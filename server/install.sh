@@ -89,8 +89,8 @@ setup_test() {
         chmod +x $folder/perf_analyzer
         rm -r $folder/unpacked $folder/tritonclient-2.50.0-*.whl
     fi
-    ln -sf "../$(cd .venv && ls lib/python3.*/site-packages/nvidia_pytriton.libs/libcudart-*.so.12*)" \
-        $folder/libcudart.so.12
+    cudart=$(cd .venv && ls lib/python3.*/site-packages/nvidia_pytriton.libs/libcudart-*.so.12*)
+    ln -sfn "../$cudart" $folder/libcudart.so.12
     if LD_LIBRARY_PATH=$folder ldd $folder/perf_analyzer | grep -q "libb64.*not found"; then
         unpack libb64-0d $folder "usr/lib/*/libb64.so.0d*" ||
             echo "libb64 could not be had: \`python -m benchmarks sweep\` will ask for it" >&2
