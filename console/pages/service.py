@@ -116,6 +116,7 @@ def conflict(
     mine: Service,
     theirs: Stored[Any] | None,
     action: str = "",
+    back: str = "",
     more: Sequence[tuple[str, str]] = (),
 ) -> Response:
     """What the other person saved, beside what was typed; the choice is sent to `action` with `more` fields. Blocks."""
@@ -126,7 +127,7 @@ def conflict(
         "deleted": theirs is None,
         "name": mine.name,
         "action": action or f"/services/{mine.id}",
-        "back": "/services" if theirs is None else f"/services/{mine.id}",
+        "back": "/services" if theirs is None else back or f"/services/{mine.id}",
         "fields": [*_fields(typed, str(theirs.version) if theirs else ""), *more],
         "by": theirs.changed_by if theirs else "",
         "at": theirs.changed_at if theirs else None,

@@ -251,7 +251,8 @@ def _saved(
         saved = save()
     except ConflictError as error:
         more = (("proposal", typed.proposal), ("phrase", typed.phrase))
-        page = service.conflict(request, form(), mine, error.current, f"/suggest/{mine.id}/accept", more)
+        here = f"/suggest/{mine.id}"
+        page = service.conflict(request, form(), mine, error.current, f"{here}/accept", here, more)
         if is_htmx(request):  # the whole page in place of this one
             page.status_code = 200
             page.headers.update({"HX-Retarget": "#content", "HX-Reselect": "#content", "HX-Reswap": "outerHTML"})

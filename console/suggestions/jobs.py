@@ -15,6 +15,7 @@ from malgil_core.index.building import Embed
 from console.draft import Draft, DraftError
 from console.suggestions import sentences
 from export.suggest.errors import SuggestError
+from export.suggest.parsing import LONGEST
 from export.suggest.progress import Step
 from export.suggest.proposals import Proposal
 from export.suggest.settings import URL, Settings
@@ -129,10 +130,11 @@ class Suggestions:
 
     def decide(self, key: int, text: str) -> None:
         """Take a proposal off the list, accepted or rejected; it is not shown again for this service."""
+        folded = fold(text[: 2 * LONGEST])  # no proposal is longer
         with self._lock:
             work = self._works.setdefault(key, _Work())
-            work.waiting.pop(fold(text), None)
-            work.decided.add(fold(text))
+            work.waiting.pop(folded, None)
+            work.decided.add(folded)
 
     def cancel(self, key: int) -> None:
         """End the job of a service."""

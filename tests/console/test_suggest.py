@@ -165,6 +165,7 @@ def test_somebody_elses_save_meanwhile_is_shown_and_both_are_kept(console: Conso
     for text in ("junho 님이", "남의 문장", "남의 메모", "내가 고친 문장"):
         assert text in conflict.text
     assert console.store.service(ID).value == other
+    assert f'href="{PATH}">내 내용 버리기' in conflict.text
     chosen = fields(conflict.text, f"{PATH}/accept")
     assert (chosen["choice.phrases"], chosen["choice.memo"]) == ("both", "theirs")
     assert console.me.http.post(f"{PATH}/accept", data=chosen).headers["location"].endswith("?done=accepted")
@@ -190,6 +191,7 @@ def test_fields_of_other_proposals_keep_what_was_typed_as_one_is_decided_on(cons
     assert "<html" not in html
     assert "문장을 넣었어요" in html
     assert html.count("autofocus") == 1
+    assert f"<li>{KEPT}</li>" in html[html.index('id="own"') :]
     inputs = re.findall(r'<input class="grow"[^>]*>', html)
     assert len(inputs) == len(ANSWER) - 1
     assert all("hx-preserve" in one for one in inputs)
