@@ -104,7 +104,7 @@ def test_a_service_is_added_tested_published_found_by_an_app_and_taken_back(
     expect(page.get_by_text("마지막으로 게시한 세대예요")).to_be_visible()
     before = page.get_by_role("row").filter(has_text="서비스 중").get_by_role("cell").first.inner_text().split()[0]
     page.get_by_label("무엇을 바꿨는지").fill("비둘기를 열어요")
-    picture(page, "publish", 1160)
+    picture(page, "publish", 1000)
     page.get_by_role("button", name="게시하기").click()
     expect(page.locator("#job")).to_contain_text("게시했어요(세대 ", timeout=60_000)
     within(SECONDS, lambda: names(client)[:1] == ["비둘기 송금"])
