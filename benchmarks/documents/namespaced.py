@@ -6,6 +6,7 @@ its own. Run as `unshare --net python namespaced.py FOLDER SOCKET`; it stops whe
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -26,8 +27,15 @@ def relay(listener: socket.socket, connect: Callable[[], socket.socket]) -> None
         except OSError:
             accepted.close()
             continue
-        for pair in ((accepted, connected), (connected, accepted)):
-            threading.Thread(target=_carry, args=pair, daemon=True).start()
+        threading.Thread(target=_carry_both, args=(accepted, connected), daemon=True).start()
+
+
+def _carry_both(accepted: socket.socket, connected: socket.socket) -> None:
+    with accepted, connected:
+        back = threading.Thread(target=_carry, args=(connected, accepted), daemon=True)
+        back.start()
+        _carry(accepted, connected)
+        back.join()
 
 
 def _carry(source: socket.socket, target: socket.socket) -> None:
@@ -37,11 +45,9 @@ def _carry(source: socket.socket, target: socket.socket) -> None:
     except OSError:
         pass
     finally:
-        for end in (source, target):
-            try:
+        for end in (source, target):  # so that the other direction ends, too
+            with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                end.close()
 
 
 def main() -> None:
