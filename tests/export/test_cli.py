@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -158,8 +159,10 @@ def test_help_has_examples() -> None:
 @pytest.mark.parametrize(("words", "example"), EXAMPLES)
 def test_an_example_of_the_help_is_right_usage(words: tuple[str, ...], example: str) -> None:
     called = next(w for w in sorted(COMMANDS, key=len, reverse=True) if tuple(example.split()[: len(w)]) == w)
-    assert words in ((), ("catalog", "calibrate"), called)
-    COMMANDS[called].make_context("example", example.split()[len(called) :])
+    of_suggest = words[:1] == called[:1] == ("suggest",)  # whose first command's name can be left out
+    assert words in ((), ("catalog", "calibrate"), called) or of_suggest
+    with contextlib.suppress(click.exceptions.Exit):  # an example that ends in --help
+        COMMANDS[called].make_context("example", example.split()[len(called) :])
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from malgil_core.index.writer import Embed
 
 from export.__main__ import main
 from export.catalog import embedding
+from export.console import CONSOLE
 from server.launcher import Server
 from store.store import Store
 from tests.conftest import CATALOG, NULL_TOPICS
@@ -45,7 +46,7 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MALGIL_LLM_MODEL", "m")
     monkeypatch.setenv("MALGIL_LLM_KEY", KEY)
     monkeypatch.delenv("MALGIL_LLM_URL", raising=False)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(CONSOLE, "_width", 200)  # what rich took of COLUMNS when another test imported it
 
 
 def test_proposals_are_shown_written_kept_by_a_person_and_added(
