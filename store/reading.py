@@ -18,6 +18,7 @@ from store.types import Account, Change, Snapshot, Stored, TestSet
 
 R = TypeVar("R", bound="Reader")
 SERVICE, NULL_TOPIC, CATALOG = "service", "null_topic", "catalog"
+FEW = 500  # entries that are read by their keys; of more, all are read
 _ACCOUNTS = select(
     schema.accounts.c.name, schema.accounts.c.role, schema.accounts.c.active, schema.accounts.c.created_at
 ).order_by(schema.accounts.c.name)
@@ -200,10 +201,15 @@ class Reader:
         if revision != known.revision:
             entries: dict[int, Stored[Any]] = {entry.key: entry for entry in known.services}
             entries |= {entry.key: entry for entry in known.null_topics}
+            query, table = live(), schema.entries
+            order = connection.execute(query.with_only_columns(table.c.key, table.c.kind, table.c.version)).all()
+            new = [key for key, _, version in order if key not in entries or entries[key].version != version]
+            if len(new) <= FEW:
+                query = query.where(table.c.key.in_(new))
+            entries |= {row.key: stored(row) for row in connection.execute(query)}
             found: dict[str, list[Stored[Any]]] = {SERVICE: [], NULL_TOPIC: []}
-            for row in connection.execute(live()):
-                old = entries.get(row.key)
-                found[row.kind].append(old if old and old.version == row.version else stored(row))
+            for key, kind, _ in order:
+                found[kind].append(entries[key])
             known = self._snapshot = Snapshot(revision, tuple(found[SERVICE]), tuple(found[NULL_TOPIC]))
         return known
 
