@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from malgil_core.catalog.null_topic import NullTopic
 from malgil_core.catalog.reading import Catalog
 from malgil_core.catalog.service import Service
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, null, select
 
 from store import lines, schema
 from store.database import Database
@@ -118,6 +118,7 @@ class Reader:
         before: int | None = None,
         limit: int = 100,
         actions: Sequence[str] = (),
+        lines: bool = True,
     ) -> list[Change]:
         """Changes, newest first.
 
@@ -127,9 +128,12 @@ class Reader:
             before: a number that all are below, to turn the page.
             limit: how many at most.
             actions: of which each is one; none for any.
+            lines: whether `before` and `after` are read, which take most of the time; else they are None.
         """
         table = schema.history
-        query = select(table).order_by(table.c.number.desc()).limit(limit)
+        columns = [column if lines or column.name not in ("before", "after") else null().label(column.name)
+                   for column in table.c]  # fmt: skip
+        query = select(*columns).order_by(table.c.number.desc()).limit(limit)
         for column, value in ((table.c.kind, kind), (table.c.key, key)):
             if value is not None:
                 query = query.where(column == value)
