@@ -18,6 +18,7 @@ from console.publishing import Publishing
 from console.security.hosts import LOOPBACK
 from console.security.secret import read_secret
 from console.settings import Settings, SettingsError, check_exposure
+from console.suggestions import Suggestions
 from export.catalog import access
 from store.store import Store
 
@@ -90,12 +91,13 @@ def serve(given: dict[str, Any]) -> None:
         settings.null_topics,
         settings.settings_file,
     )
+    suggestions = Suggestions.of(draft)
     try:
         check_exposure(settings, sum(account.active for account in store.accounts()))
         secret = read_secret(settings.secret_file)
         threadpool_limits(1, user_api="blas")  # idle threads of a product would spin, and take the encoder's time
         draft.start()
-        app = make_app(settings, store, secret, draft, Publishing(settings, store, draft))
+        app = make_app(settings, store, secret, draft, Publishing(settings, store, draft), suggestions)
         config = uvicorn.Config(
             app,
             host=settings.listen,
@@ -112,5 +114,7 @@ def serve(given: dict[str, Any]) -> None:
         signal.signal(signal.SIGTERM, lambda *_: None)
         Server(config).run()
     finally:
+        if suggestions:
+            suggestions.stop()
         draft.stop()
         store.close()

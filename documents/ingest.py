@@ -1,7 +1,8 @@
 """Ingesting: new and changed documents into the collection, without one ever being missing for a search.
 
 The passages of a changed document are written beside the old ones; a search that sees both takes the newer. When the
-new ones can be seen, the old ones are deleted. So a run that was broken off is continued by the next.
+new ones can be seen, and searches that began before have ended, the old ones are deleted: a search that had found the
+old ones could no longer read them. So a run that was broken off is continued by the next.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from documents.records import Place, Record, Refuse
 from documents.schema import Passage
 
 PASSAGES = 128  # embedded and written together; milvus-lite is slow with more than 200 that are not flushed
+GRACE_SECONDS = 1.0  # that a search may take: milvus-lite reads the rows that it has found when all are found
 SAVED_SECONDS = 10.0  # between two writes of the statistics
 Embed = Callable[[Sequence[str]], Floats]
 
@@ -80,6 +82,7 @@ class Ingest:
     report: Report = field(default_factory=Report)
     embed_phrases: Embed | None = None
     _written: list[str] = field(default_factory=list)  # rows that may not be seen yet
+    _old: list[tuple[float, Sequence[str]]] = field(default_factory=list)  # to delete, and since when they are replaced
     _deleted: list[str] = field(default_factory=list)  # rows that may be seen still
     _is_saved: bool = True  # whether the statistics are those of the rows
     _saved: float = 0.0
@@ -182,12 +185,19 @@ class Ingest:
         return found
 
     def _drop(self, ids: Sequence[str]) -> None:
-        """Delete rows, once those that replace them can be seen."""
+        """Delete rows, a while after those that replace them can be seen."""
         if ids:
             self._wait()
-            _delete(self.engine, self.name, self.state, ids)
-            self._deleted += ids
+            self._old.append((time.monotonic(), ids))
             self._is_saved = False
+        while self._old and time.monotonic() - self._old[0][0] > GRACE_SECONDS:
+            self._delete_oldest()
+
+    def _delete_oldest(self) -> None:
+        since, ids = self._old.pop(0)
+        time.sleep(max(since + GRACE_SECONDS - time.monotonic(), 0.0))
+        _delete(self.engine, self.name, self.state, ids)
+        self._deleted += ids
 
     def _wait(self) -> None:
         collection.wait(self.engine, self.name, self._written)
@@ -197,6 +207,8 @@ class Ingest:
         """Write the statistics, and wait until all can be seen."""
         if not self._is_saved:
             self._wait()
+            while self._old:
+                self._delete_oldest()
             collection.write_state(self.engine, self.name, self.state)
             collection.wait(self.engine, self.name, self._deleted, seen=False)
             self._deleted, self._is_saved = [], True

@@ -33,7 +33,6 @@ REACH_SECONDS = 1.0
 LOAD_SECONDS = 10.0  # of a collection, by an engine that has just started
 INDEX_SECONDS = 120.0  # of its sparse vectors; documents are found without them meanwhile
 RETRY_SECONDS = 0.5  # between two attempts to reach an engine
-NEXT_SECONDS = 0.005  # a batch that comes so soon after another has waited for it
 FULL = 0.8  # share of the deadline that a call may be expected to take
 
 
@@ -65,7 +64,6 @@ class Retriever:
         self._engine: Engine | None = None
         self._problem = ""  # the last that was logged
         self._overdue: Future[list[Answer] | None] | None = None
-        self._ended, self._took = float("-inf"), 0.0  # of the last batch
         self._cost = 0.0  # seconds that a query takes in a call of the engine
         self._calls = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._stop = threading.Event()
@@ -77,12 +75,8 @@ class Retriever:
         """The documents of each request, and its status; without documents unless that is "ok"."""
         if not requests:
             return []
-        started = time.monotonic()
-        waited = self._took if started - self._ended < NEXT_SECONDS else 0.0
-        answers = self._ask(requests, max(request.deadline for request in requests) - waited)
-        self._ended = time.monotonic()
-        self._took = self._ended - started
-        return answers
+        now = time.monotonic()
+        return self._ask(requests, max(request.left(now) for request in requests))
 
     def close(self) -> None:
         """Stop the threads, and disconnect."""
@@ -93,17 +87,13 @@ class Retriever:
         self._disconnect()
 
     def _ask(self, requests: Sequence[DocumentsRequest], seconds: float) -> list[Answer]:
-        if self._access is None:
-            return _without("off", requests)
-        if self._overdue is not None:
-            if not self._overdue.done():
-                return _without("late", requests)
-            self._overdue = None
-        if self._searcher is None:
-            return _without("unavailable", requests)
+        searcher = self._searcher
+        if (status := self._status(searcher, seconds)) is not None:
+            return _without(status, requests)
+        assert searcher
         count = self._fitting(requests, seconds)
-        call = self._calls.submit(self._call, self._searcher, requests[:count])
-        wait([call], max(seconds, 0.0))
+        call = self._calls.submit(self._call, searcher, requests[:count])
+        wait([call], seconds)
         if not call.done():
             self._overdue = call
             return _without("late", requests)
@@ -111,6 +101,18 @@ class Retriever:
         if found is None:
             return _without("unavailable", requests)
         return [*found, *_without("late", requests[count:])]
+
+    def _status(self, searcher: Searcher | None, seconds: float) -> Status | None:
+        """The status of a batch that the engine is not asked for; None if it is asked."""
+        if self._access is None:
+            return "off"
+        if self._overdue is not None and not self._overdue.done():
+            return "late"
+        self._overdue = None
+        if searcher is None:
+            return "unavailable"
+        # Where encoding took all of the time, the engine's is for those that can still be answered.
+        return "late" if seconds <= 0 else None
 
     def _fitting(self, requests: Sequence[DocumentsRequest], seconds: float) -> int:
         """How many requests, from the first, the engine is expected to answer in time; at least one."""

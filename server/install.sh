@@ -89,8 +89,8 @@ setup_test() {
         chmod +x $folder/perf_analyzer
         rm -r $folder/unpacked $folder/tritonclient-2.50.0-*.whl
     fi
-    ln -sf "../$(cd .venv && ls lib/python3.*/site-packages/nvidia_pytriton.libs/libcudart-*.so.12*)" \
-        $folder/libcudart.so.12
+    cudart=$(cd .venv && ls lib/python3.*/site-packages/nvidia_pytriton.libs/libcudart-*.so.12*)
+    ln -sfn "../$cudart" $folder/libcudart.so.12
     if LD_LIBRARY_PATH=$folder ldd $folder/perf_analyzer | grep -q "libb64.*not found"; then
         unpack libb64-0d $folder "usr/lib/*/libb64.so.0d*" ||
             echo "libb64 could not be had: \`python -m benchmarks sweep\` will ask for it" >&2
@@ -105,7 +105,44 @@ setup_test() {
     # A PostgreSQL, whose server the tests of store/ start in temporary folders.
     postgresql_runs || install_postgresql ||
         echo "PostgreSQL could not be had: the tests that need it are left out" >&2
+
+    # A browser, a font with Hangul, and axe-core, for the tests of the console.
+    command -v chromium > /dev/null || install_packages chromium ||
+        echo "Chromium could not be had: the tests of the console in a browser are left out" >&2
+    [ -n "$(find /usr/share/fonts ~/.fonts ~/.local/share/fonts -iname '*CJK*' 2> /dev/null | head -1)" ] ||
+        install_packages fonts-noto-cjk ||
+        echo "fonts-noto-cjk could not be had: pictures of the console may lack Hangul" >&2
+    [ -e .venv/axe/axe.min.js ] || unpack_axe ||
+        echo "axe-core could not be had: the console's accessibility is not checked" >&2
     touch .venv/ready-test
+}
+
+# install_packages PACKAGE...: Debian packages.
+install_packages() {
+    $sudo apt-get update -qq &&
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
+# unpack_axe: axe-core's script, from the npm registry that npm is set to; npm itself is not needed.
+unpack_axe() {
+    registry=${npm_config_registry:-$(npm config get registry 2> /dev/null)}
+    .venv/bin/python - "${registry:-https://registry.npmjs.org}" .venv/axe << 'END' 2> /dev/null
+import base64, hashlib, io, os, ssl, sys, tarfile, urllib.request
+from pathlib import Path
+
+VERSION = "4.14.1"
+SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
+registry, folder = sys.argv[1].rstrip("/"), Path(sys.argv[2])
+context = ssl.create_default_context(cafile=os.environ.get("PIP_CERT"))
+url = f"{registry}/axe-core/-/axe-core-{VERSION}.tgz"
+content = urllib.request.urlopen(url, context=context, timeout=60).read()
+if base64.b64encode(hashlib.sha512(content).digest()).decode() != SHA512:
+    sys.exit(f"{url}: another content than expected")
+with tarfile.open(fileobj=io.BytesIO(content)) as packed:
+    script = packed.extractfile("package/axe.min.js").read()
+folder.mkdir(exist_ok=True)
+(folder / "axe.min.js").write_bytes(script)
+END
 }
 
 # postgresql_runs: whether its programs are there, and find their libraries.

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from malgil_core.catalog.null_topic import NullTopic
 from malgil_core.catalog.reading import Catalog
 from malgil_core.catalog.service import Service
-from sqlalchemy import Connection, Row, func, null, select
+from sqlalchemy import ColumnElement, Connection, Row, func, null, select
 
 from store import lines, schema
 from store.database import Database
@@ -84,6 +84,14 @@ class Reader:
         if found is None:
             raise NotFoundError(f"there is no service {id}")
         return found
+
+    def had_service(self, id: int) -> bool:
+        """Whether there is, or was, a service of an id."""
+        return self._had(schema.entries.c.id == id)
+
+    def had_null_topic(self, key: int) -> bool:
+        """Whether there is, or was, a null topic of a key."""
+        return self._had((schema.entries.c.key == key) & (schema.entries.c.kind == NULL_TOPIC))
 
     def next_id(self) -> int:
         """An id that no service has or had."""
@@ -197,6 +205,10 @@ class Reader:
         if row is None:
             raise NotFoundError("there is no such test set")
         return TestSet(**row._mapping)
+
+    def _had(self, condition: ColumnElement[bool]) -> bool:
+        with self._database.reading() as connection:
+            return connection.execute(select(schema.entries.c.key).where(condition)).first() is not None
 
     def _read(self, connection: Connection) -> Snapshot:
         """The snapshot of a transaction. Entries that have not changed since the last one are not read again."""

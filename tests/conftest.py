@@ -100,7 +100,12 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 # Fixtures with a running server; the first two are for all tests. The benchmarks come before `secure`: the memory that
 # they measure is less for each server that shares it.
-SERVERS = ("server", "secure", "narrow", "expendable", "proxied", "documented")
+SERVERS = ("server", "secure", "narrow", "expendable", "proxied", "documented", "production")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for the pictures of docs/."""
+    parser.addoption("--pictures", type=Path, metavar="FOLDER", help="take the pictures of docs/console.md")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -21,6 +21,8 @@ LABELS: dict[str, str] = {
     "threshold": "Threshold Override",
     "more_surfaces": "새 노출 영역",
     "version": "고치기 시작한 때의 판",
+    "phrase": "문장",
+    "proposal": "제안받은 문장",
 }
 Errors = dict[str, list[str]]  # field, or "" for the whole form → sentences
 

@@ -14,13 +14,14 @@ from console.pages import (
     search,
     service,
     service_actions,
+    suggest,
     tests,
     tree,
 )
 from console.templating import Link
 
 PAGES: tuple[ModuleType, ...] = (
-    tree, service, service_actions, search, tests, data, publish, null_topics, history, audit, login,
+    tree, service, service_actions, search, tests, data, suggest, publish, null_topics, history, audit, login,
 )  # fmt: skip
 
 

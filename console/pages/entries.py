@@ -26,6 +26,7 @@ ACTIONS: dict[str, str] = {
     "rollback": "게시 되돌림",
     "login": "로그인",
     "login refused": "로그인 실패",
+    "suggest": "제안받음",
 }
 KINDS: dict[str, str] = {
     "service": "서비스",

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from console import conflicts, messages
 from console.forms.fields import LABELS, Errors, number, whole_number
 from console.forms.null_topic import NullTopicForm
-from console.pages import entries
+from console.pages import entries, errors
 from console.security.roles import requires
 from console.templating import Link, is_htmx, render
 from store.errors import ConflictError, InvalidError, NotFoundError
@@ -86,6 +86,8 @@ async def save(request: Request) -> Response:
         if stored is not None and topic == stored.value and version == stored.version:
             return RedirectResponse(f"/null-topics/{key}?done=unchanged", 303)
         if key is not None and stored is None and "resolve" not in form:
+            if not store.had_null_topic(key):
+                return errors.page(request, 404, "그런 ‘앱에 없는 것’은 있었던 적이 없어요. 주소를 확인해 주세요.")
             return _conflict(request, chosen, topic, key, None)
         of = key if stored is not None else None
         try:
@@ -172,22 +174,22 @@ def _page(
     request: Request,
     form: NullTopicForm,
     stored: Stored[NullTopic] | None,
-    errors: Errors | None = None,
+    found: Errors | None = None,
     status: int = 200,
 ) -> Response:
     """The form's page. Blocks."""
-    found = entries.history(request, "null_topic", stored.key, SHOWN_HISTORY + 1) if stored else []
+    history = entries.history(request, "null_topic", stored.key, SHOWN_HISTORY + 1) if stored else []
     return render(
         request,
         "null_topic.html",
         status,
         form=form,
-        errors=errors or {},
+        errors=found or {},
         labels=LABELS,
         key=stored.key if stored else None,
         title=stored.value.name if stored else "",
-        history=found[:SHOWN_HISTORY],
-        older=len(found) > SHOWN_HISTORY,
+        history=history[:SHOWN_HISTORY],
+        older=len(history) > SHOWN_HISTORY,
     )
 
 

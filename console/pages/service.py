@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import anyio.to_thread
@@ -15,7 +16,7 @@ from console import conflicts, messages
 from console.changes import shown
 from console.forms.fields import LABELS, Errors, FormError, whole_number
 from console.forms.service import ServiceForm
-from console.pages import entries
+from console.pages import entries, errors
 from console.security.roles import requires
 from console.templating import render
 from console.view import View
@@ -47,7 +48,7 @@ async def new(request: Request) -> Response:
             parent_id="" if above is None else str(parent),
             surfaces=above.surfaces if above else (),
         )
-        return _page(request, view, form)
+        return page(request, view, form)
 
     return await anyio.to_thread.run_sync(made)
 
@@ -64,8 +65,8 @@ async def save(request: Request) -> Response:
     def saved() -> Response:
         chosen = typed
         if "resolve" in form and id is not None:
-            theirs = _present(request.app.state.store, id)
-            chosen = _resolved(typed, conflicts.resolved(form, theirs.value.as_dict() if theirs else {}))
+            theirs = present(request.app.state.store, id)
+            chosen = resolved(typed, conflicts.resolved(form, theirs.value.as_dict() if theirs else {}))
         return _save(request, chosen, id, again="resolve" in form)
 
     return await anyio.to_thread.run_sync(saved)
@@ -77,47 +78,57 @@ def _save(request: Request, typed: ServiceForm, id: int | None, again: bool) -> 
     try:
         return _saved(request, view, typed, id, again)
     except FormError as error:
-        return _page(request, view, typed, error.errors, 422)
+        return page(request, view, typed, error.errors, 422)
     except InvalidError as error:
         fresh = str(request.app.state.store.next_id())
         taken = any(problem.field == "id" for problem in error.problems)
         if id is None and taken and typed.id == typed.suggested != fresh:
             # somebody else took the number that the form came with
             return _save(request, typed.with_fields(id=fresh, suggested=fresh), id, again)
-        return _page(request, view, typed, messages.by_field(error.problems), 422)
+        return page(request, view, typed, messages.by_field(error.problems), 422)
 
 
 def _saved(request: Request, view: View, typed: ServiceForm, id: int | None, again: bool) -> Response:
     """Save what was typed: the way back to the service, or what the other person saved."""
     store: Store = request.app.state.store
-    stored = _present(store, id) if id is not None else None
+    stored = present(store, id) if id is not None else None
     before = stored.value if stored else None
     version = whole_number(typed.version)
     service = typed.with_fields(id=str(id) if id is not None else typed.id).service(view, before)
     if stored is not None and service == before and version == stored.version:
         return RedirectResponse(f"/services/{id}?done=unchanged", 303)
     if id is not None and stored is None and not again:
-        return _conflict(request, typed, service, None)
+        if not store.had_service(id):
+            return errors.page(request, 404, f"ID가 {id}인 서비스는 있었던 적이 없어요. 주소를 확인해 주세요.")
+        return conflict(request, typed, service, None)
     expected = (version or 0) if stored is not None else None
     try:
         result = store.save_service(service, by=request.state.user.name, expected=expected)
     except ConflictError as error:
-        return _conflict(request, typed, service, error.current)
+        return conflict(request, typed, service, error.current)
     done = "created" if id is None else "saved"
     return RedirectResponse(f"/services/{result.value.id}?done={done}", 303)
 
 
-def _conflict(request: Request, typed: ServiceForm, mine: Service, theirs: Stored[Any] | None) -> Response:
-    """What the other person saved, beside what was typed."""
+def conflict(
+    request: Request,
+    typed: ServiceForm,
+    mine: Service,
+    theirs: Stored[Any] | None,
+    action: str = "",
+    back: str = "",
+    more: Sequence[tuple[str, str]] = (),
+) -> Response:
+    """What the other person saved, beside what was typed; the choice is sent to `action` with `more` fields. Blocks."""
     store: Store = request.app.state.store
     version = whole_number(typed.version) or 0
     line = mine.as_dict()
     context: dict[str, Any] = {
         "deleted": theirs is None,
         "name": mine.name,
-        "action": f"/services/{mine.id}",
-        "back": "/services" if theirs is None else f"/services/{mine.id}",
-        "fields": _fields(typed, str(theirs.version) if theirs else ""),
+        "action": action or f"/services/{mine.id}",
+        "back": "/services" if theirs is None else back or f"/services/{mine.id}",
+        "fields": [*_fields(typed, str(theirs.version) if theirs else ""), *more],
         "by": theirs.changed_by if theirs else "",
         "at": theirs.changed_at if theirs else None,
         "mine": [(label, shown(field, line[field])) for field, label in LABELS.items() if field in line],
@@ -139,7 +150,7 @@ def _fields(typed: ServiceForm, version: str) -> list[tuple[str, str]]:
     return [*fields, ("open", "1" if typed.open else ""), ("version", version)]
 
 
-def _resolved(typed: ServiceForm, values: dict[str, Any]) -> ServiceForm:
+def resolved(typed: ServiceForm, values: dict[str, Any]) -> ServiceForm:
     """The form with the values that were chosen in place of what was typed."""
     form = typed
     for field, value in values.items():
@@ -161,10 +172,10 @@ def _show(request: Request) -> Response:
     stored = view.by_id.get(request.path_params["id"])
     if stored is None:
         raise HTTPException(404)
-    return _page(request, view, ServiceForm.stored(stored, view))
+    return page(request, view, ServiceForm.stored(stored, view))
 
 
-def _page(request: Request, view: View, form: ServiceForm, errors: Errors | None = None, status: int = 200) -> Response:
+def page(request: Request, view: View, form: ServiceForm, found: Errors | None = None, status: int = 200) -> Response:
     """The form's page. Blocks."""
     id = whole_number(form.id) if form.version else None
     stored = view.by_id.get(id) if id is not None else None
@@ -175,7 +186,7 @@ def _page(request: Request, view: View, form: ServiceForm, errors: Errors | None
         "service.html",
         status,
         form=form,
-        errors=errors or {},
+        errors=found or {},
         labels=LABELS,
         title=stored.value.name if stored else "",
         is_open=stored.value.open if stored else False,
@@ -188,7 +199,8 @@ def _page(request: Request, view: View, form: ServiceForm, errors: Errors | None
     )
 
 
-def _present(store: Store, id: int) -> Stored[Service] | None:
+def present(store: Store, id: int) -> Stored[Service] | None:
+    """The service of an id; None if there is none. Blocks."""
     try:
         return store.service(id)
     except NotFoundError:

@@ -66,7 +66,7 @@ Examples:
 The key of an endpoint that requires one is in the variable MALGIL_LLM_KEY.
 docs/suggestions.md says what is sent, and describes the prompt and the file."""
 )
-@click.argument("file", metavar="CATALOG", type=options.PATH)
+@click.argument("catalog", metavar="CATALOG")
 @click.option("--service", "names", metavar="ID", multiple=True, help="Service, by id or service_id. Can be repeated.")
 @click.option("--fewer-than", metavar="NUMBER", type=click.IntRange(min=1), help="Open services with fewer phrases.")
 @click.option(
@@ -109,7 +109,7 @@ docs/suggestions.md says what is sent, and describes the prompt and the file."""
 @options.repository
 @options.index
 def propose(
-    file: Path,
+    catalog: str,
     names: tuple[str, ...],
     fewer_than: int | None,
     count: int,
@@ -133,7 +133,8 @@ def propose(
     """Ask a language model for phrases of services, and show what speaks against each.
 
     A phrase is good if it is Korean, short, not in the catalog yet, and nearer to its own service than to any other by
-    the encoder. Nothing is changed: a person edits the file of --write, and `accept` adds what was kept.
+    the encoder. Nothing is changed: a person edits the file of --write, and `accept` adds what was kept. CATALOG is a
+    file, or a database: sqlite:///FILE or postgresql://USER@HOST/NAME.
     """
     if not names and fewer_than is None:
         raise click.UsageError("name services by --service or --fewer-than")
@@ -141,12 +142,13 @@ def propose(
         raise ExportError(f"--write: {write} is there already: accept what was kept in it, and remove it")
     from malgil_core.catalog import reading
 
+    from export.catalog import source
     from export.suggest.choosing import chosen
     from export.suggest.settings import Settings
 
     settings = Settings.of(url=llm_url, model=llm_model, timeout=llm_timeout, prompt=prompt, extra=llm_fields)
-    catalog = reading.read_catalog(file, null_topics)
-    services = chosen(catalog.services, names, fewer_than)
+    content = reading.with_null_files(source.of(catalog).read(), null_topics)
+    services = chosen(content.services, names, fewer_than)
     server = None
     if not offline:
         key = access.key(key_file, os.environ.get("MALGIL_KEY"))
@@ -155,7 +157,7 @@ def propose(
         from export.suggest.command import Command
     except ModuleNotFoundError as error:  # an image that only exports
         raise ExportError(f"{error}: install it by `.venv/bin/python -m pip install --group suggest`") from None
-    return Command(catalog, settings, count, write).run(services, server, repository, index)
+    return Command(content, settings, count, write).run(services, server, repository, index)
 
 
 @suggest.command(
@@ -165,20 +167,31 @@ Example:
 
 docs/suggestions.md describes the file."""
 )
-@click.argument("file", metavar="CATALOG", type=options.PATH)
+@click.argument("catalog", metavar="CATALOG")
 @click.argument("proposals", type=options.PATH)
-def accept(file: Path, proposals: Path) -> None:
+@click.option("--by", metavar="NAME", help="Who accepts, in a database's history.  [default: this machine's user]")
+def accept(catalog: str, proposals: Path, by: str | None) -> None:
     """Add the phrases that a person kept to a catalog.
 
-    PROPOSALS is the file that `--write` made, where a person set `keep` to true. Other lines of CATALOG stay as they
-    are, and so does the file if one proposal cannot be added. Nothing is published.
+    PROPOSALS is the file that `--write` made, where a person set `keep` to true. CATALOG is a file, whose other lines
+    stay as they are, or a database (sqlite:///FILE, postgresql://USER@HOST/NAME). Nothing is changed if one proposal
+    cannot be added, and nothing is published.
     """
+    from export.catalog import source
     from export.suggest import file as proposal_file
 
+    found = source.of(catalog)
+    if by is not None and isinstance(found, source.File):
+        raise click.UsageError("--by is for a database: a file has no history")
     kept = proposal_file.read(proposals)
     if not kept:
         raise ExportError(f"{proposals}: nothing is kept: set keep to true where a phrase is good")
-    accepted = proposal_file.accept(file, kept, proposals)
+    if isinstance(found, source.File):
+        accepted = proposal_file.accept(found.path, kept, proposals)
+    else:
+        from export.suggest import database
+
+        accepted = database.accept(catalog, kept, proposals, by or database.user())
     for note in accepted.notes:
         click.echo(note)
-    click.echo(f"{file}: {accepted.phrases} phrases added to {accepted.services} services; nothing is published yet")
+    click.echo(f"{found}: {accepted.phrases} phrases added to {accepted.services} services; nothing is published yet")

@@ -19,6 +19,7 @@ from typing import Any
 
 from malgil_core.catalog import reading
 from malgil_core.catalog.errors import shown
+from malgil_core.catalog.reading import Catalog
 
 from export.errors import ExportError
 from export.suggest.parsing import tidy
@@ -104,14 +105,35 @@ def accept(path: Path, kept: Sequence[Kept], source: Path) -> Accepted:
     """
     path = path.resolve()
     content = path.read_bytes()
-    catalog = reading.parse_catalog(content, str(path))
+    added, notes = additions(reading.parse_catalog(content, str(path)), kept, source, path.name)
+    if added:
+        changed = with_phrases(content, added)
+        reading.parse_catalog(changed, str(path))
+        _replace(path, content, changed)
+    return Accepted(sum(map(len, added.values())), len(added), notes)
+
+
+def additions(
+    catalog: Catalog, kept: Sequence[Kept], source: Path, name: str
+) -> tuple[dict[str, list[str]], list[str]]:
+    """The new phrases by service_id, and a sentence on each that is not new, or stands elsewhere, too.
+
+    Args:
+        catalog: that they are added to.
+        kept: as `read` gives them.
+        source: where they are from, for messages.
+        name: of the catalog, for messages.
+
+    Raises:
+        ProposalError: a service is not in the catalog.
+    """
     owners = {one.service_id: one for one in catalog.services}
     there = {text: one.name for one in catalog.services for text in one.texts}
     added: dict[str, list[str]] = {}
     notes = []
     for one in kept:
         if one.service_id not in owners:
-            raise ProposalError(f"{source}:{one.line}: {path.name} has no service {shown(one.service_id)}")
+            raise ProposalError(f"{source}:{one.line}: {name} has no service {shown(one.service_id)}")
         phrases = added.setdefault(one.service_id, [])
         if one.phrase in (*owners[one.service_id].texts, *phrases):
             notes.append(f"{source}:{one.line}: {shown(one.phrase)} is there already")
@@ -119,12 +141,12 @@ def accept(path: Path, kept: Sequence[Kept], source: Path) -> Accepted:
         if one.phrase in there:
             notes.append(f"{source}:{one.line}: {shown(one.phrase)} is a phrase of {there[one.phrase]}, too")
         phrases.append(one.phrase)
-    added = {service_id: phrases for service_id, phrases in added.items() if phrases}
-    if added:
-        changed = b"\n".join(_line(line, added) for line in content.split(b"\n"))
-        reading.parse_catalog(changed, str(path))
-        _replace(path, content, changed)
-    return Accepted(sum(map(len, added.values())), len(added), notes)
+    return {service_id: phrases for service_id, phrases in added.items() if phrases}, notes
+
+
+def with_phrases(content: bytes, added: dict[str, list[str]]) -> bytes:
+    """The content of a catalog's file with phrases by service_id; other lines stay as they are."""
+    return b"\n".join(_line(line, added) for line in content.split(b"\n"))
 
 
 def _line(line: bytes, added: dict[str, list[str]]) -> bytes:

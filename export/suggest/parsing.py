@@ -16,6 +16,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
+from malgil_core.text.validation import is_blank
+
 MOST = 100  # phrases taken from an answer: more are a model that does not stop
 LONGEST = 200  # characters kept of a phrase: far more than any that can be used
 _DEPTH = 20  # of lists and objects in each other
@@ -45,7 +47,8 @@ def phrases(answer: str, *, cut: bool = False) -> list[str]:
     found = _from_json(text)
     if found is None:
         found = _from_lines(text, cut)
-    return list(dict.fromkeys(filter(None, map(tidy, found))))[:MOST]
+    # A text without a visible character has no embedding.
+    return list(dict.fromkeys(text for text in map(tidy, found) if not is_blank(text)))[:MOST]
 
 
 def tidy(text: str) -> str:

@@ -75,3 +75,10 @@ def test_the_csv_without_a_filter_goes_back_to_the_first_change(
     rows = list(csv.DictReader(io.StringIO(me.http.get("/audit.csv").content.decode("utf-8-sig"))))
     assert [int(row["번호"]) for row in rows] == [*range(len(store.history(limit=1000)) - 1, 0, -1)]
     assert len(rows) == 151
+
+
+def test_each_entry_of_the_audit_says_what_kind_of_thing_it_is(me: Person, store: Store) -> None:
+    me.send("/services/103", {**me.form("/services/103"), "memo": "바뀜"})
+    me.send("/null-topics/new", {"name": "예약 송금", "phrases": "달나라 송금"})
+    kinds = [re.search(r'<span class="tag">(.*?)</span>', entry) for entry in entries(me.page("/audit"))[:2]]
+    assert [kind and kind[1] for kind in kinds] == ["앱에 없는 것", "서비스"]

@@ -98,6 +98,18 @@ def test_two_people_edit_the_same_null_topic(two: tuple[Person, Person], store: 
     assert store.null_topic(key).value.phrases == ("오늘 날씨", "비 와?", "눈 와?")
 
 
+def test_a_form_for_what_never_was_blames_nobody_for_its_deletion(two: tuple[Person, Person], store: Store) -> None:
+    _, second = two
+    before = store.revision()
+    for path in ("/services/777777", "/null-topics/777777"):
+        missing = second.send(path, {"name": "쓰던 이름", "version": "1", "service_id": "x", "phrases": "쓰던 문장"})
+        assert missing.status_code == 404
+        assert "있었던 적이 없어요" in missing.text
+        assert "지웠" not in missing.text
+        assert "뒤로 가기" in missing.text
+    assert store.revision() == before
+
+
 def test_lists_of_two_people_are_merged_by_what_each_added_and_removed() -> None:
     assert merged_lines(["a", "b"], ["a", "c"], ["a", "b", "d"]) == ("a", "d", "c")
     assert merged_lines([], ["a"], ["a", "b"]) == ("a", "b")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 from malgil_core.documents.types import DocumentOptions
@@ -12,7 +13,7 @@ from malgil_core.encoder import EncoderMetadata
 
 from documents import collection, lookup, run, schema
 from documents.engine import Engine, EngineError
-from documents.ingest import Embed, remove
+from documents.ingest import GRACE_SECONDS, Embed, remove
 from documents.passages import Splitter
 from documents.search import Searcher
 from tests.documents.corpus import DOCUMENTS, Corpus
@@ -110,6 +111,23 @@ def test_a_changed_document_is_found_by_its_new_words_within_two_seconds(corpus:
         time.sleep(0.05)
     assert "해외로" in found[0].snippet
     assert run.problems(corpus.engine, corpus.name) == ([], 4, 4)
+
+
+def test_a_search_that_began_before_an_update_can_still_read_what_it_found(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times: dict[str, float] = {}
+    call = corpus.engine.call
+
+    def noting(method: str, name: str, *args: object, **options: Any) -> object:
+        answer = call(method, name, *args, **options) if method != "delete" else None
+        if name == corpus.name:
+            times[method] = time.monotonic()
+        return answer if method != "delete" else call(method, name, *args, **options)
+
+    monkeypatch.setattr(corpus.engine, "call", noting)
+    assert corpus.ingest({**DOCUMENTS[2], "body": "수수료는 올해부터 없습니다."}).changed == 1
+    assert times["delete"] - times["upsert"] >= GRACE_SECONDS
 
 
 def test_an_update_never_makes_a_document_disappear_nor_shows_half_of_it(corpus: Corpus) -> None:

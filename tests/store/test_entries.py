@@ -71,6 +71,12 @@ def test_who_edited_an_older_version_is_given_the_newer_one_and_overwrites_nothi
     with pytest.raises(NotFoundError):
         store.save_service(service(9, "없음"), by="lee", expected=1)
     assert [change.version for change in store.history("service", made.key)] == [3, 2, 1]
+    assert store.had_service(1)
+    assert not store.had_service(9)
+    topic = store.save_null_topic(NullTopic("날씨", ("비",)), None, by="kim", expected=None)
+    store.delete_null_topic(topic.key, by="kim", expected=1)
+    assert store.had_null_topic(topic.key)
+    assert not store.had_null_topic(made.key)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from malgil_core.ranking.request import check_embeddings
 from malgil_core.ranking.types import Floats
 from malgil_core.text.validation import check_shape, parse_texts, require
 
-INPUTS = ("query", "embedding", "documents_top_k", "documents_filter", "documents_deadline_ms")
+INPUTS = ("query", "embedding", "documents_top_k", "documents_filter", "documents_deadline_ms", "arrived")
 MAX_DEADLINE_MS = 10_000
 T = TypeVar("T")
 
@@ -31,13 +31,19 @@ class DocumentsRequest:
         queries: [B] texts.
         embeddings: float32 [B, D].
         options: [B].
-        deadline: seconds until the answer is given, with or without documents.
+        deadline: seconds from its arrival until the answer is given, with or without documents.
+        arrived: when the tokenizer took it up, in seconds of `time.monotonic()`; None if it did not pass there.
     """
 
     queries: list[str]
     embeddings: Floats
     options: list[DocumentOptions]
     deadline: float
+    arrived: float | None = None
+
+    def left(self, now: float) -> float:
+        """The seconds that are left at a time of `time.monotonic()`, negative after the deadline."""
+        return self.deadline - (0.0 if self.arrived is None else max(now - self.arrived, 0.0))
 
     @classmethod
     def parse(cls, tensors: Mapping[str, Any], dimension: int, deadline_ms: int) -> DocumentsRequest:
@@ -58,7 +64,9 @@ class DocumentsRequest:
         top_ks = _elements(tensors, "documents_top_k", int) or [DEFAULT_TOP_K] * len(queries)
         options = [DocumentOptions(check_top_k(top_k), chosen) for top_k, chosen in zip(top_ks, filters, strict=True)]
         deadlines = _elements(tensors, "documents_deadline_ms", int) or [deadline_ms]
-        return cls(queries, embeddings, options, max(map(_check_deadline, deadlines)) / 1000)
+        arrived = _elements(tensors, "arrived", int)
+        longest = max(map(_check_deadline, deadlines)) / 1000
+        return cls(queries, embeddings, options, longest, min(arrived) / 1e9 if arrived else None)
 
 
 def _elements(tensors: Mapping[str, Any], name: str, kind: Callable[[Any], T]) -> list[T] | None:

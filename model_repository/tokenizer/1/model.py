@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import triton_python_backend_utils as pb_utils
 from malgil_core.serving.admission import Admission, fetch, pending
 from malgil_core.serving.latin_words import LatinWords
@@ -18,7 +20,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 class TritonPythonModel:
-    """text (and kind) → input_ids."""
+    """text (and kind) → input_ids, and when they were taken up."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the exported tokenizer."""
@@ -44,12 +46,16 @@ class TritonPythonModel:
         ]
 
     def _tokenize(self, request: Any) -> Any:
+        arrived = time.monotonic_ns()
         try:
             tensors = {tensor.name(): tensor for tensor in request.inputs()}
             texts, kinds = parse_request(_array(tensors.get("text")), _array(tensors.get("kind")))
         except ValueError as error:
             return _error(str(error), pb_utils.TritonError.INVALID_ARG)
-        return pb_utils.InferenceResponse([pb_utils.Tensor("input_ids", pad(self.tokenization.encode(texts, kinds)))])
+        outputs = [pb_utils.Tensor("input_ids", pad(self.tokenization.encode(texts, kinds)))]
+        if "arrived" in request.requested_output_names():
+            outputs.append(pb_utils.Tensor("arrived", np.full((len(texts), 1), arrived, np.int64)))
+        return pb_utils.InferenceResponse(outputs)
 
 
 def _array(tensor: Any) -> Any:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 from malgil_core.catalog import reading
+from malgil_core.index.writer import Embed
 
-from export import ROOT
 from export.__main__ import main
+from export.catalog import embedding
 from server.launcher import Server
+from store.store import Store
 from tests.conftest import CATALOG, NULL_TOPICS
 from tests.llm import Handler, endpoint, event, failing, in_turn, saying
 
@@ -27,9 +27,16 @@ ANSWER = json.dumps(
 )
 
 
+@pytest.fixture(scope="module")
+def loaded(repository: Path) -> Embed:
+    """The encoder, loaded once."""
+    return embedding.offline(repository)
+
+
 @pytest.fixture
-def offline(repository: Path, index: Path) -> list[str]:
+def offline(repository: Path, index: Path, loaded: Embed, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Options of a run without a server."""
+    monkeypatch.setattr(embedding, "offline", lambda repository: loaded)
     return ["--offline", "--repository", str(repository), "--index", str(index)]
 
 
@@ -132,6 +139,20 @@ def test_a_model_moves_no_cursor_of_the_terminal(offline: list[str], capsys: pyt
     assert "[bold]돈[/bold] 쏘기" in out
 
 
+def test_a_catalog_in_a_database_is_asked_for_as_one_in_a_file(
+    offline: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path}/catalog.db"
+    with Store.open(url) as store:
+        store.replace(CATALOG.read_bytes(), "finance.jsonl", by="import")
+    with endpoint(saying(ANSWER)) as llm:
+        assert main(["suggest", url, "--service", "exchange", "--llm-url", llm.url, *offline]) == 0
+        assert "환전하는 메뉴 어디 있어?" in capsys.readouterr().out
+        missing = f"sqlite:///{tmp_path}/typo.db"
+        assert main(["suggest", missing, "--service", "exchange", "--llm-url", llm.url, *offline]) == 1
+    assert "typo.db" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "sentence"),
     [
@@ -167,26 +188,19 @@ def test_services_with_few_phrases_are_found() -> None:
     assert all(one.open and len(one.phrases) < 5 for one in few[1:])
 
 
-def test_interrupting_ends_in_a_sentence(offline: list[str]) -> None:
-    asked, stop = threading.Event(), threading.Event()
+def test_interrupting_ends_in_a_sentence(offline: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    stop = threading.Event()
 
     def behave(handler: Handler) -> None:
         handler.start()
-        asked.set()
+        os.kill(os.getpid(), signal.SIGINT)
         stop.wait(60)
 
-    with endpoint(behave) as llm:
-        command = [sys.executable, "-m", "export", "suggest", str(CATALOG), "--service", "100", "--llm-url", llm.url]
-        process = subprocess.Popen(
-            [*command, *offline], cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        try:
-            assert asked.wait(100)
-            process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
-            stop.set()
-    assert process.returncode == 1
-    assert "interrupted; nothing was replaced" in err
-    assert "Traceback" not in err
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a worker of pytest-xdist ignores it
+    try:
+        with endpoint(behave) as llm:
+            assert main(["suggest", str(CATALOG), "--service", "100", "--llm-url", llm.url, *offline]) == 1
+    finally:
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err.strip() == "interrupted; nothing was replaced"

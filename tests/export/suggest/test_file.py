@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from malgil_core.catalog import reading
+from malgil_core.catalog.null_topic import NullTopic
+from malgil_core.catalog.service import Service
 
+from export.__main__ import main
+from export.suggest import database as by_database
 from export.suggest import file
 from export.suggest.proposals import Near, Proposal
+from store.store import Store
 from tests.conftest import CATALOG as FINANCE
 from tests.malformed import BOUNDED, error_of, odd_json
 
@@ -176,3 +183,71 @@ def test_no_proposal_gets_past_its_check_broken(tmp_path_factory: pytest.TempPat
         reading.read(catalog)
 
     error_of(lambda: file.read(path), file.ProposalError, use)
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[Store]:
+    opened = Store.open(database)
+    opened.replace(FINANCE.read_bytes(), "finance.jsonl", by="import")
+    yield opened
+    opened.close()
+
+
+def test_kept_phrases_are_saved_in_a_database_with_who_and_the_rest_stays(
+    tmp_path: Path, database: str, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proposals = write(tmp_path / "p", kept("돈 부치기"), kept("외화 바꾸는 곳", "exchange"), kept("이체"))
+    assert main(["suggest", "accept", database, str(proposals), "--by", "minji"]) == 0
+    out = capsys.readouterr().out
+    assert "2 phrases added to 2 services; nothing is published yet" in out
+    assert '"이체" is there already' in out
+    services = {stored.value.service_id: stored for stored in store.services()}
+    assert services["transfer"].value.phrases[-1] == "돈 부치기"
+    assert services["exchange"].value.phrases[-1] == "외화 바꾸는 곳"
+    changes = store.history(kind="service", limit=2)
+    assert {(change.by, change.note, change.action) for change in changes} == {("minji", "제안", "change")}
+    lines = zip(store.dump().split(b"\n"), FINANCE.read_bytes().split(b"\n"), strict=True)
+    assert sum(new != old for new, old in lines) == 2
+    revision = store.revision()
+    assert main(["suggest", "accept", database, str(proposals)]) == 0
+    assert store.revision() == revision
+
+
+def test_a_database_is_left_alone_if_one_phrase_cannot_be_added(
+    tmp_path: Path, database: str, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.save_null_topic(NullTopic("날씨", ("오늘 날씨",)), None, by="test", expected=None)
+    revision = store.revision()
+    for bad in (kept("문구", "no-such"), kept("오늘 날씨", "exchange"), kept("가" * 3000), kept("\u200b")):
+        proposals = write(tmp_path / "p", kept("돈 부치기"), bad)
+        assert main(["suggest", "accept", database, str(proposals)]) == 1
+        assert "Traceback" not in capsys.readouterr().err
+    assert store.revision() == revision
+
+
+def test_what_others_save_in_a_database_meanwhile_stays(
+    tmp_path: Path, store: Store, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposals = write(tmp_path / "p", kept("돈 부치기"))
+    save, times = Store.save_service, list[int]()
+
+    def meanwhile(self: Store, service: Service, **more: Any) -> Any:
+        if not times:
+            times.append(1)
+            stored = self.service(service.id)
+            save(self, replace(stored.value, memo="그사이"), by="junho", expected=stored.version)
+        return save(self, service, **more)
+
+    monkeypatch.setattr(Store, "save_service", meanwhile)
+    by_database.accept(database, file.read(proposals), proposals, "minji")
+    saved = next(one.value for one in store.services() if one.value.service_id == "transfer")
+    assert (saved.memo, saved.phrases[-1]) == ("그사이", "돈 부치기")
+
+
+def test_no_database_is_made_by_a_mistake_in_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    proposals = write(tmp_path / "p", kept("돈 부치기"))
+    assert main(["suggest", "accept", f"sqlite:///{tmp_path}/typo.db", str(proposals)]) == 1
+    assert "typo.db" in capsys.readouterr().err
+    assert not (tmp_path / "typo.db").exists()
+    assert main(["suggest", "accept", str(tmp_path / "c.jsonl"), str(proposals), "--by", "minji"]) == 2
+    assert "--by is for a database" in capsys.readouterr().err

@@ -148,3 +148,7 @@ def test_a_hostile_answer_takes_no_long_time(piece: str) -> None:
     started = time.process_time()
     phrases(piece)
     assert time.process_time() - started < 5
+
+
+def test_a_phrase_that_nobody_can_see_does_not_cost_the_others_their_embedding() -> None:
+    assert phrases('["\u200b", "\u3164", "이체"]') == ["이체"]
