@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from malgil_core.catalog.null_topic import NullTopic
 from malgil_core.catalog.reading import Catalog
 from malgil_core.catalog.service import Service
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, null, select
 
 from store import lines, schema
 from store.database import Database
@@ -18,6 +18,7 @@ from store.types import Account, Change, Snapshot, Stored, TestSet
 
 R = TypeVar("R", bound="Reader")
 SERVICE, NULL_TOPIC, CATALOG = "service", "null_topic", "catalog"
+FEW = 500  # entries that are read by their keys; of more, all are read
 _ACCOUNTS = select(
     schema.accounts.c.name, schema.accounts.c.role, schema.accounts.c.active, schema.accounts.c.created_at
 ).order_by(schema.accounts.c.name)
@@ -125,6 +126,7 @@ class Reader:
         before: int | None = None,
         limit: int = 100,
         actions: Sequence[str] = (),
+        lines: bool = True,
     ) -> list[Change]:
         """Changes, newest first.
 
@@ -134,9 +136,12 @@ class Reader:
             before: a number that all are below, to turn the page.
             limit: how many at most.
             actions: of which each is one; none for any.
+            lines: whether `before` and `after` are read, which take most of the time; else they are None.
         """
         table = schema.history
-        query = select(table).order_by(table.c.number.desc()).limit(limit)
+        columns = [column if lines or column.name not in ("before", "after") else null().label(column.name)
+                   for column in table.c]  # fmt: skip
+        query = select(*columns).order_by(table.c.number.desc()).limit(limit)
         for column, value in ((table.c.kind, kind), (table.c.key, key)):
             if value is not None:
                 query = query.where(column == value)
@@ -212,10 +217,15 @@ class Reader:
         if revision != known.revision:
             entries: dict[int, Stored[Any]] = {entry.key: entry for entry in known.services}
             entries |= {entry.key: entry for entry in known.null_topics}
+            query, table = live(), schema.entries
+            order = connection.execute(query.with_only_columns(table.c.key, table.c.kind, table.c.version)).all()
+            new = [key for key, _, version in order if key not in entries or entries[key].version != version]
+            if len(new) <= FEW:
+                query = query.where(table.c.key.in_(new))
+            entries |= {row.key: stored(row) for row in connection.execute(query)}
             found: dict[str, list[Stored[Any]]] = {SERVICE: [], NULL_TOPIC: []}
-            for row in connection.execute(live()):
-                old = entries.get(row.key)
-                found[row.kind].append(old if old and old.version == row.version else stored(row))
+            for key, kind, _ in order:
+                found[kind].append(entries[key])
             known = self._snapshot = Snapshot(revision, tuple(found[SERVICE]), tuple(found[NULL_TOPIC]))
         return known
 

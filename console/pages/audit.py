@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from urllib.parse import urlencode
 
 import anyio.to_thread
@@ -24,6 +25,7 @@ from store.store import Store
 from store.types import Change
 
 PAGE = 100
+READ = 1000  # changes that are read at once
 MOST = 100_000  # changes that a filter looks through, and that the CSV has
 links = (Link("이력", "/audit", 90),)
 
@@ -69,18 +71,16 @@ async def show(request: Request) -> Response:
     def shown() -> Response:
         filters = Filters.of(request)
         before = whole_number(request.query_params.get("before", ""))
-        found: list[Change] = []
-        for change in _changes(request.app.state.store, filters, before):
-            if filters.keep(change):
-                found.append(change)
-            if len(found) > PAGE:
-                break
+        store: Store = request.app.state.store
+        # Most changes that are looked through are not shown: their lines are not read.
+        changes = _changes(store, filters, before, *((READ, False) if filters.address() else (PAGE + 1, True)))
+        found = list(islice(changes, PAGE + 1))
         more = f"/audit?{filters.address(before=found[PAGE - 1].number)}" if len(found) > PAGE else ""
         return render(
             request,
             "audit.html",
             filters=filters,
-            history=[entries.entry(request, change) for change in found[:PAGE]],
+            history=[entries.entry(request, _whole(store, change)) for change in found[:PAGE]],
             more=more,
             newest=f"/audit?{filters.address()}" if before else "",
             actions=entries.ACTIONS,
@@ -100,10 +100,10 @@ async def table(request: Request) -> Response:
         text = io.StringIO()
         rows = csv.writer(text)
         rows.writerow(["번호", "때", "누가", "한 일", "종류", "이름", "내용", "메모"])
-        for change in _changes(request.app.state.store, filters, None):
-            if filters.keep(change):
-                rows.writerow(safe_row(_row(change)))
-        request.app.state.store.record("export", "file", "audit.csv", by=request.state.user.name)
+        store: Store = request.app.state.store
+        for change in _changes(store, filters, None, READ):
+            rows.writerow(safe_row(_row(change)))
+        store.record("export", "file", "audit.csv", by=request.state.user.name)
         return text.getvalue().encode("utf-8-sig")
 
     content = await anyio.to_thread.run_sync(written)
@@ -129,14 +129,21 @@ def _row(change: Change) -> list[object]:
     ]
 
 
-def _changes(store: Store, filters: Filters, before: int | None) -> Iterator[Change]:
-    """The changes of the filters' kind, newest first."""
-    for _ in range(MOST // 1000):
-        page = store.history(kind=filters.kind or None, before=before, limit=1000 if filters.address() else PAGE + 1)
-        yield from page
+def _changes(store: Store, filters: Filters, before: int | None, at_once: int, lines: bool = True) -> Iterator[Change]:
+    """The changes that the filters let through, newest first."""
+    for _ in range(-(-MOST // at_once)):
+        page = store.history(filters.kind or None, None, before, at_once, lines=lines)
+        yield from filter(filters.keep, page)
         if not page:
             return
         before = page[-1].number
+
+
+def _whole(store: Store, change: Change) -> Change:
+    """A change with its lines."""
+    if change.key is None or change.before is not None or change.after is not None:
+        return change
+    return store.history(before=change.number + 1, limit=1)[0]
 
 
 def _day(text: str) -> date | None:

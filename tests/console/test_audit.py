@@ -7,7 +7,10 @@ import io
 import re
 from collections.abc import Callable
 
+import pytest
+
 from console.app import Console
+from console.pages import audit
 from store.store import Store
 from tests.console.conftest import Person
 
@@ -38,7 +41,8 @@ def test_the_audit_is_narrowed_by_who_what_kind_words_and_day(me: Person, store:
     me.send("/services/103", {**me.form("/services/103"), "memo": "바뀜"})
     store.record("publish", "catalog", "generation 7", by="junho", note="150 services")
     assert len(entries(me.page("/audit?by=JUNHO"))) == 1
-    assert len(entries(me.page("/audit?action=change&kind=service"))) == 1
+    (changed,) = entries(me.page("/audit?action=change&kind=service"))
+    assert "<ins>바뀜</ins>" in changed
     assert len(entries(me.page("/audit?q=generation"))) == 1
     assert len(entries(me.page("/audit?until=2001-01-01"))) == 0
     assert len(entries(me.page("/audit?since=2001-01-01&action=publish"))) == 1
@@ -60,6 +64,17 @@ def test_old_entries_are_behind_a_link_and_the_csv_has_all_of_the_filter(me: Per
     assert seen == [f"user{number}" for number in reversed(range(230))]
     rows = list(csv.DictReader(io.StringIO(me.http.get("/audit.csv?action=login").content.decode("utf-8-sig"))))
     assert [row["누가"] for row in rows] == seen
+
+
+def test_the_csv_without_a_filter_goes_back_to_the_first_change(
+    me: Person, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "PAGE", 1)
+    monkeypatch.setattr(audit, "READ", 100)
+    monkeypatch.setattr(audit, "MOST", 1000)
+    rows = list(csv.DictReader(io.StringIO(me.http.get("/audit.csv").content.decode("utf-8-sig"))))
+    assert [int(row["번호"]) for row in rows] == [*range(len(store.history(limit=1000)) - 1, 0, -1)]
+    assert len(rows) == 151
 
 
 def test_each_entry_of_the_audit_says_what_kind_of_thing_it_is(me: Person, store: Store) -> None:
