@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,10 @@ class Browser:
         assert found
         self._token = found[1]
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def get(self, path: str, part: bool = False) -> tuple[float, str]:
         """Seconds and content of a page, or of the part that htmx asks for."""
         headers = {"Cookie": self._cookie} if hasattr(self, "_cookie") else {}
@@ -139,8 +143,7 @@ def measure(url: str, services: int, keystrokes: int, say: Callable[[str], None]
         say(f"{services:,} services: the first draft took {first:.1f} s")
         threadpool_limits(1, user_api="blas")  # as `python -m console` does
         draft.start()
-        with _serving(settings, store, draft) as port:
-            browser = Browser(port)
+        with _serving(settings, store, draft) as port, closing(Browser(port)) as browser:
             times = [Times.of(page, [browser.get(page)[0] for _ in range(TURNS + 1)][1:]) for page in PAGES]
             typed = _typed(keystrokes)
             for part in typed[:10]:
