@@ -104,7 +104,7 @@ def show_documents(url: str, console: Console) -> None:
         client.search_all("준비")
         for question in QUESTIONS:
             started = time.perf_counter()
-            found = client.search_all(question, top_k=1, documents_top_k=1, documents_deadline_ms=1000)
+            found = client.search_all(question, top_k=1, documents_top_k=1, documents_deadline_ms=4000)
             ms = f"{1000 * (time.perf_counter() - started):.1f}"
             services = [hit.path for hit in found.services] or ["(nothing)"]
             articles = [(one.title, textwrap.shorten(one.snippet, 60, placeholder=" …")) for one in found.documents]

@@ -172,7 +172,12 @@ def test_a_recipe_that_ships_can_be_used_and_says_what_licence_its_data_has(name
     assert all(one.licence != "not stated" for one in made.data)
 
 
-def test_every_command_of_the_page_parses_and_names_what_there_is() -> None:
+def test_every_command_of_the_page_parses_and_names_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("my.jsonl", "my_queries.jsonl", "settings.json"):  # the reader's
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     named = [shlex.split(line.removeprefix("$ ")) for line in page.splitlines() if line.startswith("$ ")]
     commands = [words[2:] for words in named if words[1:3] in (["-m", "training"], ["-m", "export"])]
