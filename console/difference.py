@@ -50,16 +50,8 @@ class Differences:
         key = (published.number if published else None, revision)
         with self._lock:
             if self._kept is None or self._kept[0] != key:
-                self._kept = (key, changed(published.lines if published else [], lines_of(catalog)))
+                self._kept = (key, changed(published.lines if published else [], catalog.lines()))
             return self._kept[1]
-
-
-def lines_of(catalog: Catalog) -> list[dict[str, Any]]:
-    """The lines of a catalog, with lists where a generation's have them."""
-    lines = [one.as_dict() for one in catalog.services] + [one.as_dict() for one in catalog.null_topics]
-    return [
-        {name: list(value) if isinstance(value, tuple) else value for name, value in line.items()} for line in lines
-    ]
 
 
 def changed(before: Sequence[dict[str, Any]], after: Sequence[dict[str, Any]]) -> list[Changed]:

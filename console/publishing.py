@@ -101,8 +101,8 @@ class Publishing:
             with replace(self._settings.access, url=url).client() as client:
                 return Serving(url, client.generation(timeout=LOOK_SECONDS), None)
         except (malgil.MalgilError, ExportError) as error:
-            said = sentence(error) if isinstance(error, malgil.MalgilError) else f"주소를 쓸 수 없어요: {error}"
-            return Serving(url, None, said.removesuffix(" 다시 연결되면 저절로 이어져요."))
+            problem = sentence(error) if isinstance(error, malgil.MalgilError) else f"주소를 쓸 수 없어요: {error}"
+            return Serving(url, None, problem.removesuffix(" 다시 연결되면 저절로 이어져요."))
 
     def _start(self, job: Job, work: Work) -> Job:
         with self._mutex:
@@ -141,8 +141,8 @@ class Publishing:
         )
         note = record.note_of(job.note, snapshot.revision)
         self._store.record("publish", "catalog", f"generation {made.number}", by=job.by, note=note)
-        said = f"게시했어요(세대 {made.number}). 서비스 {made.services:,}개 가운데 {made.open:,}개가 오픈이에요."
-        return replace(job, state="done", generation=made.number, revision=snapshot.revision, sentence=said)
+        result = f"게시했어요(세대 {made.number}). 서비스 {made.services:,}개 가운데 {made.open:,}개가 오픈이에요."
+        return replace(job, state="done", generation=made.number, revision=snapshot.revision, sentence=result)
 
     def _known(self) -> Callable[[str], Vectors | None] | None:
         """The draft's vectors, so that what was tested is what serves to the last digit."""
@@ -160,8 +160,8 @@ class Publishing:
         revision = record.revision_of(self._store, target)
         note = record.note_of(job.note, revision)
         self._store.record("rollback", "catalog", f"generation {new} = {target}", by=job.by, note=note)
-        said = f"세대 {target}의 내용으로 되돌렸어요. 새 번호는 {new}번이에요."
-        return replace(job, state="done", generation=new, target=target, revision=revision, sentence=said)
+        result = f"세대 {target}의 내용으로 되돌렸어요. 새 번호는 {new}번이에요."
+        return replace(job, state="done", generation=new, target=target, revision=revision, sentence=result)
 
     def _interrupted(self, job: Job) -> str:
         """What an interrupted job left behind."""

@@ -139,7 +139,7 @@ def _save(
 def _put(
     writer: Writer, kind: str, value: Service | NullTopic, old: Stored[Any] | None, key: int, action: str, note: str
 ) -> Stored[Any]:
-    line = lines.line_of(value)
+    line = value.as_dict()
     row = None
     if key != NEW:
         row = writer.connection.execute(select(schema.entries).where(schema.entries.c.key == key)).one()
@@ -156,13 +156,13 @@ def _put(
         key, id = writer.next_key(), value.id if isinstance(value, Service) else None
         place = {"key": key, "kind": kind, "id": id, "position": writer.next_position(), "lead": b""}
         writer.connection.execute(insert(schema.entries), [{**place, **columns}])
-    before = lines.line_of(old.value) if old else None
+    before = old.value.as_dict() if old else None
     writer.record(action, kind, value.name, key=key, before=before, after=line, note=note, version=version)
     return Stored(key, value, version, writer.at, writer.by)
 
 
 def _delete(writer: Writer, kind: str, entry: Stored[Any]) -> None:
-    version, before = entry.version + 1, lines.line_of(entry.value)
+    version, before = entry.version + 1, entry.value.as_dict()
     writer.update([{"key_": entry.key, "value": None, "line": None, "version": version,
                     "changed_at": writer.at, "changed_by": writer.by}])  # fmt: skip
     writer.record("delete", kind, entry.value.name, key=entry.key, before=before, version=version)
@@ -170,7 +170,7 @@ def _delete(writer: Writer, kind: str, entry: Stored[Any]) -> None:
 
 def _checked(value: Service | NullTopic) -> Service | NullTopic:
     try:
-        return validate(lines.line_of(value))
+        return validate(value.as_dict())
     except CatalogError as error:
         raise InvalidError(error.details) from None
 

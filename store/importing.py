@@ -67,7 +67,7 @@ def _replace(writer: Writer, parsed: Parsed, rows: dict[tuple[str, int | str], A
     unchanged: list[str] = []
     key = writer.next_key()
     for position, (value, lead, text) in enumerate(parsed):
-        row, line = rows.get(_identity(value)), lines.line_of(value)
+        row, line = rows.get(_identity(value)), value.as_dict()
         place = {"position": position, "lead": lead, "source": text, "line": text}
         if row is None:
             kind, id = (SERVICE, value.id) if isinstance(value, Service) else (NULL_TOPIC, None)

@@ -56,11 +56,6 @@ def join(head: bytes, lines: Iterable[tuple[bytes, bytes]], tail: bytes) -> byte
     return head + texts + tail if texts else b""
 
 
-def line_of(value: Service | NullTopic) -> Line:
-    """The fields of an entry, as JSON has them: lists, not tuples."""
-    return {name: list(field) if isinstance(field, tuple) else field for name, field in value.as_dict().items()}
-
-
 def value_of(line: Line) -> Service | NullTopic:
     """The entry with these fields, which were valid when they were stored."""
     if "null" in line:

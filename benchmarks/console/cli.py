@@ -19,7 +19,7 @@ from benchmarks.serving import serving
 @click.option("--services", type=Numbers(1), default="150,5000", show_default=True, help="Sizes of the catalog.")
 @click.option("--keystrokes", type=click.IntRange(10), default=300, show_default=True, help="Searches as one types.")
 @click.option("--url", help="gRPC HOST:PORT of a running server. Default: start one.")
-@click.option("--note", default="", help="Said on the page, such as what else ran meanwhile.")
+@click.option("--note", default="", help="Shown on the page, such as what else ran meanwhile.")
 @click.option("--json", "file", type=FILE, help="Write the figures there, and a page beside it.")
 def console(services: tuple[int, ...], keystrokes: int, url: str | None, note: str, file: Path | None) -> None:
     """Measure a console, with a store in SQLite and a server on the same machine.

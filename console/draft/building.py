@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from malgil_core.catalog.reading import Catalog
 from malgil_core.encoder import EncoderMetadata
-from malgil_core.index.building import Built, Calibrated, Rows, Vectors, known_vectors
-from malgil_core.ranking.margin import NullSettings
+from malgil_core.index.building import Built, Rows, Vectors, known_vectors
 from malgil_core.text.tokenization import Tokenization
 
 from console.draft.drafted import Drafted
@@ -63,12 +62,10 @@ class Builder:
         encoder = EncoderMetadata.of(self._repository)
         self._embedder.use(encoder.fingerprint)
         found = settings.read(self._settings_file, encoder.fingerprint) if self._settings_file else None
-        calibrated = found.calibrated(catalog.services)[0] if found else Calibrated()
-        null = found.settings.null_settings if found else NullSettings()
+        choices = found.choices(catalog.services)[0] if found else settings.Choices()
         rows = Rows(catalog.services, catalog.null_topics)
         vectors = self._vectors(rows.texts, encoder, before, advance)
-        threshold = found.settings.default_threshold if found else None
-        built = Built.of(rows, vectors, encoder, 0, threshold, null.limits, calibrated)
+        built = Built.of(rows, vectors, encoder, 0, choices.default_threshold, choices.null.limits, choices.calibrated)
         latin_words = frozenset(built.manifest["latin_words"])
         tokenization = Tokenization.load(self._repository / "tokenizer" / "1", latin_words)
         return Drafted(catalog, built, revision), tokenization

@@ -206,16 +206,12 @@ def _add(request: Request, stored: Stored[Service], typed: Typed) -> Response:
     base = _shown(_store(request), stored, typed.version)
     mine = replace(base, phrases=(*base.phrases, phrase))
 
-    def save() -> Stored[Service]:
-        by = request.state.user.name
-        return _store(request).save_service(mine, by=by, expected=typed.version, note=NOTE)
-
     def form() -> ServiceForm:
         view: View = request.app.state.views.current()
         return ServiceForm.stored(replace(stored, value=mine, version=typed.version), view)
 
     try:
-        return _saved(request, typed, save, form, mine)
+        return _saved(request, typed, mine, form)
     except InvalidError as error:
         return _page(request, stored, typed, [messages.sentence(problem) for problem in error.problems])
 
@@ -226,29 +222,18 @@ def _resolve(request: Request, stored: Stored[Service], typed: Typed, form: Form
     chosen = service.resolved(ServiceForm.of(form), conflicts.resolved(form, stored.value.as_dict()))
     chosen = chosen.with_fields(id=str(stored.value.id))
     try:
-        mine = chosen.service(view, stored.value)
-
-        def save() -> Stored[Service]:
-            by = request.state.user.name
-            return _store(request).save_service(mine, by=by, expected=typed.version, note=NOTE)
-
-        return _saved(request, typed, save, lambda: chosen, mine)
+        return _saved(request, typed, chosen.service(view, stored.value), lambda: chosen)
     except FormError as error:
         return service.page(request, view, chosen, error.errors, 422)
     except InvalidError as error:
         return service.page(request, view, chosen, messages.by_field(error.problems), 422)
 
 
-def _saved(
-    request: Request,
-    typed: Typed,
-    save: Callable[[], Stored[Service]],
-    form: Callable[[], ServiceForm],
-    mine: Service,
-) -> Response:
+def _saved(request: Request, typed: Typed, mine: Service, form: Callable[[], ServiceForm]) -> Response:
     """Save: the list without the proposal, or what somebody else saved meanwhile. Blocks."""
     try:
-        saved = save()
+        by = request.state.user.name
+        saved = _store(request).save_service(mine, by=by, expected=typed.version, note=NOTE)
     except ConflictError as error:
         more = (("proposal", typed.proposal), ("phrase", typed.phrase))
         here = f"/suggest/{mine.id}"
@@ -272,7 +257,7 @@ def _decided(request: Request, stored: Stored[Service], typed: Typed, done: str)
     context = _context(request, stored)
     if context["offers"]:
         context["offers"][0] = replace(context["offers"][0], next=True)
-    return render(request, "suggest_offers.html", **{**context, "said": DONE[done]})
+    return render(request, "suggest_offers.html", **{**context, "notice": DONE[done]})
 
 
 def _shown(store: Store, stored: Stored[Service], version: int) -> Service:
@@ -317,7 +302,7 @@ def _context(request: Request, stored: Stored[Service]) -> dict[str, Any]:
         "job": suggested.job,
         "offers": [_offer(one, ids) for one in suggested.proposals],
         "counts": COUNTS,
-        "said": "",
+        "notice": "",
         "with_offers": False,
     }
 

@@ -64,7 +64,7 @@ def public(handler: Handler) -> Handler:
 
 
 def role_of(endpoint: Any) -> str | None:
-    """The role that a handler requires, "public", or None where nobody said."""
+    """The role that a handler requires, "public", or None where its decorator is missing."""
     role: str | None = getattr(endpoint, "required_role", None)
     return role
 

@@ -191,8 +191,8 @@ class Suggestions:
             new = {fold(one.text): one for one in proposals if fold(one.text) not in work.decided}
             work.waiting = dict([*(work.waiting | new).items()][-MOST_WAITING:])
             assert work.job
-            said = work.job.sentence or ("" if new else sentences.NOTHING_NEW)
-            work.job = Job(work.job.by, "done", said)
+            result = work.job.sentence or ("" if new else sentences.NOTHING_NEW)
+            work.job = Job(work.job.by, "done", result)
 
 
 def _catalog_of(draft: Draft) -> Catalog:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -164,9 +163,7 @@ class Publisher:
         if last is None:
             return f"no generation in {self.index} tells what was published last"
         catalog = self._read()
-        entries = [entry.as_dict() for entry in catalog.services] + [entry.as_dict() for entry in catalog.null_topics]
-        lines = json.loads(json.dumps(entries))
-        if history.diff(history.catalog(self.index, last.number), lines):
+        if history.diff(history.catalog(self.index, last.number), catalog.lines()):
             return f"{self.source} is not what generation {last.number} was made of"
         return self._why_other_options(catalog, last.number, last.manifest or {})
 

@@ -163,8 +163,7 @@ class PublishedIndex:
 
     def lines(self, attempt: int) -> list[Line]:
         """The catalog of an attempt, as `history.catalog` gives it."""
-        lines: list[Line] = json.loads(json.dumps([one.as_dict() for one in self._services(attempt)]))
-        return lines
+        return [one.as_dict() for one in self._services(attempt)]
 
     def _start(self) -> Publisher:
         self._attempts += 1

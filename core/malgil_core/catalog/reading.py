@@ -46,6 +46,10 @@ class Catalog:
     null_topics: list[NullTopic] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # sentences on null phrases that were left out
 
+    def lines(self) -> list[dict[str, Any]]:
+        """The lines of a file: services first, then null topics."""
+        return [*(service.as_dict() for service in self.services), *(topic.as_dict() for topic in self.null_topics)]
+
 
 def read(path: Path) -> list[Service]:
     """The services in a catalog file, as `read_catalog`."""

@@ -27,5 +27,5 @@ class Service:
         return (self.name, *self.phrases)
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields as in a line of a catalog."""
-        return asdict(self)
+        """The fields as in a line of a catalog: lists, as JSON has them."""
+        return {**asdict(self), "phrases": list(self.phrases), "surfaces": list(self.surfaces)}
