@@ -21,7 +21,7 @@ class Damage:
     """What could not be read, counted while a log is read.
 
     Attributes:
-        segments: that end in the middle of a line, or go on with what is no zstd: a killed writer's, or a failing disk's.
+        segments: that end in the middle of a line, or go on with what is no zstd: of a killed writer, a bad disk.
         lines: that are no events.
     """
 
