@@ -25,6 +25,9 @@ PLANTED = {
     "training": ("export/encoder/source.py", "import training.errors"),
     "documents": ("export/catalog/labelled.py", "import documents.records"),
     "documents-search": ("documents/schema.py", "import export.catalog.labelled"),
+    "feedback": ("export/catalog/labelled.py", "import feedback.errors"),
+    "feedback-imports": ("feedback/errors.py", "import server.launcher"),
+    "duckdb": ("export/catalog/labelled.py", "import duckdb"),
     "benchmarks": ("export/catalog/labelled.py", "import benchmarks.quality"),
     "console": ("export/catalog/labelled.py", "import console.settings"),
     "console-imports": ("console/settings.py", "import server.launcher"),
@@ -54,7 +57,8 @@ def lint(root: Path, contract: str) -> subprocess.CompletedProcess[str]:
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what import-linter reads."""
     root = tmp_path_factory.mktemp("packages")
-    for name in ("core", "client", "store", "export", "training", "documents", "server", "console", "benchmarks"):
+    names = ("core", "client", "store", "export", "training", "documents", "feedback", "server", "console", "benchmarks")
+    for name in names:
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "results", "*.egg-info"))
     (root / "tests").mkdir()  # that tests are imported by nobody needs no tests
     (root / "tests" / "__init__.py").touch()
