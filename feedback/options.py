@@ -13,6 +13,7 @@ from export import ROOT
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 EVENTS = ROOT / "events"
+PEOPLE = 5  # fewer, and a query may point to one of them
 
 
 def events(command: F) -> F:
@@ -26,6 +27,21 @@ def events(command: F) -> F:
         show_envvar=True,
         help="Folder of the event segments.  [default: events]",
     )(command)
+
+
+def days(command: F) -> F:
+    """Add the option --days."""
+    return click.option(
+        "--days", type=click.IntRange(1, 3650), metavar="NUMBER", help="Of the last days alone.  [default: all]"
+    )(command)
+
+
+def people(command: F) -> F:
+    """Add the option --people."""
+    return click.option(
+        "--people", type=click.IntRange(1), default=PEOPLE, show_default=True, metavar="NUMBER",
+        help="Different people, or searches of nameless ones, who must have typed a query before it is used.",
+    )(command)  # fmt: skip
 
 
 def written_json(command: F) -> F:
