@@ -128,3 +128,13 @@ def _loaded(connection: duckdb.DuckDBPyConnection, lines: Path, window: Window, 
 def fold(query: str) -> str:
     """What queries are counted by: lower case, one Unicode form, words with one blank between them."""
     return " ".join(words(query))
+
+
+def need_queries(log: Log, folder: Path) -> None:
+    """Refuse a log without queries.
+
+    Raises:
+        FeedbackError: no search has its text.
+    """
+    if not log.has_queries:
+        raise FeedbackError(f"{folder} has no queries: `python -m server --log-queries` keeps their text")
