@@ -93,28 +93,28 @@ def opened(folder: Path, window: Window) -> Iterator[Log]:
     with tempfile.TemporaryDirectory(prefix="malgil-feedback-") as name:
         work = Path(name)  # for this user alone: queries are in it
         lines = work / "events.jsonl"
-        counts = _copied(folder, lines)
+        count, cut = _copied(folder, lines)
         settings = {"memory_limit": MEMORY, "threads": THREADS, "temp_directory": str(work / "spilled")}
         with duckdb.connect(str(work / "events.duckdb"), config=settings) as connection:
-            log = _loaded(connection, lines, window, counts)
+            log = _loaded(connection, lines, window, count, cut)
             if not log.read:
                 where = "" if not log.outside else f" of this time, and {log.outside:,} of another"
                 raise FeedbackError(f"{folder} has no events{where}: apps send them (`malgil.Feedback`)")
             yield log
 
 
-def _copied(folder: Path, target: Path) -> int:
-    """Copy the lines of all segments into a file; the number of those that are damaged."""
-    found = reading.lines(folder)
+def _copied(folder: Path, target: Path) -> tuple[int, int]:
+    """Copy the lines of all segments into a file; how many, and how many segments have a damaged end."""
+    damage, count = reading.Damage(), 0
     with target.open("wb") as stream:
-        for line in found:
-            stream.write(line)
-            stream.write(b"\n")
-    return getattr(found, "damaged", 0)
+        for line in reading.lines(folder, damage):
+            stream.write(line + b"\n")
+            count += 1
+    return count, damage.segments
 
 
-def _loaded(connection: duckdb.DuckDBPyConnection, lines: Path, window: Window, damaged: int) -> Log:
-    """The tables of a file of events."""
+def _loaded(connection: duckdb.DuckDBPyConnection, lines: Path, window: Window, count: int, cut: int) -> Log:
+    """The tables of a file with so many lines, of segments of which so many are cut."""
     first, last = window.bounds
     connection.execute(tables.EVENT, {"file": str(lines), "first": first, "last": last})
     lines.unlink()
@@ -122,7 +122,7 @@ def _loaded(connection: duckdb.DuckDBPyConnection, lines: Path, window: Window, 
     for statement in tables.DERIVED:
         connection.execute(statement)
     ((read, outside),) = connection.execute("SELECT count_if(inside), count_if(NOT inside) FROM event").fetchall()
-    return Log(connection, int(read), damaged, int(outside))
+    return Log(connection, int(read), count - int(read) - int(outside) + cut, int(outside))
 
 
 def fold(query: str) -> str:
