@@ -15,6 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from console import pages
 from console.pages import errors, login
 from console.published import Published
+from console.search_data import SearchData
 from console.security.gate import Entry, Gate
 from console.security.headers import SecurityHeaders
 from console.security.identity import Identity
@@ -82,6 +83,7 @@ def make_app(
     app.state.settings, app.state.store, app.state.views = settings, store, Views(store)
     app.state.draft, app.state.publishing, app.state.suggestions = draft, publishing, suggestions
     app.state.published, app.state.runs = Published(settings.index), TestRuns(draft) if draft else None
+    app.state.search_data = SearchData(settings.events) if settings.events else None
     app.state.identity, app.state.attempts = identity, Attempts()
     app.state.links = pages.links()
     return app

@@ -60,6 +60,7 @@ def settings_from(given: dict[str, Any]) -> Settings:
         servers=given["servers"],
         null_topics=given["null_topics"],
         settings_file=given["settings"],
+        events=given["events"],
         listen=given["listen"],
         port=given["port"],
         names=given["names"],
