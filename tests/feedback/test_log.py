@@ -102,5 +102,15 @@ def test_queries_leave_nothing_behind_on_the_disk(tmp_path: Path, monkeypatch: p
     with opened(tmp_path / "events", ALL):
         (work,) = (tmp_path / "temporary").iterdir()
         assert work.stat().st_mode & 0o077 == 0
-        assert not (work / "events.jsonl").exists()
+        assert not (work / "part.jsonl").exists()
     assert not any((tmp_path / "temporary").iterdir())
+
+
+def test_a_log_that_is_larger_than_a_part_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feedback.log.PART_BYTES", 1000)
+    log = Log()
+    for i in range(40):
+        log.session(f"{i}", chosen=101)
+        log.write(tmp_path)
+    assert counts(tmp_path)["session"] == 40
+    assert counts(tmp_path)["chosen"] == 40

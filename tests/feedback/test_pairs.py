@@ -17,7 +17,7 @@ from tests.feedback.logs import Log
 from training.data.kinds import read_feedback
 
 BY_ID = {service.id: service for service in read_catalog(CATALOG).services}
-TRANSFER, LATER = 101, 106  # 계좌 송금, 예약 송금
+TRANSFER, LATER = 101, 104  # 계좌번호로 보내기, 자동이체 관리
 
 
 @pytest.fixture
