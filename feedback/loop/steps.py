@@ -123,7 +123,7 @@ def run(root: Path, step: Step) -> Done:
     figures = step.work(part)
     outputs = {name: sha256(part / name) for name in files(part)}
     seconds = round(time.monotonic() - began, 1)
-    done = Done(step.name, folder, step.inputs, outputs, step.says, figures, started, seconds)
+    done = Done(step.name, folder, step.inputs, outputs, list(step.says), figures, started, seconds)
     text = json.dumps({**asdict(done), "folder": folder.name}, ensure_ascii=False, indent=1)
     (part / FILE).write_text(text + "\n", encoding="utf-8")
     part.rename(folder)
