@@ -60,6 +60,7 @@ class SearchData:
         self._lock = Lock()
         self._kept: dict[int, tuple[float, Found]] = {}
         self._running: dict[int, Event] = {}
+        self._stopped = Event()
 
     def of(self, days: int, wait: float = WAIT_SECONDS) -> Found:
         """What the last days say. Blocks while it is read for the first time, for so many seconds at most."""
@@ -70,11 +71,16 @@ class SearchData:
             ended = self._running.get(days)
             if ended is None:
                 ended = self._running[days] = Event()
-                Thread(target=self._read, args=(days, ended), name="search-data", daemon=True).start()
+                # Not a daemon: a thread that ends within DuckDB ends the process.
+                Thread(target=self._read, args=(days, ended), name="search-data").start()
         if found.state == "reading" and ended.wait(wait):
             with self._lock:
                 return self._kept[days][1]
         return found
+
+    def stop(self) -> None:
+        """Read no further; what is being read ends soon."""
+        self._stopped.set()
 
     def _read(self, days: int, ended: Event) -> None:
         try:
@@ -89,11 +95,14 @@ class SearchData:
             del self._running[days]
         ended.set()
 
+    def _going(self) -> bool:
+        return not self._stopped.is_set()
+
     def _found(self, days: int) -> Found:
         from feedback import choices, propensity, report
         from feedback import log as logs
 
-        with logs.opened(self.folder, logs.Window.last(days)) as opened:
+        with logs.opened(self.folder, logs.Window.last(days), self._going) as opened:
             made = report.make(opened, "day", self.people, LISTED)
             if not made.total["searches"]:
                 return Found("empty")

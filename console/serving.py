@@ -16,6 +16,7 @@ from console.app import make_app
 from console.draft import Draft
 from console.publishing import Publishing
 from console.security.hosts import LOOPBACK
+from console.search_data import SearchData
 from console.security.secret import read_secret
 from console.settings import Settings, SettingsError, check_exposure
 from console.suggestions import Suggestions
@@ -93,12 +94,13 @@ def serve(given: dict[str, Any]) -> None:
         settings.settings_file,
     )
     suggestions = Suggestions.of(draft)
+    search_data = SearchData(settings.events) if settings.events else None
     try:
         check_exposure(settings, sum(account.active for account in store.accounts()))
         secret = read_secret(settings.secret_file)
         threadpool_limits(1, user_api="blas")  # idle threads of a product would spin, and take the encoder's time
         draft.start()
-        app = make_app(settings, store, secret, draft, Publishing(settings, store, draft), suggestions)
+        app = make_app(settings, store, secret, draft, Publishing(settings, store, draft), suggestions, search_data)
         config = uvicorn.Config(
             app,
             host=settings.listen,
@@ -117,5 +119,7 @@ def serve(given: dict[str, Any]) -> None:
     finally:
         if suggestions:
             suggestions.stop()
+        if search_data:
+            search_data.stop()
         draft.stop()
         store.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,34 +81,45 @@ class Log:
 
 
 @contextmanager
-def opened(folder: Path, window: Window) -> Iterator[Log]:
+def opened(folder: Path, window: Window, going: Callable[[], bool] = lambda: True) -> Iterator[Log]:
     """The events of a folder, in tables that are gone afterwards.
 
     Segments that a server writes are read as far as they go.
 
+    Args:
+        folder: of the log.
+        window: which events are read.
+        going: asked while the log is read, whether to go on.
+
     Raises:
-        FeedbackError: there is no such folder, or no event in it.
+        FeedbackError: there is no such folder, or no event in it, or it was not to go on.
     """
     if not folder.is_dir():
         raise FeedbackError(f"{folder} is not there: `python -m server --events FOLDER` writes events")
     with tempfile.TemporaryDirectory(prefix="malgil-feedback-") as name:
         work = Path(name)  # for this user alone: queries are in it
-        settings = {"memory_limit": MEMORY, "threads": THREADS, "temp_directory": str(work / "spilled")}
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": MEMORY, "threads": THREADS, "temp_directory": str(work / "spilled")
+        }  # fmt: skip
         with duckdb.connect(str(work / "events.duckdb"), config=settings) as connection:
-            log = _loaded(connection, folder, work / "part.jsonl", window)
+            log = _loaded(connection, folder, work / "part.jsonl", window, going)
             if not log.read:
                 where = "" if not log.outside else f" of this time, and {log.outside:,} of another"
                 raise FeedbackError(f"{folder} has no events{where}: apps send them (`malgil.Feedback`)")
             yield log
 
 
-def _loaded(connection: duckdb.DuckDBPyConnection, folder: Path, part: Path, window: Window) -> Log:
+def _loaded(
+    connection: duckdb.DuckDBPyConnection, folder: Path, part: Path, window: Window, going: Callable[[], bool]
+) -> Log:
     """The tables of a folder's events; its lines are taken from a file, a part after the other."""
     first, last = window.bounds
     damage, lines, inside, outside = reading.Damage(), 0, 0, 0
     for number in _parts(reading.lines(folder, damage), part):
         connection.execute(tables.PART, {"file": str(part)})
         part.unlink()
+        if not going():
+            raise FeedbackError(f"{folder}: the reading was stopped")
         if not lines:
             connection.execute(tables.FIRST_PART)
         lines += number
@@ -134,6 +145,7 @@ def _parts(lines: Iterator[bytes], file: Path) -> Iterator[int]:
                 if size >= PART_BYTES:
                     break
         if not count:
+            file.unlink()
             return
         yield count
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 MOST_SESSIONS, MOST_REQUESTS, MOST_CHOICES = 200, 300, 10
 
 _COLUMNS = """{
-    type: 'VARCHAR', search_id: 'VARCHAR', at_ms: 'BIGINT', generation: 'BIGINT', variant: 'VARCHAR', surface: 'VARCHAR',
-    person: 'VARCHAR', query: 'VARCHAR', count: 'BIGINT', refused_by: 'VARCHAR', k: 'BIGINT', id: 'BIGINT',
-    rank: 'BIGINT', score: 'DOUBLE', team: 'VARCHAR',
+    type: 'VARCHAR', search_id: 'VARCHAR', at_ms: 'BIGINT', generation: 'BIGINT', variant: 'VARCHAR',
+    surface: 'VARCHAR', person: 'VARCHAR', query: 'VARCHAR', count: 'BIGINT', refused_by: 'VARCHAR', k: 'BIGINT',
+    id: 'BIGINT', rank: 'BIGINT', score: 'DOUBLE', team: 'VARCHAR',
     hits: 'STRUCT(id BIGINT, rank BIGINT, score DOUBLE, team VARCHAR)[]'
 }"""
 

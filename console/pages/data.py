@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -120,7 +121,9 @@ async def null(request: Request) -> Response:
     def made() -> Response:
         store: Store = request.app.state.store
         try:
-            store.save_null_topic(NullTopic(query, (query,)), None, by=request.state.user.name, expected=None, note=NOTE)
+            store.save_null_topic(
+                NullTopic(query, (query,)), None, by=request.state.user.name, expected=None, note=NOTE
+            )
         except InvalidError as error:
             return _page(request, asked, [messages.sentence(problem) for problem in error.problems])
         return RedirectResponse(asked.address(done="null"), 303)
@@ -165,9 +168,13 @@ def _lines(request: Request, kind: str, found: Found) -> list[Line]:
         known = [(line(one.query, one.people, None, one.id)) for one in found.chosen]
         return [replace(one, candidates=(one.first,)) for one in known if one.first and one.first not in one.there]
     rows = found.queries[kind]
-    made = [line(row["query"], row["people" if kind == "asked" else kind], row["searches"], row["first_id"]) for row in rows]
+    made = [
+        line(row["query"], row["people" if kind == "asked" else kind], row["searches"], row["first_id"]) for row in rows
+    ]
     open_ones = [one for one in made if not one.there and not one.is_null]
-    candidates = dict(zip(open_ones, _candidates(request.app.state.draft, [one.query for one in open_ones]), strict=True))
+    candidates = dict(
+        zip(open_ones, _candidates(request.app.state.draft, [one.query for one in open_ones]), strict=True)
+    )
     return [replace(one, candidates=candidates.get(one, ())) for one in made]
 
 
@@ -175,10 +182,8 @@ def _candidates(draft: Draft | None, queries: Sequence[str]) -> list[tuple[tuple
     """The services nearest to each query; none where the draft cannot tell."""
     found: list[list[Hit]] = [[] for _ in queries]
     if draft is not None and queries:
-        try:
+        with contextlib.suppress(DraftError):
             found = draft.candidates(queries, CANDIDATES)
-        except DraftError:
-            pass
     return [tuple((hit.id, hit.name) for hit in hits) for hits in found]
 
 

@@ -1,6 +1,6 @@
 """Steps of the loop: each is a folder with what it made, and a file that says of what.
 
-    loop/training-3f2a9c01d4e8/step.json    {"step": "training", "inputs": {"pairs.jsonl": sha256, …}, "outputs": …, …}
+    loop/training-3f2a9c01d4e8/step.json    {"step": "training", "inputs": {"pairs.jsonl": …}, …}
 
 The folder's name is a hash of the inputs, so that a step whose inputs did not change is found, and not run again. A step
 works in a folder with the suffix `.part`, which gets its name when everything is there.

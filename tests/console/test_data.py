@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from console.app import Console, make_app
-from console.search_data import SearchData
+from console.search_data import Found, SearchData
 from console.settings import Settings
 from store.store import Store
 from tests.console.conftest import SECRET, Person
@@ -44,7 +43,7 @@ def events(tmp_path: Path) -> Path:
 @pytest.fixture
 def filled(settings: Settings, store: Store, events: Path) -> Console:
     """A console with a log."""
-    return make_app(dataclasses.replace(settings, events=events), store, SECRET)
+    return make_app(settings, store, SECRET, search_data=SearchData(events))
 
 
 def test_queries_stand_by_what_came_of_them(filled: Console) -> None:
@@ -112,7 +111,7 @@ def test_who_may_only_read_sees_no_button(filled: Console, account: Callable[[st
 
 def test_without_a_log_the_page_says_how_to_have_one(settings: Settings, store: Store, tmp_path: Path) -> None:
     for folder in (None, tmp_path / "nowhere", tmp_path):
-        me = Person(make_app(dataclasses.replace(settings, events=folder), store, SECRET))
+        me = Person(make_app(settings, store, SECRET, search_data=SearchData(folder) if folder else None))
         assert "python -m server --events FOLDER --log-queries" in me.page("/data")
 
 
@@ -122,7 +121,7 @@ def test_without_queries_in_the_log_the_figures_are_shown_and_how_to_have_querie
     log = Log()
     log.session("", chosen=TRANSFER, at_ms=int(time.time() * 1000) - 60_000)
     log.write(tmp_path / "events")
-    me = Person(make_app(dataclasses.replace(settings, events=tmp_path / "events"), store, SECRET))
+    me = Person(make_app(settings, store, SECRET, search_data=SearchData(tmp_path / "events")))
     page = text(me.page("/data"))
     assert "1명이 1번 찾았어요" in page
     assert "--log-queries" in page
@@ -133,18 +132,22 @@ def test_a_query_that_is_markup_is_only_text(settings: Settings, store: Store, t
     for i in range(5):
         log.session("<script>alert(1)</script>", hits=(), person=f"{i}", at_ms=int(time.time() * 1000) - 60_000)
     log.write(tmp_path / "events")
-    me = Person(make_app(dataclasses.replace(settings, events=tmp_path / "events"), store, SECRET))
+    me = Person(make_app(settings, store, SECRET, search_data=SearchData(tmp_path / "events")))
     page = me.page("/data")
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<script>alert" not in page
 
 
-def test_the_log_is_read_once_a_minute_and_never_twice_at_once(
-    events: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data, read = SearchData(events), []
+def test_the_log_is_read_once_a_minute_and_never_twice_at_once(events: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = SearchData(events)
+    read: list[int] = []
     real = SearchData._found
-    monkeypatch.setattr(SearchData, "_found", lambda self, days: (read.append(days), real(self, days))[1])
+
+    def counted(self: SearchData, days: int) -> Found:
+        read.append(days)
+        return real(self, days)
+
+    monkeypatch.setattr(SearchData, "_found", counted)
     assert data.of(28, wait=0).state == "reading"
     assert data.of(28).state == "read"
     assert data.of(28).total["searches"] == 25

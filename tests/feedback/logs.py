@@ -50,7 +50,9 @@ class Log:
         search_id = digits(f"session {self._sessions}")
         who = {"person": digits(person) if person else hashed, **fields}
         typed = [query] if isinstance(query, str) else list(query)
-        shown = [] if refused_by else [{"id": id, "rank": i, "score": 1 - i / 100} for i, id in enumerate(hits, start=1)]
+        shown = (
+            [] if refused_by else [{"id": id, "rank": i, "score": 1 - i / 100} for i, id in enumerate(hits, start=1)]
+        )
         for k, text in enumerate(typed, start=1):
             at = at_ms + 300 * k
             counts = {"count": len(shown), "refused_by": refused_by, "k": k}

@@ -15,7 +15,17 @@ from export.__main__ import cli as exporting
 from feedback.cli import COMMANDS, cli, main
 from training.cli import cli as training
 
-HEAVY = {"duckdb", "numpy", "onnxruntime", "rich", "matplotlib", "zstandard", "pydantic", "tritonclient", "malgil_core.index"}
+HEAVY = {
+    "duckdb",
+    "numpy",
+    "onnxruntime",
+    "rich",
+    "matplotlib",
+    "zstandard",
+    "pydantic",
+    "tritonclient",
+    "malgil_core.index",
+}
 
 
 @pytest.mark.parametrize("words", [["--help"], ["pairs", "--help"], ["loop", "--help"]], ids=" ".join)
@@ -40,7 +50,9 @@ def test_every_command_of_the_page_parses(tmp_path: Path, monkeypatch: pytest.Mo
         (tmp_path / name).touch()  # the reader's
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "feedback.md").read_text(encoding="utf-8")
-    named = [shlex.split(line.removeprefix("$ ")) for line in page.splitlines() if line.startswith("$ .venv/bin/python -m ")]
+    named = [
+        shlex.split(line.removeprefix("$ ")) for line in page.splitlines() if line.startswith("$ .venv/bin/python -m ")
+    ]
     groups = {"feedback": cli, "training": training, "export": exporting}
     assert len([words for words in named if words[2] == "feedback"]) >= 8
     for _, _, module, *words in named:

@@ -57,7 +57,7 @@ def test_a_damaged_line_or_end_costs_no_other_event(tmp_path: Path) -> None:
 
 
 def test_a_text_out_of_a_log_is_never_a_command_of_the_database(tmp_path: Path) -> None:
-    hostile = ["'; DROP TABLE search; --", "$limit", '"; ATTACH \'/tmp/x\'; --', "read_csv('/etc/passwd')", "\\", "�"]
+    hostile = ["'; DROP TABLE search; --", "$limit", "\"; ATTACH '/tmp/x'; --", "read_csv('/etc/passwd')", "\\", "�"]
     log = Log()
     for text in hostile:
         log.session(text, surface=text[:64])
@@ -83,7 +83,10 @@ def test_events_of_other_days_and_of_wrong_clocks_are_left_out(tmp_path: Path) -
 
 
 def test_a_log_without_events_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(FeedbackError, match=r"is not there: `python -m server --events FOLDER`"), opened(tmp_path / "x", ALL):
+    with (
+        pytest.raises(FeedbackError, match=r"is not there: `python -m server --events FOLDER`"),
+        opened(tmp_path / "x", ALL),
+    ):
         pass
     with pytest.raises(FeedbackError, match="has no events"), opened(tmp_path, ALL):
         pass

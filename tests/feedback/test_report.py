@@ -71,7 +71,8 @@ def test_click_through_by_rank_counts_only_answers_that_were_looked_at(folder: P
 def test_queries_are_listed_by_what_came_of_them(folder: Path) -> None:
     found = report(folder).queries
     assert found is not None
-    assert [(row["query"], row["people"], row["chosen"]) for row in found["asked"]][0] == ("송금", 3, 2)
+    first = found["asked"][0]
+    assert (first["query"], first["people"], first["chosen"]) == ("송금", 3, 2)
     assert [row["query"] for row in found["empty"]] == ["우주여행"]
     assert [row["query"] for row in found["refused"]] == ["날씨"]
     assert found["unchosen"] == []  # two others chose something for what sora left

@@ -96,9 +96,7 @@ def test_events_of_the_same_search_that_name_nobody_are_forgotten_too(tmp_path: 
     assert lines(folder) == []
 
 
-def test_what_a_server_still_writes_is_left_alone_and_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_a_server_still_writes_is_left_alone_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "events"
     folder.mkdir()
     log = Log()

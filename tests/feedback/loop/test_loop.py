@@ -57,9 +57,10 @@ def root(tmp_path: Path) -> Path:
 def live(root: Path, repository: Path, log: str) -> Iterator[Server]:
     """A server with a log of events."""
     environment = {"MALGIL_EVENTS": str(root / "events"), "MALGIL_LOG_QUERIES": "1"}
-    with (root / log).open("wb") as stream, Server(
-        repository, free_ports(), log=stream, environment=environment
-    ) as running:
+    with (
+        (root / log).open("wb") as stream,
+        Server(repository, free_ports(), log=stream, environment=environment) as running,
+    ):
         running.wait_ready()
         yield running
 
