@@ -74,7 +74,7 @@ def forget(context: click.Context, ids: Path, key_file: Path, rotation_days: int
     from feedback.errors import FeedbackError
 
     content = sys.stdin.read() if str(ids) == "-" else ids.read_text(encoding="utf-8")
-    people = [line for line in content.splitlines() if line]
+    people = [line.removesuffix("\r") for line in content.split("\n") if line.strip()]
     if not people:
         raise FeedbackError(f"{ids}: no ids: one a line")
     with segments.locked(events):
