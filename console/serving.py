@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 from console.app import make_app
 from console.draft import Draft
 from console.publishing import Publishing
-from console.security.hosts import LOOPBACK
 from console.search_data import SearchData
+from console.security.hosts import LOOPBACK
 from console.security.secret import read_secret
 from console.settings import Settings, SettingsError, check_exposure
 from console.suggestions import Suggestions

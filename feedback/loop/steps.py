@@ -2,8 +2,8 @@
 
     loop/training-3f2a9c01d4e8/step.json    {"step": "training", "inputs": {"pairs.jsonl": …}, …}
 
-The folder's name is a hash of the inputs, so that a step whose inputs did not change is found, and not run again. A step
-works in a folder with the suffix `.part`, which gets its name when everything is there.
+The folder's name is a hash of the inputs, so that a step whose inputs did not change is found, and not run again. A
+step works in a folder with the suffix `.part`, which gets its name when everything is there.
 """
 
 from __future__ import annotations
