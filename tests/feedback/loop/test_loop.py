@@ -20,6 +20,7 @@ from feedback.loop import variant
 from server.launcher import Server
 from server.ports import free_ports
 from tests.encoders import save_sentence_transformer
+from tests.feedback.logs import Log
 from tests.training.conftest import WORDS, sentences
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -140,7 +141,9 @@ def test_what_people_choose_becomes_an_encoder_that_serves_as_a_variant_and_noth
     assert "experiment: would be run" in printed
     assert main([*words, "--dry-run", "--least-pairs", "1000"]) == 1
     assert "at least 1000 are trained on (--least-pairs)" in capsys.readouterr().err
-    search(root, asked[:1])
+    more = Log()
+    more.session(asked[0][0], chosen=asked[0][1], hits=[asked[0][1]])
+    more.write(root / "events")
     assert main([*words, "--dry-run"]) == 0
     assert "pairs: would be run" in capsys.readouterr().out
 
