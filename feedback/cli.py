@@ -15,6 +15,8 @@ COMMANDS = {
     "pairs": "feedback.pairs_cli:pairs",
     "phrases": "feedback.phrases_cli:phrases",
     "null-topics": "feedback.phrases_cli:null_topics",
+    "compare": "feedback.experiments.compare_cli:compare",
+    "power": "feedback.experiments.power_cli:power",
     "loop": "feedback.loop.cli:loop",
     "retain": "feedback.log_cli:retain",
     "forget": "feedback.log_cli:forget",
