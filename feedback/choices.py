@@ -2,13 +2,13 @@
 
 Choices say what people want only beside what else they saw: high ranks are chosen because they are seen. So
 
-- a hit counts as wrong for a query only if it stood above the chosen one and was skipped ("click > skip above": Joachims,
-  "Optimizing Search Engines using Clickthrough Data", KDD 2002): people read from the top, so it was seen;
+- a hit counts as wrong for a query only if it stood above the chosen one and was skipped ("click > skip above":
+  Joachims, "Optimizing Search Engines using Clickthrough Data", KDD 2002): people read from the top, so it was seen;
 - a choice weighs 1 / p(rank) (inverse propensity: Joachims, Swaminathan and Schnabel, "Unbiased Learning-to-Rank with
   Biased Feedback", WSDM 2017), where the log allows p to be estimated (feedback/propensity.py).
 
-A person counts once for a query and a service, whatever they repeat; a nameless one once for each session. Sessions that
-no person can have made are left out (feedback/tables.py).
+A person counts once for a query and a service, whatever they repeat; a nameless one once for each session. Sessions
+that no person can have made are left out (feedback/tables.py).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from feedback import tables
 from feedback.errors import FeedbackError
 
 MEMORY, THREADS = "512MiB", 2  # of DuckDB; what does not fit goes to the temporary folder
+PART_BYTES = 32 * 2**20  # of lines that are unpacked at a time
 DAY_MS = 86_400_000
 Row = dict[str, Any]
 
@@ -80,49 +81,73 @@ class Log:
 
 
 @contextmanager
-def opened(folder: Path, window: Window) -> Iterator[Log]:
+def opened(folder: Path, window: Window, going: Callable[[], bool] = lambda: True) -> Iterator[Log]:
     """The events of a folder, in tables that are gone afterwards.
 
     Segments that a server writes are read as far as they go.
 
+    Args:
+        folder: of the log.
+        window: which events are read.
+        going: asked while the log is read, whether to go on.
+
     Raises:
-        FeedbackError: there is no such folder, or no event in it.
+        FeedbackError: there is no such folder, or no event in it, or it was not to go on.
     """
     if not folder.is_dir():
         raise FeedbackError(f"{folder} is not there: `python -m server --events FOLDER` writes events")
     with tempfile.TemporaryDirectory(prefix="malgil-feedback-") as name:
         work = Path(name)  # for this user alone: queries are in it
-        lines = work / "events.jsonl"
-        count, cut = _copied(folder, lines)
-        settings = {"memory_limit": MEMORY, "threads": THREADS, "temp_directory": str(work / "spilled")}
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": MEMORY, "threads": THREADS, "temp_directory": str(work / "spilled")
+        }  # fmt: skip
         with duckdb.connect(str(work / "events.duckdb"), config=settings) as connection:
-            log = _loaded(connection, lines, window, count, cut)
+            log = _loaded(connection, folder, work / "part.jsonl", window, going)
             if not log.read:
                 where = "" if not log.outside else f" of this time, and {log.outside:,} of another"
                 raise FeedbackError(f"{folder} has no events{where}: apps send them (`malgil.Feedback`)")
             yield log
 
 
-def _copied(folder: Path, target: Path) -> tuple[int, int]:
-    """Copy the lines of all segments into a file; how many, and how many segments have a damaged end."""
-    damage, count = reading.Damage(), 0
-    with target.open("wb") as stream:
-        for line in reading.lines(folder, damage):
-            stream.write(line + b"\n")
-            count += 1
-    return count, damage.segments
-
-
-def _loaded(connection: duckdb.DuckDBPyConnection, lines: Path, window: Window, count: int, cut: int) -> Log:
-    """The tables of a file with so many lines, of segments of which so many are cut."""
+def _loaded(
+    connection: duckdb.DuckDBPyConnection, folder: Path, part: Path, window: Window, going: Callable[[], bool]
+) -> Log:
+    """The tables of a folder's events; its lines are taken from a file, a part after the other."""
     first, last = window.bounds
-    connection.execute(tables.EVENT, {"file": str(lines), "first": first, "last": last})
-    lines.unlink()
+    damage, lines, inside, outside = reading.Damage(), 0, 0, 0
+    for number in _parts(reading.lines(folder, damage), part):
+        connection.execute(tables.PART, {"file": str(part)})
+        part.unlink()
+        if not going():
+            raise FeedbackError(f"{folder}: the reading was stopped")
+        if not lines:
+            connection.execute(tables.FIRST_PART)
+        lines += number
+        ((taken,),) = connection.execute(tables.TAKE_PART, {"first": first, "last": last}).fetchall()
+        ((found,),) = connection.execute("SELECT count(*) FROM part").fetchall()
+        inside, outside = inside + taken, outside + found - taken
+    connection.execute("SET enable_external_access = false")  # nothing but this database is touched from here on
     connection.create_function("fold", fold, [sqltypes.VARCHAR], sqltypes.VARCHAR)
-    for statement in tables.DERIVED:
+    for statement in tables.DERIVED if lines else ():
         connection.execute(statement)
-    ((read, outside),) = connection.execute("SELECT count_if(inside), count_if(NOT inside) FROM event").fetchall()
-    return Log(connection, int(read), count - int(read) - int(outside) + cut, int(outside))
+    return Log(connection, inside, lines - inside - outside + damage.segments, outside)
+
+
+def _parts(lines: Iterator[bytes], file: Path) -> Iterator[int]:
+    """Write lines into a file, PART_BYTES at a time; the number of lines in it, each time that it is full."""
+    lines = iter(lines)
+    while True:
+        size = count = 0
+        with file.open("wb") as stream:
+            for line in lines:
+                stream.write(line + b"\n")
+                size, count = size + len(line), count + 1
+                if size >= PART_BYTES:
+                    break
+        if not count:
+            file.unlink()
+            return
+        yield count
 
 
 def fold(query: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -17,7 +18,9 @@ ABANDONED_MINUTES = 30  # a server seals its segment after ten
 Example, once a day by cron:
   python -m feedback retain --days 90"""
 )
-@click.option("--days", type=click.IntRange(1, 36_500), required=True, metavar="NUMBER", help="How long events are kept.")
+@click.option(
+    "--days", type=click.IntRange(1, 36_500), required=True, metavar="NUMBER", help="How long events are kept."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be removed.")
 @options.events
 def retain(days: int, dry_run: bool, events: Path) -> None:
@@ -70,16 +73,20 @@ def forget(context: click.Context, ids: Path, key_file: Path, rotation_days: int
     from feedback import segments
     from feedback.errors import FeedbackError
 
-    content = click.get_text_stream("stdin").read() if str(ids) == "-" else ids.read_text(encoding="utf-8")
-    people = [line for line in content.splitlines() if line]
+    content = sys.stdin.read() if str(ids) == "-" else ids.read_text(encoding="utf-8")
+    people = [line.removesuffix("\r") for line in content.split("\n") if line.strip()]
     if not people:
         raise FeedbackError(f"{ids}: no ids: one a line")
     with segments.locked(events):
         reading.seal(events, ABANDONED_MINUTES * 60)
         done = segments.forget(events, segments.hashes(key_file.read_bytes(), people, rotation_days))
-    click.echo(f"{events}: {done.events} events of {len(people)} people removed, {len(done.segments)} segments written anew")
+    click.echo(
+        f"{events}: {done.events} events of {len(people)} people removed, {len(done.segments)} segments written anew"
+    )
     if done.left:
-        click.echo(f"{done.left} of their events are left in segments that a server writes: run this again in ten minutes")
+        click.echo(
+            f"{done.left} of their events are left in segments that a server writes: run this again in ten minutes"
+        )
     context.exit(int(done.left > 0))
 
 

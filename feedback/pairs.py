@@ -65,8 +65,8 @@ def make(choices: Choices, serving: Serving, embed: Embed, negatives: int, share
         serving: the catalog: its phrases are what an encoder has to tell apart.
         embed: embeds queries.
         negatives: of a pair at most.
-        share: of the queries that are held out, at most one half: `training evaluate` reports on the half of all labelled
-            queries that `export.catalog.labelled` draws by a hash, so they are taken from that half.
+        share: of the queries that are held out, at most one half: `training evaluate` reports on the half of all
+            labelled queries that `export.catalog.labelled` draws by a hash, so they are taken from that half.
     """
     made = Pairs()
     usable = []

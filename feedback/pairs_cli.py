@@ -64,8 +64,8 @@ def pairs(
         files.write_lines(held_out, made.labelled())
     click.echo(propensities)
     click.echo(
-        f"queries left out: {counted.rare:,} that fewer than {people} people chose one service for, {counted.ambiguous:,} "
-        "of which no service has most choices"
+        f"queries left out: {counted.rare:,} that fewer than {people} people chose one service for, "
+        f"{counted.ambiguous:,} of which no service has most choices"
     )
     for reason, number in made.left_out.items():
         click.echo(f"choices left out: {number:,} {makers.REASONS[reason]}")

@@ -74,8 +74,8 @@ Example:
 def null_topics(out: Path, people: int, days: int | None, events: Path, index: Path, **given: Any) -> None:
     """Propose queries as null phrases whose hits nobody ever chose.
 
-    Read FILE before it is published: a query may be left alone because its answer was told by the hit itself, or because
-    the right service lacks a phrase.
+    Read FILE before it is published: a query may be left alone because its answer was told by the hit itself, or
+    because the right service lacks a phrase.
     """
     from feedback import files, report
     from feedback import log as logs

@@ -1,7 +1,7 @@
 """How likely a rank is looked at, estimated from hits that were shown at several ranks.
 
-A hit is chosen if it is looked at and fits: P(chosen) = p(rank) · fits(query, hit). Where one and the same hit of a query
-was shown at rank r by one ranker and at r + 1 by another (interleaving, A/B, generations), what fits cancels out:
+A hit is chosen if it is looked at and fits: P(chosen) = p(rank) · fits(query, hit). Where one and the same hit of a
+query was shown at rank r by one ranker and at r + 1 by another (interleaving, A/B, generations), what fits cancels out:
 
     p(r + 1) / p(r) = Σ choices / times shown at r + 1  over  Σ choices / times shown at r
 
@@ -48,8 +48,8 @@ class Propensities:
     def __str__(self) -> str:
         if len(self.values) == 1:
             return (
-                f"position bias: {self.hits} hits were shown at two neighbouring ranks often enough, and {LEAST_HITS} are "
-                "needed to estimate it: choices are not weighted, skipped hits alone correct for it"
+                f"position bias: {self.hits} hits were shown at two neighbouring ranks often enough, and {LEAST_HITS} "
+                "are needed to estimate it: choices are not weighted, skipped hits alone correct for it"
             )
         shown = ", ".join(f"{value:.2f}" for value in self.values)
         return f"position bias: a rank is looked at with {shown} of the first, by {self.hits} hits at several ranks"

@@ -36,10 +36,10 @@ _RANKS = """
 _QUERIES = """
     WITH counted AS (
         SELECT folded, mode(query) AS query, count(DISTINCT search_id) AS searches, count(DISTINCT who) AS people,
-            count(DISTINCT who) FILTER (hits = 0 AND refused_by = '') AS empty,
-            count(DISTINCT who) FILTER (refused_by <> '') AS refused,
-            count(DISTINCT who) FILTER (hits > 0 AND NOT answered) AS unchosen,
-            count(DISTINCT who) FILTER (picked) AS chosen
+            count(DISTINCT who) FILTER (WHERE hits = 0 AND refused_by = '') AS empty,
+            count(DISTINCT who) FILTER (WHERE refused_by <> '') AS refused,
+            count(DISTINCT who) FILTER (WHERE hits > 0 AND NOT answered) AS unchosen,
+            count(DISTINCT who) FILTER (WHERE picked) AS chosen
         FROM look WHERE folded <> '' GROUP BY folded
     ),
     first AS (

@@ -78,10 +78,14 @@ def _print(log: Log, made: Report) -> None:
     if not total["searches"]:
         click.echo(f"no searches; {made.automatic:,} that no person can have made are left out")
         return
-    click.echo(f"{total['searches']:,} searches with {total['requests']:,} requests of {total['people']:,} people, "
-               f"{_time(total['first_ms'])} to {_time(total['last_ms'])}; {made.automatic:,} automatic ones left out")  # fmt: skip
-    click.echo(f"empty {total['empty']:.1%}, refused {total['refused']:.1%}, chosen {total['chosen']:.1%}, "
-               f"the first hit {total['chosen_first']:.1%}, MRR {total['mrr']:.3f}")  # fmt: skip
+    click.echo(
+        f"{total['searches']:,} searches with {total['requests']:,} requests of {total['people']:,} people, "
+        f"{_time(total['first_ms'])} to {_time(total['last_ms'])}; {made.automatic:,} automatic ones left out"
+    )
+    click.echo(
+        f"empty {total['empty']:.1%}, refused {total['refused']:.1%}, chosen {total['chosen']:.1%}, "
+        f"the first hit {total['chosen_first']:.1%}, MRR {total['mrr']:.3f}"
+    )
     for name in ("by_time", "by_surface", "by_variant", "by_generation", "ranks"):
         _table(TITLES[name], getattr(made, name))
     if made.queries is None:

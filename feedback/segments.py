@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import hmac
 import json
 import os
 import time
@@ -14,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
+from malgil._keyed import person_hash
 from malgil_core.events import reading
 from malgil_core.events.segment import OPEN, write_sealed
 
@@ -84,15 +83,14 @@ def older(folder: Path, days: int) -> tuple[list[Path], int]:
 def hashes(key: bytes, ids: Iterable[str], period_days: int) -> set[str]:
     """What stands for people in events, in each period from 1970 to a year from now: clients' clocks go wrong.
 
-    As the client's: HMAC-SHA256(key, "malgil:person:PERIOD:ID"), its first 16 bytes in hexadecimal digits.
+    Args:
+        key: `person_key` of the apps.
+        ids: as the apps name people.
+        period_days: `rotation_days` of the apps.
     """
-    periods = range(int(time.time() + 366 * DAY_SECONDS) // (DAY_SECONDS * period_days) + 1)
-
-    def of(id: str, period: int) -> str:
-        text = f"malgil:person:{period}:{id}".encode("utf-8", "surrogatepass")
-        return hmac.new(key, text, hashlib.sha256).hexdigest()[:32]
-
-    return {of(id, period) for id in ids for period in periods}
+    length = period_days * DAY_SECONDS * 1000
+    starts = range(0, int(time.time() + 366 * DAY_SECONDS) * 1000, length)
+    return {person_hash(key, id, at_ms, period_days) for id in ids for at_ms in starts}
 
 
 def forget(folder: Path, people: set[str]) -> Forgotten:

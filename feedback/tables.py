@@ -1,6 +1,5 @@
 """The tables that DuckDB holds of a log, as statements.
 
-event     every event, `inside` the window of time or not
 search    a request: one keystroke of a session, or all of it; `who` is the person, or the session of a nameless one
 shown     a hit that was shown for a request
 chosen    a hit that was chosen
@@ -15,20 +14,21 @@ from __future__ import annotations
 # What no person does: sessions of one person a day, requests and chosen services of one session.
 MOST_SESSIONS, MOST_REQUESTS, MOST_CHOICES = 200, 300, 10
 
-EVENT = """
-CREATE TABLE event AS
-SELECT *, at_ms BETWEEN $first AND $last AS inside
-FROM read_json(
-    $file, format = 'newline_delimited', ignore_errors = true, maximum_object_size = 1048576,
-    columns = {
-        type: 'VARCHAR', search_id: 'VARCHAR', at_ms: 'BIGINT', generation: 'BIGINT', variant: 'VARCHAR',
-        surface: 'VARCHAR', person: 'VARCHAR', query: 'VARCHAR', count: 'BIGINT', refused_by: 'VARCHAR', k: 'BIGINT',
-        id: 'BIGINT', rank: 'BIGINT', score: 'DOUBLE', team: 'VARCHAR',
-        hits: 'STRUCT(id BIGINT, rank BIGINT, score DOUBLE, team VARCHAR)[]'
-    }
-)
+_COLUMNS = """{
+    type: 'VARCHAR', search_id: 'VARCHAR', at_ms: 'BIGINT', generation: 'BIGINT', variant: 'VARCHAR',
+    surface: 'VARCHAR', person: 'VARCHAR', query: 'VARCHAR', count: 'BIGINT', refused_by: 'VARCHAR', k: 'BIGINT',
+    id: 'BIGINT', rank: 'BIGINT', score: 'DOUBLE', team: 'VARCHAR',
+    hits: 'STRUCT(id BIGINT, rank BIGINT, score DOUBLE, team VARCHAR)[]'
+}"""
+
+# A part of the lines of a log, from a file; what is no event is left out.
+PART = f"""
+CREATE OR REPLACE TEMP TABLE part AS
+SELECT * FROM read_json($file, format = 'newline_delimited', ignore_errors = true, columns = {_COLUMNS})
 WHERE type IS NOT NULL AND search_id IS NOT NULL AND at_ms IS NOT NULL AND k IS NOT NULL
 """
+FIRST_PART = "CREATE TABLE event AS SELECT * FROM part LIMIT 0"
+TAKE_PART = "INSERT INTO event SELECT * FROM part WHERE at_ms BETWEEN $first AND $last"
 
 # An event that was sent twice, after an answer that got lost, counts once.
 _SEARCH = """
@@ -36,7 +36,7 @@ CREATE TABLE search AS
 SELECT DISTINCT ON (search_id, k)
     search_id, k, at_ms, generation, variant, surface, CASE WHEN person = '' THEN search_id ELSE person END AS who,
     query, fold(query) AS folded, count AS hits, coalesce(refused_by, '') AS refused_by
-FROM event WHERE inside AND type = 'search'
+FROM event WHERE type = 'search'
 ORDER BY search_id, k, at_ms
 """
 
@@ -46,7 +46,7 @@ SELECT search_id, k, hit.id AS id, hit.rank AS rank, hit.score AS score, coalesc
 FROM (
     SELECT search_id, k, unnest(hits) AS hit
     FROM (
-        SELECT DISTINCT ON (search_id, k) search_id, k, hits FROM event WHERE inside AND type = 'shown'
+        SELECT DISTINCT ON (search_id, k) search_id, k, hits FROM event WHERE type = 'shown'
         ORDER BY search_id, k, at_ms
     )
 )
@@ -55,7 +55,7 @@ FROM (
 _CHOSEN = """
 CREATE TABLE chosen AS
 SELECT DISTINCT ON (search_id, k, id) search_id, k, at_ms, id, rank, score, coalesce(team, '') AS team
-FROM event WHERE inside AND type = 'chosen'
+FROM event WHERE type = 'chosen'
 ORDER BY search_id, k, id, at_ms
 """
 
@@ -86,4 +86,4 @@ LEFT JOIN (SELECT DISTINCT search_id, k, true AS picked FROM chosen) USING (sear
 WHERE coalesce(picked, false) OR k = last_k
 """
 
-DERIVED = (_SEARCH, _SHOWN, _CHOSEN, _SESSION, _LOOK)
+DERIVED = (_SEARCH, _SHOWN, _CHOSEN, _SESSION, _LOOK, "DROP TABLE event", "DROP TABLE part")

@@ -40,11 +40,10 @@ docs/feedback.md has the way on from there: the experiment, and the publish."""
 )
 @click.option("--run", "is_run", is_flag=True, help="Run the steps whose inputs have changed.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say which would be run, and run none.")
+@click.option("--folder", type=FOLDER, default=ROOT / "loop", metavar="FOLDER", help="Of the steps.  [default: loop]")
 @click.option(
-    "--folder", type=FOLDER, default=ROOT / "loop", metavar="FOLDER", help="Of the steps.  [default: loop]"
-)
-@click.option(
-    "--base", metavar="DIR", help="Encoder to train: a sentence-transformers directory, or `bundled`.  [default: what was exported]",
+    "--base", metavar="DIR",
+    help="Encoder to train: a sentence-transformers directory, or `bundled`.  [default: what was exported]",
 )  # fmt: skip
 @click.option(
     "--recipe", default="search", show_default=True, metavar="NAME",
@@ -72,9 +71,9 @@ def loop(
 ) -> None:  # fmt: skip
     """Once around: pairs, training, evaluation, a generation as a variant, an experiment.
 
-    Each step is a folder with step.json, which has the hashes of what it was made of. A step whose inputs did not change
-    is not run again. What serves is only read: the last step writes experiment.json, with the commands that serve the
-    variant beside it, compare both, and publish it, for a person to run.
+    Each step is a folder with step.json, which has the hashes of what it was made of. A step whose inputs did not
+    change is not run again. What serves is only read: the last step writes experiment.json, with the commands that
+    serve the variant beside it, compare both, and publish it, for a person to run.
     """
     if is_run == is_dry:
         raise click.UsageError("give either --dry-run or --run")
@@ -137,7 +136,7 @@ def _run(settings: Any) -> None:
 
 
 def _figures(figures: Any) -> str:
-    shown = [f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items()]
+    shown = [
+        f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items()
+    ]
     return f" ({', '.join(shown)})" if shown else ""
-
-

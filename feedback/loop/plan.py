@@ -55,7 +55,8 @@ def training(settings: Settings, before: Mapping[str, Done]) -> Step:
     made = before["pairs"]
     if made.figures["pairs"] < settings.least_pairs:
         raise FeedbackError(
-            f"{made.folder}: {made.figures['pairs']} pairs: at least {settings.least_pairs} are trained on (--least-pairs)"
+            f"{made.folder}: {made.figures['pairs']} pairs: at least {settings.least_pairs} are trained on "
+            "(--least-pairs)"
         )
     base = Path(settings.base)
 
@@ -112,8 +113,8 @@ def generation(settings: Settings, before: Mapping[str, Done]) -> Step:
     made, encoder, report = before["pairs"], before["training"], before["evaluation"]
     if report.figures["verdict"] == "worse" and not settings.even_if_worse:
         raise FeedbackError(
-            f"{report.folder}: the encoder finds less than its base ({report.figures['difference']:+.3f} of recall@1, p "
-            f"{report.figures['p']:.3f}): --even-if-worse makes it a variant all the same"
+            f"{report.folder}: the encoder finds less than its base ({report.figures['difference']:+.3f} of recall@1, "
+            f"p {report.figures['p']:.3f}): --even-if-worse makes it a variant all the same"
         )
     catalog, queries = made.folder / CATALOG, settings.queries
 
@@ -182,7 +183,7 @@ def _lines(path: Path) -> int:
 
 
 def _verdict(report: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Recall@1 of all queries with lexical matches, as served, of the base and of the encoder, and whether it is worse."""
+    """Recall@1 of all queries with lexical matches, as served, of the base and the encoder; whether that is worse."""
     rows = [row for row in report["rows"] if (row["kind"], row["method"]) == ("all", "dense and lexical")]
     base, encoder = rows[0], rows[-1]
     against = encoder["against_first"]["recall@1"]

@@ -1,9 +1,9 @@
 """Steps of the loop: each is a folder with what it made, and a file that says of what.
 
-    loop/training-3f2a9c01d4e8/step.json    {"step": "training", "inputs": {"pairs.jsonl": sha256, …}, "outputs": …, …}
+    loop/training-3f2a9c01d4e8/step.json    {"step": "training", "inputs": {"pairs.jsonl": …}, …}
 
-The folder's name is a hash of the inputs, so that a step whose inputs did not change is found, and not run again. A step
-works in a folder with the suffix `.part`, which gets its name when everything is there.
+The folder's name is a hash of the inputs, so that a step whose inputs did not change is found, and not run again. A
+step works in a folder with the suffix `.part`, which gets its name when everything is there.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def run(root: Path, step: Step) -> Done:
     figures = step.work(part)
     outputs = {name: sha256(part / name) for name in files(part)}
     seconds = round(time.monotonic() - began, 1)
-    done = Done(step.name, folder, step.inputs, outputs, step.says, figures, started, seconds)
+    done = Done(step.name, folder, step.inputs, outputs, list(step.says), figures, started, seconds)
     text = json.dumps({**asdict(done), "folder": folder.name}, ensure_ascii=False, indent=1)
     (part / FILE).write_text(text + "\n", encoding="utf-8")
     part.rename(folder)
