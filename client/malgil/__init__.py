@@ -13,6 +13,8 @@ from malgil._access import Tls
 from malgil._async_client import AsyncSearchClient
 from malgil._client import SearchClient
 from malgil._errors import BadRequest, DeadlineExceeded, Forbidden, MalgilError, Overloaded, ServerError, Unavailable
+from malgil._federated import LayerUpdate, gaussian_epsilon
+from malgil._personal import PersonalLayer
 from malgil._results import Document, DocumentsResult, Hit, NullMatch, SearchResult, UnifiedResult
 
 __all__ = [
@@ -23,15 +25,18 @@ __all__ = [
     "DocumentsResult",
     "Forbidden",
     "Hit",
+    "LayerUpdate",
     "MalgilError",
     "NullMatch",
     "Overloaded",
+    "PersonalLayer",
     "SearchClient",
     "SearchResult",
     "ServerError",
     "Tls",
     "Unavailable",
     "UnifiedResult",
+    "gaussian_epsilon",
 ]
 
 # Tracebacks and reprs show `malgil.SearchClient`, not the private module.

@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from malgil._access import Tls
-from malgil._base import DEFAULT_URL, PROBE, ClientBase, Kind, many_embed_inputs, many_search_inputs
+from malgil._base import DEFAULT_URL, PROBE, PROBE_TEXT, ClientBase, Kind, many_embed_inputs, many_search_inputs
 from malgil._errors import MalgilError
-from malgil._results import DocumentsResult, SearchResult, UnifiedResult
+from malgil._personal import PersonalLayer
+from malgil._results import DocumentsResult, Hit, SearchResult, UnifiedResult
 from malgil._retry import check_count
 from malgil._tensors import (
     DOCUMENT_OUTPUTS,
     EMBED_OUTPUTS,
+    ENCODER_OUTPUTS,
     EXPLAINED_OUTPUTS,
     SEARCH_OUTPUTS,
     Tensors,
@@ -26,11 +28,13 @@ from malgil._tensors import (
     embed_inputs,
     read_documents,
     read_embedding,
+    read_encoder,
     read_search,
     read_unified,
     search_inputs,
 )
 from malgil._transport import connect_async
+from malgil._vectors import Choice
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -81,11 +85,13 @@ class AsyncSearchClient(ClientBase):
         surface: str | None = None,
         min_score: float | None = None,
         null_phrases: bool | None = None,
+        personal: PersonalLayer | None = None,
         explain: bool = False,
         timeout: float | None = None,
     ) -> SearchResult:
         """The services that best match `query`, best first. Arguments as in SearchClient.search."""
-        return await self._search(search_inputs(query, top_k, surface, min_score, null_phrases), timeout, explain)
+        inputs = search_inputs(query, top_k, surface, min_score, null_phrases, personal)
+        return await self._search(inputs, timeout, explain)
 
     async def search_many(
         self,
@@ -95,12 +101,13 @@ class AsyncSearchClient(ClientBase):
         surface: str | None = None,
         min_score: float | None = None,
         null_phrases: bool | None = None,
+        personal: PersonalLayer | None = None,
         explain: bool = False,
         timeout: float | None = None,
         concurrency: int = 32,
     ) -> list[SearchResult]:
         """`search` for each query, as SearchClient.search_many; the first error cancels the queries under way."""
-        inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases)
+        inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases, personal)
         return await _map(lambda each: self._search(each, timeout, explain), inputs, concurrency)
 
     async def search_documents(
@@ -124,6 +131,7 @@ class AsyncSearchClient(ClientBase):
         surface: str | None = None,
         min_score: float | None = None,
         null_phrases: bool | None = None,
+        personal: PersonalLayer | None = None,
         explain: bool = False,
         documents_top_k: int | None = None,
         documents_filter: Mapping[str, Any] | None = None,
@@ -131,7 +139,7 @@ class AsyncSearchClient(ClientBase):
         timeout: float | None = None,
     ) -> UnifiedResult:
         """The services and the articles that best match `query`, in one call, as SearchClient.search_all."""
-        services = search_inputs(query, top_k, surface, min_score, null_phrases)
+        services = search_inputs(query, top_k, surface, min_score, null_phrases, personal)
         documents = document_inputs(query, documents_top_k, documents_filter, documents_deadline_ms, "documents_")
         outputs = (*(EXPLAINED_OUTPUTS if explain else SEARCH_OUTPUTS), *DOCUMENT_OUTPUTS)
         return read_unified(await self._infer(self._unified_model, services | documents, outputs, timeout))
@@ -157,6 +165,34 @@ class AsyncSearchClient(ClientBase):
     async def generation(self, *, timeout: float | None = None) -> int:
         """Number of the index generation that serves now, as SearchClient.generation."""
         return (await self._search(PROBE, timeout)).generation
+
+    async def encoder(self, *, timeout: float | None = None) -> str:
+        """Fingerprint of the server's encoder, as SearchClient.encoder."""
+        return read_encoder(await self._infer(self._search_model, PROBE, ENCODER_OUTPUTS, timeout))
+
+    async def new_layer(self, *, timeout: float | None = None) -> PersonalLayer:
+        """A personal layer of zeros for the server's encoder, as SearchClient.new_layer."""
+        encoder = await self.encoder(timeout=timeout)
+        return PersonalLayer.zero((await self._embed(PROBE_TEXT, timeout)).size, encoder=encoder)
+
+    async def learn(
+        self,
+        layer: PersonalLayer,
+        query: str,
+        hits: Sequence[Hit],
+        chosen: Hit | int,
+        *,
+        timeout: float | None = None,
+    ) -> PersonalLayer:
+        """Teach a layer that `chosen` was meant by `query`, as SearchClient.learn."""
+        choice = Choice.of(layer.encoder, query, hits, chosen)
+        found = self._vectors.get(choice.texts)
+        missing = [text for text in choice.texts if text not in found]
+        inputs = [embed_inputs(text.text, text.kind) for text in missing]
+        vectors = await _map(lambda each: self._embed(each, timeout), inputs, concurrency=32)
+        new = dict(zip(missing, vectors, strict=True))
+        self._vectors.put(new)
+        return choice.taught(layer, found | new)
 
     async def _search(self, inputs: Tensors, timeout: float | None, explain: bool = False) -> SearchResult:
         outputs = EXPLAINED_OUTPUTS if explain else SEARCH_OUTPUTS

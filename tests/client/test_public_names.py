@@ -17,15 +17,18 @@ def test_the_public_names_stay() -> None:
         "DocumentsResult",
         "Forbidden",
         "Hit",
+        "LayerUpdate",
         "MalgilError",
         "NullMatch",
         "Overloaded",
+        "PersonalLayer",
         "SearchClient",
         "SearchResult",
         "ServerError",
         "Tls",
         "Unavailable",
         "UnifiedResult",
+        "gaussian_epsilon",
     ]
 
 
@@ -45,7 +48,10 @@ def test_both_clients_have_the_same_methods() -> None:
     assert methods(malgil.SearchClient) == {
         "close",
         "embed",
+        "encoder",
         "generation",
+        "learn",
+        "new_layer",
         "ready",
         "search",
         "search_all",
