@@ -140,4 +140,4 @@ class NoFamily:
 
     def Metric(self, labels: Mapping[str, str]) -> None:  # noqa: N802, Triton's name
         """No metric."""
-        return None
+        return

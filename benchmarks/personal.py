@@ -83,7 +83,7 @@ def throughput(
     with tempfile.TemporaryDirectory(prefix="malgil-load-") as folder:
         files = {}
         for name, every in (("none", 0), (SIDES[0], 1), (SIDES[1], 2)):
-            steps = [
+            steps: list[dict[str, str | bytes]] = [
                 {"query": query, **({"personal": layers[i % LAYERS]} if every and i % every == 0 else {})}
                 for i, query in enumerate(queries)
             ]
@@ -203,8 +203,8 @@ def page(result: Mapping[str, Any]) -> str:
         f"{at['memory_gib']:.0f} GiB**, clients and server on the same machine. Commit "
         f"{(result['code']['commit'] or 'unknown')[:10]}.",
         *([result["note"]] if result["note"] else []),
-        f"Searches/s of {result['clients']} clients with layers over those without, in pairs of runs; {LAYERS} different "
-        f"layers, sent as bytes. The goal is {result['goal']} with a layer on each.",
+        f"Searches/s of {result['clients']} clients with layers over those without, in pairs of runs; {LAYERS} "
+        f"different layers, sent as bytes. The goal is {result['goal']} with a layer on each.",
         "\n".join(
             ["| searches with | median | lowest | highest | pairs |", "| --- | ---: | ---: | ---: | ---: |", *pairs]
         ),

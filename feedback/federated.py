@@ -164,7 +164,7 @@ class Positive(click.ParamType[float]):
               help="The layer that the devices began with. Default: zeros.")  # fmt: skip
 @click.option("--write", "out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The new start.")
 @click.option("--rounds", type=click.IntRange(1), default=1, show_default=True,
-              help="Rounds that a person may have taken part in, this one too: for the privacy that is left.")  # fmt: skip
+              help="Rounds that a person may have taken part in, this one too: for the privacy left.")  # fmt: skip
 @click.option("--delta", type=Positive(1.0), default=1e-6, show_default=True, help="δ, below one over the people.")
 @click.option("--step", type=Positive(10.0), default=1.0, show_default=True, help="How far to go towards the mean.")
 def average_command(folder: Path, start_file: Path | None, out: Path, rounds: int, delta: float, step: float) -> None:

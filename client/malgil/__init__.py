@@ -13,9 +13,14 @@ from malgil._access import Tls
 from malgil._async_client import AsyncSearchClient
 from malgil._client import SearchClient
 from malgil._errors import BadRequest, DeadlineExceeded, Forbidden, MalgilError, Overloaded, ServerError, Unavailable
+from malgil._events import new_search_id
+from malgil._experiment import Experiment
 from malgil._federated import LayerUpdate, gaussian_epsilon
+from malgil._feedback import Feedback, FeedbackCounts
+from malgil._interleaving import Interleaving
 from malgil._personal import PersonalLayer
 from malgil._results import Document, DocumentsResult, Hit, NullMatch, SearchResult, UnifiedResult
+from malgil._tracking import FeedbackSender
 
 __all__ = [
     "AsyncSearchClient",
@@ -23,8 +28,13 @@ __all__ = [
     "DeadlineExceeded",
     "Document",
     "DocumentsResult",
+    "Experiment",
+    "Feedback",
+    "FeedbackCounts",
+    "FeedbackSender",
     "Forbidden",
     "Hit",
+    "Interleaving",
     "LayerUpdate",
     "MalgilError",
     "NullMatch",
@@ -37,6 +47,7 @@ __all__ = [
     "Unavailable",
     "UnifiedResult",
     "gaussian_epsilon",
+    "new_search_id",
 ]
 
 # Tracebacks and reprs show `malgil.SearchClient`, not the private module.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from malgil._access import Tls
 from malgil._base import DEFAULT_URL, PROBE, PROBE_TEXT, ClientBase, Kind, many_embed_inputs, many_search_inputs
 from malgil._errors import MalgilError
+from malgil._feedback import Feedback
 from malgil._personal import PersonalLayer
 from malgil._results import DocumentsResult, Hit, SearchResult, UnifiedResult
 from malgil._retry import check_count
@@ -21,7 +22,6 @@ from malgil._tensors import (
     DOCUMENT_OUTPUTS,
     EMBED_OUTPUTS,
     ENCODER_OUTPUTS,
-    EXPLAINED_OUTPUTS,
     SEARCH_OUTPUTS,
     Tensors,
     document_inputs,
@@ -29,10 +29,12 @@ from malgil._tensors import (
     read_documents,
     read_embedding,
     read_encoder,
+    read_refusal,
     read_search,
-    read_unified,
     search_inputs,
+    service_outputs,
 )
+from malgil._tracking import Track
 from malgil._transport import connect_async
 from malgil._vectors import Choice
 
@@ -59,8 +61,10 @@ class AsyncSearchClient(ClientBase):
         unified_model: str = "unified",
         tls: Tls | None = None,
         key: str | None = None,
+        feedback: Feedback | None = None,
     ) -> None:
-        super().__init__(timeout, retries, search_model, embed_model, documents_model, unified_model)
+        names = search_model, embed_model, documents_model, unified_model
+        super().__init__(timeout, retries, *names, feedback, (url, tls, key))
         self._transport = connect_async(url, tls, key)
 
     async def __aenter__(self) -> AsyncSearchClient:
@@ -72,10 +76,17 @@ class AsyncSearchClient(ClientBase):
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections. Later calls raise RuntimeError; closing twice is allowed."""
+        """Close the connections. Later calls raise RuntimeError; closing twice is allowed.
+
+        With feedback, events that wait are sent first, for at most its `close_timeout`.
+        """
         if not self._closed:
             self._closed = True
-            await self._transport.close()
+            try:
+                if self._feedback._enabled:
+                    await asyncio.to_thread(self._feedback._close)
+            finally:
+                await self._transport.close()
 
     async def search(
         self,
@@ -88,10 +99,13 @@ class AsyncSearchClient(ClientBase):
         personal: PersonalLayer | None = None,
         explain: bool = False,
         timeout: float | None = None,
+        person: str | None = None,
+        search_id: str | None = None,
+        variant: str = "",
     ) -> SearchResult:
         """The services that best match `query`, best first. Arguments as in SearchClient.search."""
         inputs = search_inputs(query, top_k, surface, min_score, null_phrases, personal)
-        return await self._search(inputs, timeout, explain)
+        return await self._search(inputs, timeout, explain, self._feedback._track(inputs, person, search_id, variant))
 
     async def search_many(
         self,
@@ -105,10 +119,13 @@ class AsyncSearchClient(ClientBase):
         explain: bool = False,
         timeout: float | None = None,
         concurrency: int = 32,
+        person: str | None = None,
+        variant: str = "",
     ) -> list[SearchResult]:
         """`search` for each query, as SearchClient.search_many; the first error cancels the queries under way."""
         inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases, personal)
-        return await _map(lambda each: self._search(each, timeout, explain), inputs, concurrency)
+        searches = [(each, self._feedback._track(each, person, None, variant)) for each in inputs]
+        return await _map(lambda each: self._search(each[0], timeout, explain, each[1]), searches, concurrency)
 
     async def search_documents(
         self,
@@ -137,12 +154,16 @@ class AsyncSearchClient(ClientBase):
         documents_filter: Mapping[str, Any] | None = None,
         documents_deadline_ms: int | None = None,
         timeout: float | None = None,
+        person: str | None = None,
+        search_id: str | None = None,
+        variant: str = "",
     ) -> UnifiedResult:
         """The services and the articles that best match `query`, in one call, as SearchClient.search_all."""
         services = search_inputs(query, top_k, surface, min_score, null_phrases, personal)
         documents = document_inputs(query, documents_top_k, documents_filter, documents_deadline_ms, "documents_")
-        outputs = (*(EXPLAINED_OUTPUTS if explain else SEARCH_OUTPUTS), *DOCUMENT_OUTPUTS)
-        return read_unified(await self._infer(self._unified_model, services | documents, outputs, timeout))
+        track = self._feedback._track(services, person, search_id, variant)
+        outputs = (*service_outputs(explain, track.enabled), *DOCUMENT_OUTPUTS)
+        return track.answered_all(await self._infer(self._unified_model, services | documents, outputs, timeout))
 
     async def embed(
         self, text: str | Sequence[str], *, kind: Kind = "query", timeout: float | None = None
@@ -164,7 +185,7 @@ class AsyncSearchClient(ClientBase):
 
     async def generation(self, *, timeout: float | None = None) -> int:
         """Number of the index generation that serves now, as SearchClient.generation."""
-        return (await self._search(PROBE, timeout)).generation
+        return read_search(await self._infer(self._search_model, PROBE, SEARCH_OUTPUTS, timeout)).generation
 
     async def encoder(self, *, timeout: float | None = None) -> str:
         """Fingerprint of the server's encoder, as SearchClient.encoder."""
@@ -194,9 +215,15 @@ class AsyncSearchClient(ClientBase):
         self._vectors.put(new)
         return choice.taught(layer, found | new)
 
-    async def _search(self, inputs: Tensors, timeout: float | None, explain: bool = False) -> SearchResult:
-        outputs = EXPLAINED_OUTPUTS if explain else SEARCH_OUTPUTS
-        return read_search(await self._infer(self._search_model, inputs, outputs, timeout))
+    async def _search(self, inputs: Tensors, timeout: float | None, explain: bool, track: Track) -> SearchResult:
+        return track.answered(*(await self._ask(inputs, timeout, explain, track.enabled)))
+
+    async def _ask(
+        self, inputs: Tensors, timeout: float | None, explain: bool, reported: bool
+    ) -> tuple[SearchResult, str]:
+        """The answer, and why it is empty if it was refused, which is asked for with `reported`; makes no events."""
+        found = await self._infer(self._search_model, inputs, service_outputs(explain, reported), timeout)
+        return read_search(found), read_refusal(found)
 
     async def _embed(self, inputs: Tensors, timeout: float | None) -> NDArray[np.float32]:
         return read_embedding(await self._infer(self._embed_model, inputs, EMBED_OUTPUTS, timeout))

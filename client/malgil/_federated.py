@@ -1,8 +1,9 @@
 """Updates of personal layers for federated averaging: clipped and noised on the device, with a stated privacy budget.
 
-A device sends what its layer has learned beyond a start that all devices share: not its layer, queries or choices. That is federated averaging with user-level differential privacy (McMahan et al. 2018, "Learning Differentially Private
-Recurrent Language Models"), with the clipping and Gaussian noise of Abadi et al. 2016 ("Deep Learning with Differential
-Privacy"); each device adds its share of the noise by itself.
+A device sends what its layer has learned beyond a start that all devices share: not its layer, queries or choices.
+That is federated averaging with user-level differential privacy (McMahan et al. 2018, "Learning Differentially Private
+Recurrent Language Models"), with the clipping and Gaussian noise of Abadi et al. 2016 ("Deep Learning with
+Differential Privacy"); each device adds its share of the noise by itself.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ class LayerUpdate:
     """What one layer has learned beyond a start, clipped and noised: for `python -m feedback average`.
 
     The numbers are [Δs / √D, Δb], so that both parts have the size of what they do to a query. They are scaled down
-    to length `clip` if they are longer, and get Gaussian noise of standard deviation noise_multiplier · clip / √cohort in each
-    place: the sum over `cohort` devices then has noise_multiplier · clip.
+    to length `clip` if they are longer, and get Gaussian noise of standard deviation
+    noise_multiplier · clip / √cohort in each place: the sum over `cohort` devices has noise_multiplier · clip.
     """
 
     vector: Floats
@@ -53,9 +54,9 @@ class LayerUpdate:
     ) -> LayerUpdate:
         """The update of one device.
 
-        `start`: the layer that all devices began with, such as `PersonalLayer.zero(D)`. `clip`: length of an update at
-        most; `noise_multiplier`: noise of the average over that; both, and `cohort`, the same on all devices.
-        `gaussian_epsilon` tells the privacy that they buy. `seed`: for tests alone; who knows it can take the noise away.
+        `start`: the layer that all devices began with, such as `PersonalLayer.zero(D)`. `clip`: most of an update's
+        length; `noise_multiplier`: noise of the average over that; both, and `cohort`, the same on all devices.
+        `gaussian_epsilon` tells the privacy that they buy. `seed`: for tests alone; it tells the noise.
 
         Raises ValueError for layers of different encoders or dimensions, and for values out of their bounds.
         """

@@ -50,9 +50,9 @@ def test_a_layer_is_sent_with_each_search_and_not_sent_without(client: Any, scen
     client.search_many(["카드"], personal=layer)
     client.search_all("카드", personal=layer)
     client.search("카드")
-    sent = [inputs.get("personal") for _, inputs in scenario.requests]
-    assert sent[3] is None
-    assert [PersonalLayer.from_bytes(one.item()) for one in sent[:3]] == [layer] * 3
+    assert "personal" not in scenario.requests[3][1]
+    sent = [inputs["personal"].item() for _, inputs in scenario.requests[:3]]
+    assert [PersonalLayer.from_bytes(one) for one in sent] == [layer] * 3
 
 
 def test_vectors_of_what_was_seen_are_asked_for_once_by_the_kind_that_the_index_used(
@@ -83,9 +83,10 @@ def test_a_choice_that_was_not_shown_is_refused_before_anything_is_sent(client: 
     for chosen, sentence in ((hit(9, "x"), "service 9 is not among the 4 hits"), (4, "4 is not a place among 4 hits")):
         with pytest.raises(ValueError, match=f"^chosen: {sentence}"):
             client.learn(layer, "카드", HITS, chosen)
-    for chosen in (True, 1.0, "하나"):
+    wrong: Any
+    for wrong in (True, 1.0, "하나"):
         with pytest.raises(TypeError, match=r"^chosen must be malgil\.Hit or int, not"):
-            client.learn(layer, "카드", HITS, chosen)
+            client.learn(layer, "카드", HITS, wrong)
     with pytest.raises(TypeError, match=r"^query must be str"):
         client.learn(layer, b"x", HITS, 0)
     assert scenario.requests == []

@@ -20,8 +20,8 @@ Floats = NDArray[np.float32]
 
 def units(rng: np.random.Generator, *shape: int, closeness: float = 0.0) -> Floats:
     """Unit vectors; `closeness` 4 puts them as near to each other as those of the bundled encoder."""
-    made = rng.normal(size=shape) + closeness
-    return (made / np.linalg.norm(made, axis=-1, keepdims=True)).astype(np.float32)
+    made: Any = rng.normal(size=shape) + closeness
+    return np.asarray(made / np.linalg.norm(made, axis=-1, keepdims=True), dtype=np.float32)
 
 
 def learned(seed: int = 0, steps: int = 20, dimension: int = 16) -> PersonalLayer:

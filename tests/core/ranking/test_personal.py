@@ -51,7 +51,8 @@ def plain_ranking(
     """(id, score) as the documentation says it: shown by q, ordered by q'."""
 
     def cosines(vector: Floats) -> Floats:
-        return np.round(index.matrix.astype(np.float64) @ vector.astype(np.float64), 6).astype(np.float32)
+        exact: Floats = (index.matrix.astype(np.float64) @ vector.astype(np.float64)).round(6).astype(np.float32)
+        return exact
 
     dense, by_layer = cosines(query), cosines(apply(query[np.newaxis], own[np.newaxis])[0])
     scores = dict(zip(matches.rows.tolist(), matches.scores.tolist(), strict=True))
