@@ -9,7 +9,7 @@ import malgil
 from malgil_core.catalog.reading import CatalogError
 from malgil_core.encoder import EncoderMetadataError
 
-from benchmarks import korsts, mixed_lengths, null_load, quality_cli, scoring, sizing
+from benchmarks import korsts, mixed_lengths, null_load, personal, quality_cli, scoring, sizing
 from benchmarks.compare.run import compare
 from benchmarks.console.cli import console
 from benchmarks.documents.cli import documents
@@ -38,6 +38,7 @@ for command in (
     compare,
     scoring.scoring,
     null_load.null_phrases,
+    personal.personal,
     mixed_lengths.mixed_lengths,
     sizing.sizing,
     documents,
