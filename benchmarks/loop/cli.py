@@ -68,7 +68,7 @@ def _show(result: dict[str, Any]) -> None:
         for name, of in result["learning"].items():
             table.add_row(name, *(f"{one['recall@1']:.3f}" for one in of[queries].values()))
         CONSOLE.print(table)
-    harm = result["labelled"]
+    harm = result["labelled"]["20"]
     CONSOLE.print(f"labelled queries: {harm['without']:.3f} without a layer, {harm['with_layers']:.3f} with")
     for count, one in result["federated"]["typed"].items():
         CONSOLE.print(f"new people after {count}: {one['zero']:.3f} from zero, {one['federated']:.3f} federated")

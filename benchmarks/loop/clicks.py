@@ -18,19 +18,28 @@ NOISE = 0.03
 SHOWN = 10  # hits of a list
 
 
-def choose(shown: Sequence[int], intent: int, draw: np.random.Generator) -> int | None:
-    """The place of the hit that is chosen, from 0; None if the search is abandoned.
+Luck = list[float]  # for each place, the probability that a choice must exceed
 
-    So many numbers are drawn whatever happens, so that two rankings can be compared under the same luck.
+
+def luck(draw: np.random.Generator, searches: int) -> list[Luck]:
+    """The luck of so many searches: the same falls on every ranking, so that rankings can be compared under it.
+
+    For each place of the list a number from 0 to 1, and infinity where the place is not looked at.
+    """
+    examined = draw.random((searches, SHOWN)) < np.arange(1, SHOWN + 1) ** -ETA
+    found: list[Luck] = np.where(examined, draw.random((searches, SHOWN)), np.inf).tolist()
+    return found
+
+
+def choose(shown: Sequence[int], intent: int, chances: Luck) -> int | None:
+    """The place of the hit that is chosen, from 0; None if the search is abandoned.
 
     Args:
         shown: ids, best first; those after SHOWN are not seen.
         intent: the id that is meant.
-        draw: for whatever is random.
+        chances: of `luck`.
     """
-    luck = draw.random((2, SHOWN))
-    examined = luck[0] < np.arange(1, SHOWN + 1) ** -ETA
-    for place, id in enumerate(shown[:SHOWN]):
-        if examined[place] and luck[1, place] < (CHOSEN if id == intent else NOISE):
+    for place, (id, chance) in enumerate(zip(shown, chances, strict=False)):
+        if chance < (CHOSEN if id == intent else NOISE):
             return place
     return None

@@ -15,15 +15,13 @@ import malgil
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.loop.clicks import choose
-from benchmarks.loop.habits import TYPED, UNTYPED
-from benchmarks.loop.people import QUERIES, Person
+from benchmarks.loop.clicks import choose, luck
+from benchmarks.loop.people import QUERIES, SETS, Person
 from benchmarks.loop.world import Shown, World
 
 Doubles = npt.NDArray[np.float64]
 CHOICES = (0, 5, 20, 100)  # of each person, when figures are taken
 MOST_SEARCHES = 3000  # of a person who finds too little to come to so many choices
-SETS = {"typed": [*TYPED], "untyped": [*UNTYPED]}
 FIGURES = ("recall@1", "mrr")
 
 
@@ -87,6 +85,8 @@ class Personal:
     def __init__(self, world: World, start: Callable[[], malgil.PersonalLayer]) -> None:
         self._world, self._start = world, start
         self.layers: dict[int, malgil.PersonalLayer] = {}
+        self.after: dict[tuple[int, int], malgil.PersonalLayer] = {}  # (person, choices) → the layer then
+        self._choices: Counter[int] = Counter()
 
     def lists(self, people: Sequence[int], queries: Sequence[str]) -> list[Shown]:
         """Hits by each person's layer."""
@@ -95,7 +95,10 @@ class Personal:
     def chose(self, person: int, query: str, shown: Shown, place: int) -> None:
         """Learn on the device."""
         vectors = self._world.vector(query), self._world.phrases(shown)
-        self._layer(person).learn(*vectors, place, scores=shown.scores)
+        layer = self._layer(person).learn(*vectors, place, scores=shown.scores)
+        self._choices[person] += 1
+        if self._choices[person] in CHOICES:
+            self.after[person, self._choices[person]] = malgil.PersonalLayer(layer.vector)
 
     def _layer(self, person: int) -> malgil.PersonalLayer:
         if person not in self.layers:
@@ -141,18 +144,17 @@ def simulate(
     chosen = np.zeros(len(people), dtype=np.int64)
     if measured and 0 in counts:
         _measure(curve, people, range(len(people)), 0, method)
-    typed = SETS["typed"]
     for step in range(MOST_SEARCHES):
         active = np.flatnonzero(chosen < max(counts)).tolist()
         if not active:
             break
         draws = [np.random.default_rng((seed, people[at].number, step)) for at in active]
-        queries = [typed[int(draw.integers(len(typed)))] for draw in draws]
+        queries = [people[at].query(draw) for at, draw in zip(active, draws, strict=True)]
         intents = [people[at].intent(query, draw) for at, query, draw in zip(active, queries, draws, strict=True)]
         lists = method.lists([people[at].number for at in active], queries)
         reached: dict[int, list[int]] = defaultdict(list)
         for at, query, intent, draw, shown in zip(active, queries, intents, draws, lists, strict=True):
-            place = choose(shown.ids, intent, draw)
+            place = choose(shown.ids, intent, luck(draw, 1)[0])
             if place is not None:
                 method.chose(people[at].number, query, shown, place)
                 chosen[at] += 1
@@ -172,7 +174,7 @@ def _measure(curve: Curve, people: Sequence[Person], places: Sequence[int], coun
     found = {pair: _expected(people[pair[0]], pair[1], shown) for pair, shown in zip(pairs, lists, strict=True)}
     for at in places:
         for name, queries in SETS.items():
-            values = np.mean([found[at, query] for query in queries], axis=0)
+            values = people[at].weights(name) @ np.array([found[at, query] for query in queries])
             for figure, value in zip(FIGURES, values, strict=True):
                 curve.values[name, count, figure][at] = value
 

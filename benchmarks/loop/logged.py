@@ -12,9 +12,8 @@ from malgil_core.events.segment import new_name, write_sealed
 from malgil_core.events.types import Chosen, Event, Hit, Search
 from malgil_core.events.types import Shown as ShownEvent
 
-from benchmarks.loop.clicks import choose
-from benchmarks.loop.habits import TYPED
-from benchmarks.loop.people import Person
+from benchmarks.loop.clicks import choose, luck
+from benchmarks.loop.people import SETS, Person
 from benchmarks.loop.world import Shown, World
 from export.catalog.labelled import Labelled
 
@@ -35,7 +34,7 @@ def write(
         searches: of each person.
         seed: of what they type and choose.
     """
-    world.know([*TYPED, *(one.query for one in clear)])
+    world.know([*SETS["typed"], *(one.query for one in clear)])
     lines = [event.as_json() for person in people for event in _of_person(world, person, clear, searches, seed)]
     folder.mkdir(parents=True, exist_ok=True)
     write_sealed(folder / new_name(time.time()), lines)
@@ -47,7 +46,7 @@ def _of_person(world: World, person: Person, clear: Sequence[Labelled], searches
     asked = [_query(person, clear, draw) for _ in range(searches)]
     lists = world.rank([query for query, _ in asked])
     for number, ((query, intent), shown) in enumerate(zip(asked, lists, strict=True)):
-        yield from _of_search(person, number, query, shown, choose(shown.ids, intent, draw))
+        yield from _of_search(person, number, query, shown, choose(shown.ids, intent, luck(draw, 1)[0]))
 
 
 def _query(person: Person, clear: Sequence[Labelled], draw: np.random.Generator) -> tuple[str, int]:
@@ -56,7 +55,7 @@ def _query(person: Person, clear: Sequence[Labelled], draw: np.random.Generator)
         one = clear[int(draw.integers(len(clear)))]
         assert one.id is not None
         return one.query, one.id
-    query = [*TYPED][int(draw.integers(len(TYPED)))]
+    query = person.query(draw)
     return query, person.intent(query, draw)
 
 

@@ -37,10 +37,12 @@ def _world(result: Mapping[str, Any]) -> list[str]:
         "## People",
         f"{size['people']} people with {len(result['habits'])} habits ({', '.join(result['habits'])}), and "
         f"{size['others']} more who are new. Each means one of several services by a query: one of the habit is "
-        f"{people.PREFERENCE:g} times as likely as another, times a gamma of shape {people.SPREAD:g} that is each "
-        f"person's own. A hit at rank r is looked at with probability 1/r; of those, the one that is meant is chosen "
-        f"with {clicks.CHOSEN:g}, another with {clicks.NOISE:g}; the first choice ends the search. {size['seeds']} "
-        "seeds; intervals (95 %, bootstrap) are over people.",
+        f"{people.PREFERENCE:g} times as likely as another, a menu {people.MENU:g} times, each times a gamma of shape "
+        f"{people.SPREAD:g} that is the person's own. They repeat themselves: the r-th of a person's queries is typed "
+        "1/r times as often as the first, and recall is of what they type. A hit at rank r is looked at with "
+        f"probability 1/r; of those, the one that is meant is chosen with {clicks.CHOSEN:g}, another with "
+        f"{clicks.NOISE:g}; the first choice ends the search. {size['seeds']} seeds; intervals (95 %, bootstrap) are "
+        "over people.",
         f"Typed: {typed}. Not typed before they are measured: {untyped}.",
     ]
 
@@ -61,15 +63,17 @@ def _learning(result: Mapping[str, Any]) -> list[str]:
             _table(["", *counts, "gain after 20"], rows),
         ]
     layer = result["learning"]["personal layer, from zero"]["typed"]["20"]
-    harm = result["labelled"]
+    harm = result["labelled"]["20"]
     lost = harm["with_layers"] - harm["without"]
+    later = result["labelled"]["100"]
     parts += [
         f"Goal: +{100 * GOAL:.0f} points after 20 choices on queries that people type: "
         f"**{'reached' if layer['gain'] >= GOAL else 'missed'}**, {100 * layer['gain']:+.1f}. Goal: labelled queries, "
-        f"which say what is meant, lose at most {-100 * HARM:.0f} point by the layers after 100 choices: "
+        f"which say what is meant, lose at most {-100 * HARM:.0f} point by these layers: "
         f"**{'reached' if lost >= HARM else 'missed'}**, {100 * lost:+.2f} ({100 * harm['low']:+.2f} … "
         f"{100 * harm['high']:+.2f}; {harm['queries']} queries, {harm['without']:.3f} without; the worst layer of "
-        f"{harm['layers']}: {harm['worst']:.3f}).",
+        f"{harm['layers']}: {harm['worst']:.3f}). By the layers after 100 choices: "
+        f"{100 * (later['with_layers'] - later['without']):+.2f}, the worst {later['worst']:.3f}.",
         "The layer's gain in points after 20 choices, by habit:",
         _table(
             ["habit", "typed", "not typed"],
@@ -107,7 +111,8 @@ def _experiments(found: Mapping[str, Any]) -> list[str]:
     head = ["", "planted", "experiments", "people", "effect", "found", "wrong", "day"]
     return [
         "## Experiments",
-        f"Each was looked at after each of {trials.DAYS} days, and counts as wrong if it named a winner where there is "
+        f"The better variant has the {trials.MOVED} hits of each query that most people mean at its top. Each "
+        f"experiment was looked at after each of {trials.DAYS} days, and counts as wrong if it named a winner where there is "
         f"none, or the worse variant, on any day. Stated: wrong in at most {found['alpha']:.0%}. People: with a "
         "search, or of interleaving with a preference. Intervals (95 %) by Clopper and Pearson. "
         f"`python -m feedback power` asks for {found['planned']['interleaving']} people with a preference to find a "

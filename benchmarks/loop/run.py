@@ -13,8 +13,8 @@ from malgil_core.catalog.reading import Catalog
 
 from benchmarks.loop import federation, harm, retraining, trials
 from benchmarks.loop.habits import HABITS
-from benchmarks.loop.learning import CHOICES, FIGURES, SETS, Curve, Method, Nothing, Personal, Popularity, simulate
-from benchmarks.loop.people import Person, best_possible, invent
+from benchmarks.loop.learning import CHOICES, FIGURES, Curve, Method, Nothing, Personal, Popularity, simulate
+from benchmarks.loop.people import SETS, Person, best_possible, invent
 from benchmarks.loop.world import World
 from export.catalog.labelled import Labelled
 from feedback.experiments.planning import Plan
@@ -24,8 +24,6 @@ NOTHING, POPULARITY, OWN, LAYER, FEDERATED = (
     "nothing is learned", "popularity, of all people", "popularity, of each person", "personal layer, from zero",
     "personal layer, federated start",
 )  # fmt: skip
-WORSE = 0.6  # noise of the worse variant
-SAME = 0.3  # noise of the variants that are equal
 Say = Callable[[str], None]
 
 
@@ -61,13 +59,16 @@ def run(
     world.know([query for queries in SETS.values() for query in queries])
     result: dict[str, Any] = {
         "size": asdict(size), "habits": [*HABITS], "queries": SETS,
-        "best_possible": {name: best_possible(people, queries) for name, queries in SETS.items()},
+        "best_possible": {name: best_possible(people, name) for name in SETS},
     }  # fmt: skip
-    curves, layers = _learning(world, people, size.seeds, say)
+    curves, learned = _learning(world, people, size.seeds, say)
     result["learning"] = {name: _figures(of, curves[NOTHING]) for name, of in curves.items()}
     result["by_habit"] = _by_habit(people, curves)
     say("labelled queries, with each person's layer")
-    result["labelled"] = harm.measure(world, labelled, layers).to_json()
+    result["labelled"] = {
+        str(count): harm.measure(world, labelled, [learned.after[one.number, count] for one in people]).to_json()
+        for count in (20, 100)
+    }
     say("federated start")
     result["federated"] = _federated(world, others, size)
     result["experiments"] = _experiments(world, people, size, say)
@@ -75,13 +76,12 @@ def run(
         say("retraining")
         found = retraining.measure(world, catalog, labelled, people, others, size.steps, 0, say)
         result["retraining"] = asdict(found)
-    return plain(result)
+    finished: dict[str, Any] = plain(result)
+    return finished
 
 
-def _learning(
-    world: World, people: Sequence[Person], seeds: int, say: Say
-) -> tuple[dict[str, list[Curve]], list[malgil.PersonalLayer]]:
-    """Each method's curves by seed, and the layers of the first seed at the end."""
+def _learning(world: World, people: Sequence[Person], seeds: int, say: Say) -> tuple[dict[str, list[Curve]], Personal]:
+    """Each method's curves by seed, and the layers of the first seed."""
     methods: dict[str, Callable[[], Method]] = {
         NOTHING: lambda: Nothing(world),
         POPULARITY: lambda: Popularity(world, lambda person: 0),
@@ -89,16 +89,16 @@ def _learning(
         LAYER: lambda: Personal(world, lambda: malgil.PersonalLayer.zero(world.dimension)),
     }
     curves: dict[str, list[Curve]] = {}
-    layers: list[malgil.PersonalLayer] = []
+    learned: list[Personal] = []
     for name, make in methods.items():
         say(name)
         curves[name] = []
         for seed in range(seeds):
             method = make()
             curves[name].append(simulate(people, method, seed))
-            if isinstance(method, Personal) and not seed:
-                layers = [method.layers[person.number] for person in people]
-    return curves, layers
+            if isinstance(method, Personal):
+                learned.append(method)
+    return curves, learned[0]
 
 
 def _figures(curves: Sequence[Curve], nothing: Sequence[Curve]) -> dict[str, Any]:
@@ -157,12 +157,11 @@ def _federated(world: World, people: Sequence[Person], size: Size) -> dict[str, 
 
 def _experiments(world: World, people: Sequence[Person], size: Size, say: Say) -> dict[str, Any]:
     """Interleaving and A/B, with a better variant planted and between equals."""
-    better, worse = trials.variant(world, 0.0, 1), trials.variant(world, WORSE, 2)
-    same = trials.variant(world, SAME, 3)
+    pairs = {"planted": trials.planted(world, people), "equals": trials.equals(world, seed=1)}
     found: dict[str, Any] = {"alpha": 0.05, "planned": {"interleaving": Plan().deciding_people(0.1)}}
     designs: dict[str, trials.Trial] = {"interleaving": trials.interleaved, "ab": trials.split}
     for name, one in designs.items():
-        for kind, pair in (("planted", trials.planted(worse, better)), ("equals", trials.equals(same))):
+        for kind, pair in pairs.items():
             say(f"{name}, {kind}")
             made = [one(people, size.visitors, pair, seed) for seed in range(size.experiments)]
             found[f"{name}_{kind}"] = asdict(trials.rates(made))

@@ -36,7 +36,8 @@ class Shown:
 
     def reordered(self, places: Sequence[int]) -> Shown:
         """The same hits in this order."""
-        return Shown(*([column[place] for place in places] for column in (self.ids, self.rows, self.scores)))
+        ids, rows, scores = self.ids, self.rows, self.scores
+        return Shown([ids[at] for at in places], [rows[at] for at in places], [scores[at] for at in places])
 
 
 class World:
@@ -81,13 +82,12 @@ class World:
         found: Floats = self.corpus.matrix[shown.rows]
         return found
 
-    def rank(self, queries: Sequence[str], layers: Floats | None = None, noise: Floats | None = None) -> list[Shown]:
+    def rank(self, queries: Sequence[str], layers: Floats | None = None) -> list[Shown]:
         """The SHOWN best services of each query.
 
         Args:
             queries: texts.
             layers: [queries, 2·D], the personal layer of each; None for none.
-            noise: [queries, D], added to the embedding of each: a worse encoder; None for none.
         """
         self.know(queries)
         found: list[Shown] = []
@@ -95,8 +95,6 @@ class World:
             for at in range(0, len(queries), BATCH):
                 part = queries[at : at + BATCH]
                 vectors = np.stack([self._vectors[query] for query in part])
-                if noise is not None:
-                    vectors = unit(vectors + noise[at : at + BATCH])
                 found += self._batch(part, vectors, None if layers is None else layers[at : at + BATCH])
         return found
 
