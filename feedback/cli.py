@@ -14,6 +14,7 @@ COMMANDS = {
     "report": "feedback.report_cli:report",
     "pairs": "feedback.pairs_cli:pairs",
     "phrases": "feedback.phrases_cli:phrases",
+    "average": "feedback.federated:average_command",
     "null-topics": "feedback.phrases_cli:null_topics",
     "compare": "feedback.experiments.compare_cli:compare",
     "power": "feedback.experiments.power_cli:power",

@@ -13,20 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from malgil._access import Tls
-from malgil._base import DEFAULT_URL, PROBE, ClientBase, Kind, many_embed_inputs, many_search_inputs
+from malgil._base import DEFAULT_URL, PROBE, PROBE_TEXT, ClientBase, Kind, many_embed_inputs, many_search_inputs
 from malgil._errors import MalgilError
 from malgil._feedback import Feedback
-from malgil._results import DocumentsResult, SearchResult, UnifiedResult
+from malgil._personal import PersonalLayer
+from malgil._results import DocumentsResult, Hit, SearchResult, UnifiedResult
 from malgil._retry import check_count
 from malgil._tensors import (
     DOCUMENT_OUTPUTS,
     EMBED_OUTPUTS,
+    ENCODER_OUTPUTS,
     SEARCH_OUTPUTS,
     Tensors,
     document_inputs,
     embed_inputs,
     read_documents,
     read_embedding,
+    read_encoder,
     read_refusal,
     read_search,
     search_inputs,
@@ -34,6 +37,7 @@ from malgil._tensors import (
 )
 from malgil._tracking import Track
 from malgil._transport import connect
+from malgil._vectors import Choice
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -106,6 +110,7 @@ class SearchClient(ClientBase):
         surface: str | None = None,
         min_score: float | None = None,
         null_phrases: bool | None = None,
+        personal: PersonalLayer | None = None,
         explain: bool = False,
         timeout: float | None = None,
         person: str | None = None,
@@ -117,6 +122,7 @@ class SearchClient(ClientBase):
         `top_k`: maximum number of hits, 1…1000; None takes the server's default (10). `surface`: only services
         exposed on that surface, such as "RECO". `min_score`: only hits with at least this score, on the scale of
         the server's encoder. `null_phrases`: False answers also a query that is nearer to what the app does not do.
+        `personal`: a layer that orders the hits, of the server's encoder (`new_layer`).
         `explain`: fill in `dense` and `lexical` of each hit, and `refused_by` and `null` of the result. `timeout`:
         seconds, instead of the client's.
 
@@ -126,7 +132,7 @@ class SearchClient(ClientBase):
 
         The server checks values (BadRequest); a wrong type raises TypeError before anything is sent.
         """
-        inputs = search_inputs(query, top_k, surface, min_score, null_phrases)
+        inputs = search_inputs(query, top_k, surface, min_score, null_phrases, personal)
         return self._search(inputs, timeout, explain, self._feedback._track(inputs, person, search_id, variant))
 
     def search_many(
@@ -137,6 +143,7 @@ class SearchClient(ClientBase):
         surface: str | None = None,
         min_score: float | None = None,
         null_phrases: bool | None = None,
+        personal: PersonalLayer | None = None,
         explain: bool = False,
         timeout: float | None = None,
         concurrency: int = 32,
@@ -149,7 +156,7 @@ class SearchClient(ClientBase):
         from when it is sent. After an error no further query is sent; it is raised once those under way have
         finished. For feedback each query is a search session of its own.
         """
-        inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases)
+        inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases, personal)
         searches = [(each, self._feedback._track(each, person, None, variant)) for each in inputs]
         return _map(lambda each: self._search(each[0], timeout, explain, each[1]), searches, concurrency)
 
@@ -181,6 +188,7 @@ class SearchClient(ClientBase):
         surface: str | None = None,
         min_score: float | None = None,
         null_phrases: bool | None = None,
+        personal: PersonalLayer | None = None,
         explain: bool = False,
         documents_top_k: int | None = None,
         documents_filter: Mapping[str, Any] | None = None,
@@ -195,7 +203,7 @@ class SearchClient(ClientBase):
         The first options are those of `search` and concern services only; those of documents are as in
         `search_documents`. The services wait for the documents: `documents_deadline_ms` bounds how long.
         """
-        services = search_inputs(query, top_k, surface, min_score, null_phrases)
+        services = search_inputs(query, top_k, surface, min_score, null_phrases, personal)
         documents = document_inputs(query, documents_top_k, documents_filter, documents_deadline_ms, "documents_")
         track = self._feedback._track(services, person, search_id, variant)
         outputs = (*service_outputs(explain, track.enabled), *DOCUMENT_OUTPUTS)
@@ -228,6 +236,39 @@ class SearchClient(ClientBase):
     def generation(self, *, timeout: float | None = None) -> int:
         """Number of the index generation that serves now, from a real search. `timeout`: seconds."""
         return read_search(self._infer(self._search_model, PROBE, SEARCH_OUTPUTS, timeout)).generation
+
+    def encoder(self, *, timeout: float | None = None) -> str:
+        """Fingerprint of the server's encoder, 64 hexadecimal digits: a personal layer is of one encoder."""
+        return read_encoder(self._infer(self._search_model, PROBE, ENCODER_OUTPUTS, timeout))
+
+    def new_layer(self, *, timeout: float | None = None) -> PersonalLayer:
+        """A personal layer of zeros for the server's encoder. `timeout`: seconds for each of two requests."""
+        encoder = self.encoder(timeout=timeout)
+        return PersonalLayer.zero((self._embed(PROBE_TEXT, timeout)).size, encoder=encoder)
+
+    def learn(
+        self,
+        layer: PersonalLayer,
+        query: str,
+        hits: Sequence[Hit],
+        chosen: Hit | int,
+        *,
+        timeout: float | None = None,
+    ) -> PersonalLayer:
+        """Teach a layer that `chosen` was meant by `query`, of these `hits`, which a search has shown in this order.
+
+        `hits`: the search's result. `chosen`: one of them, or its place from 0. Asks the server for the vectors of the
+        query and of the hits down to the next after the choice, but for those of earlier calls (2,048 are kept).
+        Returns the layer, changed. Raises ValueError for a hit that is not among them.
+        """
+        choice = Choice.of(layer.encoder, query, hits, chosen)
+        found = self._vectors.get(choice.texts)
+        missing = [text for text in choice.texts if text not in found]
+        inputs = [embed_inputs(text.text, text.kind) for text in missing]
+        vectors = _map(lambda each: self._embed(each, timeout), inputs, concurrency=32)
+        new = dict(zip(missing, vectors, strict=True))
+        self._vectors.put(new)
+        return choice.taught(layer, found | new)
 
     def _search(self, inputs: Tensors, timeout: float | None, explain: bool, track: Track) -> SearchResult:
         return track.answered(*self._ask(inputs, timeout, explain, track.enabled))

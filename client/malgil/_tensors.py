@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from malgil._errors import BadRequest, ServerError
+from malgil._personal import PersonalLayer
 from malgil._results import Document, DocumentsResult, Hit, NullMatch, SearchResult, UnifiedResult
 
 Tensors: TypeAlias = dict[str, NDArray[Any]]
@@ -25,6 +26,7 @@ SEARCH_OUTPUTS = ("id", "name", "path", "score", "phrase", "generation")
 REPORTED_OUTPUTS = (*SEARCH_OUTPUTS, "refused_by")  # of searches with feedback
 EXPLAINED_OUTPUTS = (*REPORTED_OUTPUTS, "dense", "lexical", "null_topic", "null_phrase", "null_score")
 EMBED_OUTPUTS = ("embedding",)
+ENCODER_OUTPUTS = ("encoder",)
 # Without one of a service's outputs Triton does not run the scorer.
 DOCUMENT_OUTPUTS = (
     *("document_id", "title", "snippet", "highlights", "url", "category", "document_score"),
@@ -43,6 +45,7 @@ def search_inputs(
     surface: str | None = None,
     min_score: float | None = None,
     null_phrases: bool | None = None,
+    personal: PersonalLayer | None = None,
 ) -> Tensors:
     """The input tensors of one search; options that are None are left out, and the server's defaults apply.
 
@@ -57,6 +60,8 @@ def search_inputs(
         tensors["min_score"] = _float32("min_score", min_score)
     if null_phrases is not None:
         tensors["null"] = _bool("null_phrases", null_phrases)
+    if personal is not None:
+        tensors["personal"] = _layer("personal", personal)
     return tensors
 
 
@@ -138,6 +143,11 @@ def read_embedding(outputs: Tensors) -> NDArray[np.float32]:
     return _row(outputs, "embedding").astype(np.float32)  # a copy: the received array is read-only
 
 
+def read_encoder(outputs: Tensors) -> str:
+    """The encoder's fingerprint in the output tensors of a search."""
+    return _str(_row(outputs, "encoder")[0])
+
+
 def _row(outputs: Tensors, name: str) -> NDArray[Any]:
     if name not in outputs:
         raise ServerError(f"the answer lacks {name!r}; is this a Malgil server?")
@@ -155,6 +165,12 @@ def _text(field: str, value: str) -> NDArray[np.object_]:
         return np.array([[value.encode("utf-8")]], dtype=np.object_)
     except UnicodeEncodeError as error:  # a lone surrogate, such as half an emoji
         raise BadRequest(f"{field}: cannot be written as UTF-8 (at character {error.start})") from None
+
+
+def _layer(field: str, value: PersonalLayer) -> NDArray[np.object_]:
+    if not isinstance(value, PersonalLayer):
+        raise TypeError(f"{field} must be malgil.PersonalLayer, not {type(value).__name__}")
+    return np.array([[value.to_bytes()]], dtype=np.object_)
 
 
 def _json(field: str, value: Mapping[str, Any]) -> NDArray[np.object_]:
