@@ -13,6 +13,7 @@ from benchmarks import korsts, mixed_lengths, null_load, personal, quality_cli, 
 from benchmarks.compare.run import compare
 from benchmarks.console.cli import console
 from benchmarks.documents.cli import documents
+from benchmarks.events.cli import events
 from benchmarks.sweep import cli as sweep_cli
 from benchmarks.sweep.plan import SweepError
 from export.errors import ExportError
@@ -41,6 +42,7 @@ for command in (
     sizing.sizing,
     documents,
     console,
+    events,
 ):
     cli.add_command(command)
 

@@ -74,7 +74,17 @@ def test_p50_and_p99_of_each_step_are_told_apart(prometheus: str) -> None:
     series = ask(prometheus, 'nv_inference_request_summary_us{job="malgil"}')
     assert {(one["metric"]["model"], one["metric"]["quantile"]) for one in series} == {
         (model, quantile)
-        for model in ("search", "embed", "unified", "documents", "tokenizer", "encoder", "scorer", "retriever")
+        for model in (
+            "search",
+            "embed",
+            "unified",
+            "documents",
+            "tokenizer",
+            "encoder",
+            "scorer",
+            "retriever",
+            "events",
+        )
         for quantile in ("0.5", "0.99")
     }
 

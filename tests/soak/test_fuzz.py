@@ -42,6 +42,7 @@ def test_bad_requests_of_all_kinds_are_refused_and_harm_no_good_one(server: Serv
     assert not found.leaked, (found.rss_growth_mb, found.shm_growth_mb)
     assert found.rss_growth_mb.keys() == {
         "tritonserver", "tokenizer_0_0", "encoder_0_0", "encoder_0_1", "scorer_0_0", "retriever_0_0",
+        "events_0_0",
     }  # fmt: skip
 
 
