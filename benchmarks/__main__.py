@@ -14,6 +14,7 @@ from benchmarks.compare.run import compare
 from benchmarks.console.cli import console
 from benchmarks.documents.cli import documents
 from benchmarks.events.cli import events
+from benchmarks.loop.cli import loop
 from benchmarks.sweep import cli as sweep_cli
 from benchmarks.sweep.plan import SweepError
 from export.errors import ExportError
@@ -43,6 +44,7 @@ for command in (
     documents,
     console,
     events,
+    loop,
 ):
     cli.add_command(command)
 

@@ -150,8 +150,8 @@ def verdict(one: Compared, people: int, settings: Settings) -> str:
         return f"{one.metric}: too early, an arm has {people} people of {settings.least_people}"
     if one.decided_on is None:
         return (
-            f"{one.metric}: nothing is shown yet, the difference of {one.arm} may be anything from {one.always[0]:+.4f} "
-            f"to {one.always[1]:+.4f}"
+            f"{one.metric}: nothing is shown yet, the difference of {one.arm} may be anything from {one.always[0]:+.4f}"
+            f" to {one.always[1]:+.4f}"
         )
     word = "better" if one.better() else "worse"
     return f"{one.metric}: {one.arm} is {word} (p {_p(one.p_always)} for any day, shown by {_date(one.decided_on)})"
