@@ -9,7 +9,7 @@ import malgil
 from malgil_core.catalog.reading import CatalogError
 from malgil_core.encoder import EncoderMetadataError
 
-from benchmarks import korsts, mixed_lengths, null_load, quality_cli, scoring, sizing
+from benchmarks import korsts, mixed_lengths, null_load, quality_cli, scoring, sizing, suggest
 from benchmarks.compare.run import compare
 from benchmarks.console.cli import console
 from benchmarks.documents.cli import documents
@@ -40,6 +40,7 @@ for command in (
     sizing.sizing,
     documents,
     console,
+    suggest.suggest,
 ):
     cli.add_command(command)
 

@@ -13,7 +13,16 @@ from malgil._access import Tls
 from malgil._async_client import AsyncSearchClient
 from malgil._client import SearchClient
 from malgil._errors import BadRequest, DeadlineExceeded, Forbidden, MalgilError, Overloaded, ServerError, Unavailable
-from malgil._results import Document, DocumentsResult, Hit, NullMatch, SearchResult, UnifiedResult
+from malgil._results import (
+    Document,
+    DocumentsResult,
+    Hit,
+    NullMatch,
+    SearchResult,
+    Suggestion,
+    SuggestResult,
+    UnifiedResult,
+)
 
 __all__ = [
     "AsyncSearchClient",
@@ -29,6 +38,8 @@ __all__ = [
     "SearchClient",
     "SearchResult",
     "ServerError",
+    "SuggestResult",
+    "Suggestion",
     "Tls",
     "Unavailable",
     "UnifiedResult",

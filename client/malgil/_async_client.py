@@ -14,21 +14,24 @@ from numpy.typing import NDArray
 from malgil._access import Tls
 from malgil._base import DEFAULT_URL, PROBE, ClientBase, Kind, many_embed_inputs, many_search_inputs
 from malgil._errors import MalgilError
-from malgil._results import DocumentsResult, SearchResult, UnifiedResult
+from malgil._results import DocumentsResult, SearchResult, SuggestResult, UnifiedResult
 from malgil._retry import check_count
 from malgil._tensors import (
     DOCUMENT_OUTPUTS,
     EMBED_OUTPUTS,
     EXPLAINED_OUTPUTS,
     SEARCH_OUTPUTS,
+    SUGGEST_OUTPUTS,
     Tensors,
     document_inputs,
     embed_inputs,
     read_documents,
     read_embedding,
     read_search,
+    read_suggestions,
     read_unified,
     search_inputs,
+    suggest_inputs,
 )
 from malgil._transport import connect_async
 
@@ -53,10 +56,11 @@ class AsyncSearchClient(ClientBase):
         embed_model: str = "embed",
         documents_model: str = "documents",
         unified_model: str = "unified",
+        suggest_model: str = "suggest",
         tls: Tls | None = None,
         key: str | None = None,
     ) -> None:
-        super().__init__(timeout, retries, search_model, embed_model, documents_model, unified_model)
+        super().__init__(timeout, retries, search_model, embed_model, documents_model, unified_model, suggest_model)
         self._transport = connect_async(url, tls, key)
 
     async def __aenter__(self) -> AsyncSearchClient:
@@ -102,6 +106,13 @@ class AsyncSearchClient(ClientBase):
         """`search` for each query, as SearchClient.search_many; the first error cancels the queries under way."""
         inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases)
         return await _map(lambda each: self._search(each, timeout, explain), inputs, concurrency)
+
+    async def suggest(
+        self, typed: str, *, top_k: int | None = 5, surface: str | None = None, timeout: float | None = None
+    ) -> SuggestResult:
+        """Texts that `typed` may become, best first, as SearchClient.suggest."""
+        inputs = suggest_inputs(typed, top_k, surface)
+        return read_suggestions(await self._infer(self._suggest_model, inputs, SUGGEST_OUTPUTS, timeout))
 
     async def search_documents(
         self,

@@ -27,12 +27,14 @@ class ClientBase:
         embed_model: str,
         documents_model: str,
         unified_model: str,
+        suggest_model: str,
     ) -> None:
         self._timeout = check_timeout(timeout)
         self._backoff = Backoff(check_count("retries", retries, 0))
         self._search_model = search_model
         self._embed_model = embed_model
         self._documents_model, self._unified_model = documents_model, unified_model
+        self._suggest_model = suggest_model
         self._closed = False
 
     def _deadline(self, timeout: float | None) -> Deadline:

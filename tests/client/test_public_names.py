@@ -23,6 +23,8 @@ def test_the_public_names_stay() -> None:
         "SearchClient",
         "SearchResult",
         "ServerError",
+        "SuggestResult",
+        "Suggestion",
         "Tls",
         "Unavailable",
         "UnifiedResult",
@@ -51,6 +53,7 @@ def test_both_clients_have_the_same_methods() -> None:
         "search_all",
         "search_documents",
         "search_many",
+        "suggest",
     }
 
 
