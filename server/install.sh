@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes .venv at the root; `make setup` and `make test` run it from there. Needs python3 (3.11 or 3.12) with venv.
-#   sh server/install.sh         what serving, exporting and documents need: Python packages, pip's Triton, nginx, jemalloc
+#   sh server/install.sh         what serving, exporting, documents and feedback need: Python packages, pip's Triton,
+#                                nginx, jemalloc
 #   sh server/install.sh test    what training, tests and benchmarks need besides: packages and programs
 # Versions come from requirements.lock; indexes, certificates and proxies from pip's own settings.
 set -eu
@@ -44,8 +45,8 @@ setup_serve() {
     else
         echo "$cpu_builds does not answer within 3 s: torch comes from where pip usually looks"
     fi
-    pip_install --group serve --group export --group documents --group console --editable ./core --editable ./client \
-        --editable ./documents
+    pip_install --group serve --group export --group documents --group feedback --group console \
+        --editable ./core --editable ./client --editable ./documents
 
     # Only for its tritonserver binary; its Python decorators, and what they depend on, are not used.
     pip_install --no-deps nvidia-pytriton==0.7.0

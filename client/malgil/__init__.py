@@ -13,6 +13,10 @@ from malgil._access import Tls
 from malgil._async_client import AsyncSearchClient
 from malgil._client import SearchClient
 from malgil._errors import BadRequest, DeadlineExceeded, Forbidden, MalgilError, Overloaded, ServerError, Unavailable
+from malgil._events import new_search_id
+from malgil._experiment import Experiment
+from malgil._feedback import Feedback, FeedbackCounts
+from malgil._interleaving import Interleaving
 from malgil._results import (
     Document,
     DocumentsResult,
@@ -23,6 +27,7 @@ from malgil._results import (
     SuggestResult,
     UnifiedResult,
 )
+from malgil._tracking import FeedbackSender
 
 __all__ = [
     "AsyncSearchClient",
@@ -30,8 +35,13 @@ __all__ = [
     "DeadlineExceeded",
     "Document",
     "DocumentsResult",
+    "Experiment",
+    "Feedback",
+    "FeedbackCounts",
+    "FeedbackSender",
     "Forbidden",
     "Hit",
+    "Interleaving",
     "MalgilError",
     "NullMatch",
     "Overloaded",
@@ -43,6 +53,7 @@ __all__ = [
     "Tls",
     "Unavailable",
     "UnifiedResult",
+    "new_search_id",
 ]
 
 # Tracebacks and reprs show `malgil.SearchClient`, not the private module.

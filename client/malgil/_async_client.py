@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from malgil._access import Tls
 from malgil._base import DEFAULT_URL, PROBE, ClientBase, Kind, many_embed_inputs, many_search_inputs
 from malgil._errors import MalgilError
+from malgil._feedback import Feedback
 from malgil._results import DocumentsResult, SearchResult, SuggestResult, UnifiedResult
 from malgil._retry import check_count
 from malgil._tensors import (
     DOCUMENT_OUTPUTS,
     EMBED_OUTPUTS,
-    EXPLAINED_OUTPUTS,
     SEARCH_OUTPUTS,
     SUGGEST_OUTPUTS,
     Tensors,
@@ -27,12 +27,14 @@ from malgil._tensors import (
     embed_inputs,
     read_documents,
     read_embedding,
+    read_refusal,
     read_search,
     read_suggestions,
-    read_unified,
     search_inputs,
+    service_outputs,
     suggest_inputs,
 )
+from malgil._tracking import Track
 from malgil._transport import connect_async
 
 In = TypeVar("In")
@@ -59,8 +61,10 @@ class AsyncSearchClient(ClientBase):
         suggest_model: str = "suggest",
         tls: Tls | None = None,
         key: str | None = None,
+        feedback: Feedback | None = None,
     ) -> None:
-        super().__init__(timeout, retries, search_model, embed_model, documents_model, unified_model, suggest_model)
+        names = search_model, embed_model, documents_model, unified_model, suggest_model
+        super().__init__(timeout, retries, *names, feedback, (url, tls, key))
         self._transport = connect_async(url, tls, key)
 
     async def __aenter__(self) -> AsyncSearchClient:
@@ -72,10 +76,17 @@ class AsyncSearchClient(ClientBase):
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections. Later calls raise RuntimeError; closing twice is allowed."""
+        """Close the connections. Later calls raise RuntimeError; closing twice is allowed.
+
+        With feedback, events that wait are sent first, for at most its `close_timeout`.
+        """
         if not self._closed:
             self._closed = True
-            await self._transport.close()
+            try:
+                if self._feedback._enabled:
+                    await asyncio.to_thread(self._feedback._close)
+            finally:
+                await self._transport.close()
 
     async def search(
         self,
@@ -87,9 +98,13 @@ class AsyncSearchClient(ClientBase):
         null_phrases: bool | None = None,
         explain: bool = False,
         timeout: float | None = None,
+        person: str | None = None,
+        search_id: str | None = None,
+        variant: str = "",
     ) -> SearchResult:
         """The services that best match `query`, best first. Arguments as in SearchClient.search."""
-        return await self._search(search_inputs(query, top_k, surface, min_score, null_phrases), timeout, explain)
+        inputs = search_inputs(query, top_k, surface, min_score, null_phrases)
+        return await self._search(inputs, timeout, explain, self._feedback._track(inputs, person, search_id, variant))
 
     async def search_many(
         self,
@@ -102,10 +117,13 @@ class AsyncSearchClient(ClientBase):
         explain: bool = False,
         timeout: float | None = None,
         concurrency: int = 32,
+        person: str | None = None,
+        variant: str = "",
     ) -> list[SearchResult]:
         """`search` for each query, as SearchClient.search_many; the first error cancels the queries under way."""
         inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases)
-        return await _map(lambda each: self._search(each, timeout, explain), inputs, concurrency)
+        searches = [(each, self._feedback._track(each, person, None, variant)) for each in inputs]
+        return await _map(lambda each: self._search(each[0], timeout, explain, each[1]), searches, concurrency)
 
     async def suggest(
         self, typed: str, *, top_k: int | None = 5, surface: str | None = None, timeout: float | None = None
@@ -140,12 +158,16 @@ class AsyncSearchClient(ClientBase):
         documents_filter: Mapping[str, Any] | None = None,
         documents_deadline_ms: int | None = None,
         timeout: float | None = None,
+        person: str | None = None,
+        search_id: str | None = None,
+        variant: str = "",
     ) -> UnifiedResult:
         """The services and the articles that best match `query`, in one call, as SearchClient.search_all."""
         services = search_inputs(query, top_k, surface, min_score, null_phrases)
         documents = document_inputs(query, documents_top_k, documents_filter, documents_deadline_ms, "documents_")
-        outputs = (*(EXPLAINED_OUTPUTS if explain else SEARCH_OUTPUTS), *DOCUMENT_OUTPUTS)
-        return read_unified(await self._infer(self._unified_model, services | documents, outputs, timeout))
+        track = self._feedback._track(services, person, search_id, variant)
+        outputs = (*service_outputs(explain, track.enabled), *DOCUMENT_OUTPUTS)
+        return track.answered_all(await self._infer(self._unified_model, services | documents, outputs, timeout))
 
     async def embed(
         self, text: str | Sequence[str], *, kind: Kind = "query", timeout: float | None = None
@@ -167,11 +189,17 @@ class AsyncSearchClient(ClientBase):
 
     async def generation(self, *, timeout: float | None = None) -> int:
         """Number of the index generation that serves now, as SearchClient.generation."""
-        return (await self._search(PROBE, timeout)).generation
+        return read_search(await self._infer(self._search_model, PROBE, SEARCH_OUTPUTS, timeout)).generation
 
-    async def _search(self, inputs: Tensors, timeout: float | None, explain: bool = False) -> SearchResult:
-        outputs = EXPLAINED_OUTPUTS if explain else SEARCH_OUTPUTS
-        return read_search(await self._infer(self._search_model, inputs, outputs, timeout))
+    async def _search(self, inputs: Tensors, timeout: float | None, explain: bool, track: Track) -> SearchResult:
+        return track.answered(*(await self._ask(inputs, timeout, explain, track.enabled)))
+
+    async def _ask(
+        self, inputs: Tensors, timeout: float | None, explain: bool, reported: bool
+    ) -> tuple[SearchResult, str]:
+        """The answer, and why it is empty if it was refused, which is asked for with `reported`; makes no events."""
+        found = await self._infer(self._search_model, inputs, service_outputs(explain, reported), timeout)
+        return read_search(found), read_refusal(found)
 
     async def _embed(self, inputs: Tensors, timeout: float | None) -> NDArray[np.float32]:
         return read_embedding(await self._infer(self._embed_model, inputs, EMBED_OUTPUTS, timeout))

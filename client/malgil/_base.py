@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Literal, TypeAlias
 
+from malgil._access import Tls
+from malgil._feedback import Feedback
 from malgil._retry import Backoff, Deadline, check_count, check_timeout
 from malgil._tensors import Tensors, embed_inputs, search_inputs
+from malgil._tracking import FeedbackSender
+from malgil._transport import connect_events
 
 Kind: TypeAlias = Literal["query", "passage", "phrase"]
 
@@ -28,6 +33,8 @@ class ClientBase:
         documents_model: str,
         unified_model: str,
         suggest_model: str,
+        feedback: Feedback | None,
+        access: tuple[str, Tls | None, str | None],
     ) -> None:
         self._timeout = check_timeout(timeout)
         self._backoff = Backoff(check_count("retries", retries, 0))
@@ -36,6 +43,12 @@ class ClientBase:
         self._documents_model, self._unified_model = documents_model, unified_model
         self._suggest_model = suggest_model
         self._closed = False
+        self._feedback = FeedbackSender(feedback, partial(connect_events, *access))
+
+    @property
+    def feedback(self) -> FeedbackSender:
+        """The sender of this client's events: what became of them, and `flush`."""
+        return self._feedback
 
     def _deadline(self, timeout: float | None) -> Deadline:
         if self._closed:

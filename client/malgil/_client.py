@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from malgil._access import Tls
 from malgil._base import DEFAULT_URL, PROBE, ClientBase, Kind, many_embed_inputs, many_search_inputs
 from malgil._errors import MalgilError
+from malgil._feedback import Feedback
 from malgil._results import DocumentsResult, SearchResult, SuggestResult, UnifiedResult
 from malgil._retry import check_count
 from malgil._tensors import (
     DOCUMENT_OUTPUTS,
     EMBED_OUTPUTS,
-    EXPLAINED_OUTPUTS,
     SEARCH_OUTPUTS,
     SUGGEST_OUTPUTS,
     Tensors,
@@ -28,12 +28,14 @@ from malgil._tensors import (
     embed_inputs,
     read_documents,
     read_embedding,
+    read_refusal,
     read_search,
     read_suggestions,
-    read_unified,
     search_inputs,
+    service_outputs,
     suggest_inputs,
 )
+from malgil._tracking import Track
 from malgil._transport import connect
 
 In = TypeVar("In")
@@ -50,7 +52,8 @@ class SearchClient(ClientBase):
     be what broke the server. `search_model`, `embed_model`, `documents_model`, `unified_model`, `suggest_model`: names
     of models on the server.
     `tls`: the authorities to trust and the client's certificate. `key`: the server's key, where it requires one;
-    without TLS it travels unencrypted.
+    without TLS it travels unencrypted. `feedback`: report searches and choices to the server, in the background; None
+    reports nothing.
 
     Over HTTP each phase of an attempt (connect, send, wait) may take what is left of `timeout`, so a call that is
     slow in several phases can take longer; over gRPC, and in AsyncSearchClient, the limit is exact.
@@ -75,8 +78,10 @@ class SearchClient(ClientBase):
         suggest_model: str = "suggest",
         tls: Tls | None = None,
         key: str | None = None,
+        feedback: Feedback | None = None,
     ) -> None:
-        super().__init__(timeout, retries, search_model, embed_model, documents_model, unified_model, suggest_model)
+        names = search_model, embed_model, documents_model, unified_model, suggest_model
+        super().__init__(timeout, retries, *names, feedback, (url, tls, key))
         self._transport = connect(url, tls, key)
 
     def __enter__(self) -> SearchClient:
@@ -88,9 +93,13 @@ class SearchClient(ClientBase):
         self.close()
 
     def close(self) -> None:
-        """Close the connections. Later calls raise RuntimeError; closing twice is allowed."""
+        """Close the connections. Later calls raise RuntimeError; closing twice is allowed.
+
+        With feedback, events that wait are sent first, for at most its `close_timeout`.
+        """
         if not self._closed:
             self._closed = True
+            self._feedback._close()
             self._transport.close()
 
     def search(
@@ -103,6 +112,9 @@ class SearchClient(ClientBase):
         null_phrases: bool | None = None,
         explain: bool = False,
         timeout: float | None = None,
+        person: str | None = None,
+        search_id: str | None = None,
+        variant: str = "",
     ) -> SearchResult:
         """The services that best match `query`, best first.
 
@@ -112,9 +124,14 @@ class SearchClient(ClientBase):
         `explain`: fill in `dense` and `lexical` of each hit, and `refused_by` and `null` of the result. `timeout`:
         seconds, instead of the client's.
 
+        For feedback: `person`: the app's id of who searches, which never leaves the client: events carry a hash.
+        `search_id`: one id of new_search_id() for all keystrokes of a search; None makes one for this search alone.
+        `variant`: what the search is a variant of, if the app compares variants by itself; else Experiment says it.
+
         The server checks values (BadRequest); a wrong type raises TypeError before anything is sent.
         """
-        return self._search(search_inputs(query, top_k, surface, min_score, null_phrases), timeout, explain)
+        inputs = search_inputs(query, top_k, surface, min_score, null_phrases)
+        return self._search(inputs, timeout, explain, self._feedback._track(inputs, person, search_id, variant))
 
     def search_many(
         self,
@@ -127,15 +144,18 @@ class SearchClient(ClientBase):
         explain: bool = False,
         timeout: float | None = None,
         concurrency: int = 32,
+        person: str | None = None,
+        variant: str = "",
     ) -> list[SearchResult]:
         """`search` for each query, at most `concurrency` at a time; results in the order of the queries.
 
         The server batches requests that arrive together. `timeout` (seconds) applies to each query separately,
         from when it is sent. After an error no further query is sent; it is raised once those under way have
-        finished.
+        finished. For feedback each query is a search session of its own.
         """
         inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases)
-        return _map(lambda each: self._search(each, timeout, explain), inputs, concurrency)
+        searches = [(each, self._feedback._track(each, person, None, variant)) for each in inputs]
+        return _map(lambda each: self._search(each[0], timeout, explain, each[1]), searches, concurrency)
 
     def suggest(
         self, typed: str, *, top_k: int | None = 5, surface: str | None = None, timeout: float | None = None
@@ -183,6 +203,9 @@ class SearchClient(ClientBase):
         documents_filter: Mapping[str, Any] | None = None,
         documents_deadline_ms: int | None = None,
         timeout: float | None = None,
+        person: str | None = None,
+        search_id: str | None = None,
+        variant: str = "",
     ) -> UnifiedResult:
         """The services and the articles that best match `query`, in one call and for one encoding.
 
@@ -191,8 +214,9 @@ class SearchClient(ClientBase):
         """
         services = search_inputs(query, top_k, surface, min_score, null_phrases)
         documents = document_inputs(query, documents_top_k, documents_filter, documents_deadline_ms, "documents_")
-        outputs = (*(EXPLAINED_OUTPUTS if explain else SEARCH_OUTPUTS), *DOCUMENT_OUTPUTS)
-        return read_unified(self._infer(self._unified_model, services | documents, outputs, timeout))
+        track = self._feedback._track(services, person, search_id, variant)
+        outputs = (*service_outputs(explain, track.enabled), *DOCUMENT_OUTPUTS)
+        return track.answered_all(self._infer(self._unified_model, services | documents, outputs, timeout))
 
     def embed(
         self, text: str | Sequence[str], *, kind: Kind = "query", timeout: float | None = None
@@ -220,11 +244,15 @@ class SearchClient(ClientBase):
 
     def generation(self, *, timeout: float | None = None) -> int:
         """Number of the index generation that serves now, from a real search. `timeout`: seconds."""
-        return self._search(PROBE, timeout).generation
+        return read_search(self._infer(self._search_model, PROBE, SEARCH_OUTPUTS, timeout)).generation
 
-    def _search(self, inputs: Tensors, timeout: float | None, explain: bool = False) -> SearchResult:
-        outputs = EXPLAINED_OUTPUTS if explain else SEARCH_OUTPUTS
-        return read_search(self._infer(self._search_model, inputs, outputs, timeout))
+    def _search(self, inputs: Tensors, timeout: float | None, explain: bool, track: Track) -> SearchResult:
+        return track.answered(*self._ask(inputs, timeout, explain, track.enabled))
+
+    def _ask(self, inputs: Tensors, timeout: float | None, explain: bool, reported: bool) -> tuple[SearchResult, str]:
+        """The answer, and why it is empty if it was refused, which is asked for with `reported`; makes no events."""
+        found = self._infer(self._search_model, inputs, service_outputs(explain, reported), timeout)
+        return read_search(found), read_refusal(found)
 
     def _embed(self, inputs: Tensors, timeout: float | None) -> NDArray[np.float32]:
         return read_embedding(self._infer(self._embed_model, inputs, EMBED_OUTPUTS, timeout))

@@ -101,6 +101,28 @@ class GrpcTransport:
         self._client.close()
 
 
+class GrpcEventsTransport(GrpcTransport):
+    """Blocking transport for events, in the caller's thread alone.
+
+    Since Python 3.12 no thread starts while the interpreter exits, which is when the last events are sent. A call that
+    runs out of time is cancelled: Triton's crash concerns ensembles, and the model of events is none.
+    """
+
+    def infer(self, model: str, inputs: Tensors, outputs: Sequence[str], deadline: Deadline) -> Tensors:
+        """The requested outputs of `model`; raises MalgilError."""
+        try:
+            answer = self._client.infer(
+                model,
+                _infer_inputs(inputs),
+                outputs=_requested_outputs(outputs),
+                headers=self._headers,
+                client_timeout=deadline.left(),
+            )
+        except InferenceServerException as error:
+            raise _translate(error, self._target, self._tls is not None, deadline) from None
+        return _tensors(answer)
+
+
 class AsyncGrpcTransport:
     """Asyncio transport over one gRPC channel. Cancelling `infer` returns at once but does not cancel the request."""
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import overload
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, overload
+
+if TYPE_CHECKING:
+    from malgil._tracking import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class Hit:
     """Cosine similarity of the query with the service's nearest phrase. None unless `explain=True`."""
     lexical: float | None = None
     """Lexical score of the service, 0 to 1, from keystrokes and shared words. None unless `explain=True`."""
+    team: str | None = None
+    """The arm of an Interleaving that the hit comes from, "a" or "b". None in any other result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,10 @@ class NullMatch:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult(Sequence[Hit]):
-    """The hits of one query, best first: a read-only sequence with the number of the index generation."""
+    """The hits of one query, best first: a read-only sequence with the number of the index generation.
+
+    With feedback, `chose` and `abandoned` report what the person did next. Without, they do nothing.
+    """
 
     hits: tuple[Hit, ...]
     generation: int
@@ -48,6 +56,31 @@ class SearchResult(Sequence[Hit]):
     "floor", because no service scored high enough; "" if it was not. None unless `explain=True`."""
     null: NullMatch | None = None
     """The nearest null phrase. None unless `explain=True`, and if the query was not compared with null phrases."""
+    search_id: str = field(default="", compare=False)
+    """The id of the search session: that which was passed to the search, or a new one."""
+    _shown: Shown | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def ticket(self) -> str:
+        """This result as text, for `client.feedback.chose(ticket, hit)` later or in another process.
+
+        It has ids and scores of the hits, no query and no person's id. "" without feedback.
+        """
+        return self._shown.ticket() if self._shown else ""
+
+    def chose(self, hit: Hit) -> None:
+        """Report that the person opened the hit. Returns at once. ValueError if the hit is not of this result."""
+        if not isinstance(hit, Hit):
+            raise TypeError(f"hit must be malgil.Hit, not {type(hit).__name__}")
+        if self._shown:
+            self._shown.chose(hit.id)
+        elif hit.id not in {own.id for own in self.hits}:
+            raise ValueError(f"hit: {hit.id} is the id of no hit of this result")
+
+    def abandoned(self) -> None:
+        """Report that the person left the search without opening a hit. Returns at once."""
+        if self._shown:
+            self._shown.abandoned()
 
     def __len__(self) -> int:
         return len(self.hits)

@@ -51,12 +51,12 @@ class Backoff:
         return pause if pause < left else None
 
 
-def check_timeout(timeout: float) -> float:
-    """The given timeout in seconds; TypeError or ValueError unless it is a positive, finite number."""
+def check_timeout(timeout: float, field: str = "timeout") -> float:
+    """The given time in seconds; TypeError or ValueError unless it is a positive, finite number."""
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"timeout must be float (seconds), not {type(timeout).__name__}")
+        raise TypeError(f"{field} must be float (seconds), not {type(timeout).__name__}")
     if not (timeout > 0 and math.isfinite(timeout)):
-        raise ValueError(f"timeout: {timeout} is not a positive number of seconds")
+        raise ValueError(f"{field}: {timeout} is not a positive number of seconds")
     return float(timeout)
 
 

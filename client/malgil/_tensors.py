@@ -31,7 +31,8 @@ Tensors: TypeAlias = dict[str, NDArray[Any]]
 
 # Each request names its outputs; Triton sends no others.
 SEARCH_OUTPUTS = ("id", "name", "path", "score", "phrase", "generation")
-EXPLAINED_OUTPUTS = (*SEARCH_OUTPUTS, "dense", "lexical", "null_topic", "null_phrase", "null_score", "refused_by")
+REPORTED_OUTPUTS = (*SEARCH_OUTPUTS, "refused_by")  # of searches with feedback
+EXPLAINED_OUTPUTS = (*REPORTED_OUTPUTS, "dense", "lexical", "null_topic", "null_phrase", "null_score")
 EMBED_OUTPUTS = ("embedding",)
 SUGGEST_OUTPUTS = ("text", "id", "name", "path", "source", "score", "generation")
 # Without one of a service's outputs Triton does not run the scorer.
@@ -41,8 +42,17 @@ DOCUMENT_OUTPUTS = (
 )
 
 
+def service_outputs(explain: bool, reported: bool) -> tuple[str, ...]:
+    """The outputs to request of a search for services; `reported`: for events, too."""
+    return EXPLAINED_OUTPUTS if explain else REPORTED_OUTPUTS if reported else SEARCH_OUTPUTS
+
+
 def search_inputs(
-    query: str, top_k: int | None, surface: str | None, min_score: float | None, null_phrases: bool | None = None
+    query: str,
+    top_k: int | None = None,
+    surface: str | None = None,
+    min_score: float | None = None,
+    null_phrases: bool | None = None,
 ) -> Tensors:
     """The input tensors of one search; options that are None are left out, and the server's defaults apply.
 
@@ -109,9 +119,14 @@ def read_search(outputs: Tensors) -> SearchResult:
     return SearchResult(hits, int(_row(outputs, "generation")[0]), *_read_null(outputs))
 
 
+def read_refusal(outputs: Tensors) -> str:
+    """Why the query was taken to be out of scope, for events: "null", "floor" or ""; "" where it was not requested."""
+    return _str(_row(outputs, "refused_by")[0]) if "refused_by" in outputs else ""
+
+
 def _read_null(outputs: Tensors) -> tuple[str | None, NullMatch | None]:
     """`refused_by` and `null` of a result; None of both where they were not requested."""
-    if "refused_by" not in outputs:
+    if "null_topic" not in outputs:
         return None, None
     topic, phrase, refused_by = (_str(_row(outputs, name)[0]) for name in ("null_topic", "null_phrase", "refused_by"))
     return refused_by, NullMatch(topic, phrase, float(_row(outputs, "null_score")[0])) if phrase else None

@@ -51,6 +51,16 @@ def connect(url: str, tls: Tls | None, key: str | None) -> Transport:
     return HttpTransport(target, trusted, key)
 
 
+def connect_events(url: str, tls: Tls | None, key: str | None) -> Transport:
+    """The blocking transport for events, which needs no thread but that of its caller."""
+    protocol, target, secure = split_url(url)
+    if protocol == "grpc":
+        from malgil._grpc import GrpcEventsTransport
+
+        return GrpcEventsTransport(target, _check_secure(url, secure, tls), check_key(key))
+    return connect(url, tls, key)
+
+
 def connect_async(url: str, tls: Tls | None, key: str | None) -> AsyncTransport:
     """The asyncio transport for the URL; connects on first use. Raises ValueError for bad settings."""
     protocol, target, secure = split_url(url)

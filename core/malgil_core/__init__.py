@@ -1,1 +1,1 @@
-"""What a search is: text, lexical matches, ranking, the index and the catalog. No Triton, no torch, no network."""
+"""What a search is: text, lexical matches, ranking, the index, the catalog, events. No Triton, no torch, no network."""

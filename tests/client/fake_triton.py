@@ -33,6 +33,7 @@ QUEUE_FULL = ("UNAVAILABLE", "in ensemble 'search', [request id: <id_unknown>] E
 QUEUE_TIMEOUT = ("UNAVAILABLE", "in ensemble 'search', Request timeout expired")
 DEAD_STUB = ("INTERNAL", "in ensemble 'search', Stub process 'scorer_0_0' is not healthy.")
 NO_CATALOG = ("UNAVAILABLE", "in ensemble 'search', no catalog is published")
+NO_EVENTS = ("NOT_FOUND", "Request for unknown model: 'events' is not found")
 NO_MODEL = ("NOT_FOUND", "Request for unknown model: 'search' is not found")
 BLANK = ("INVALID_ARGUMENT", "in ensemble 'search', query: the text is blank")
 
@@ -56,6 +57,17 @@ class Scenario:
     """What a unified search answers; without "ok" it has no documents."""
     headers: list[dict[str, str]] = field(default_factory=list)
     """The headers of each request, names in lower case."""
+    events: list[dict[str, Any]] = field(default_factory=list)
+    """The events that were written."""
+    event_requests: list[int] = field(default_factory=list)
+    """The number of events in each request to the model of events, refused ones included."""
+    event_failures: list[tuple[str, str]] = field(default_factory=list)
+    """(status, message) of the first requests to the model of events, one each."""
+    event_delay: float = 0.0
+    """Seconds before each answer of the model of events."""
+    bad_event: Callable[[dict[str, Any]], bool] = lambda event: False
+    """Whether the model refuses the event, and so the whole request."""
+    disk_full: bool = False
     most_at_once: int = 0
     abandoned: int = 0
     """gRPC calls that were cancelled, or reached their deadline, before their answer."""
@@ -64,6 +76,8 @@ class Scenario:
 
     def answer(self, model: str, inputs: Tensors) -> Tensors | tuple[str, str]:
         """Outputs, or (status, message)."""
+        if model == "events":
+            return self.write(inputs["event"])
         with self._lock:
             self.requests.append((model, inputs))
             self._now += 1
@@ -83,6 +97,21 @@ class Scenario:
         return two_hits(text) | (
             two_documents(text, self.documents_status) if model.startswith(("unified", "documents")) else {}
         )
+
+    def write(self, tensor: Any) -> Tensors | tuple[str, str]:
+        """What the model of events answers to the tensor [N, 1]."""
+        time.sleep(self.event_delay)
+        with self._lock:
+            assert tensor.shape == (len(tensor), 1)
+            self.event_requests.append(len(tensor))
+            if self.event_failures:
+                return self.event_failures.pop(0)
+            events = [json.loads(event) for event in tensor[:, 0]]
+            for position, event in enumerate(events):
+                if self.bad_event(event):
+                    return "INVALID_ARGUMENT", f"event {position}: not wanted here"
+            self.events += [] if self.disk_full else events
+            return {"accepted": np.full((len(events), 1), not self.disk_full, np.int32)}
 
 
 @dataclass(frozen=True)

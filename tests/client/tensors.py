@@ -30,6 +30,7 @@ def two_hits(query: str) -> Tensors:
         "generation": np.array([[42]], np.int64),
         "dense": np.array([[0.8, 0.5, -1]], np.float32),
         "lexical": np.array([[0.5, 0.0, 0.0]], np.float32),
+        "refused_by": np.array([[b""]], dtype=np.object_),
     }
 
 

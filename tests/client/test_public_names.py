@@ -15,8 +15,13 @@ def test_the_public_names_stay() -> None:
         "DeadlineExceeded",
         "Document",
         "DocumentsResult",
+        "Experiment",
+        "Feedback",
+        "FeedbackCounts",
+        "FeedbackSender",
         "Forbidden",
         "Hit",
+        "Interleaving",
         "MalgilError",
         "NullMatch",
         "Overloaded",
@@ -28,6 +33,7 @@ def test_the_public_names_stay() -> None:
         "Tls",
         "Unavailable",
         "UnifiedResult",
+        "new_search_id",
     ]
 
 
@@ -55,6 +61,20 @@ def test_both_clients_have_the_same_methods() -> None:
         "search_many",
         "suggest",
     }
+
+
+def public(kind: type) -> set[str]:
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
+def test_feedback_and_experiments_keep_their_methods() -> None:
+    assert public(malgil.FeedbackSender) == {"abandoned", "chose", "counts", "error", "flush"}
+    assert public(malgil.FeedbackCounts) == {"dropped", "refused", "sent", "waiting"}
+    assert public(malgil.Experiment) == {"arm", "search", "search_all", "shares"}
+    assert public(malgil.Interleaving) == {"search"}
+    assert public(malgil.SearchResult) >= {"abandoned", "chose", "search_id", "ticket"}
+    for client in (malgil.SearchClient, malgil.AsyncSearchClient):
+        assert "feedback" in public(client)
 
 
 def test_type_checkers_see_that_the_package_is_typed() -> None:
