@@ -13,6 +13,7 @@ from benchmarks import korsts, mixed_lengths, null_load, quality_cli, scoring, s
 from benchmarks.compare.run import compare
 from benchmarks.console.cli import console
 from benchmarks.documents.cli import documents
+from benchmarks.events.cli import events
 from benchmarks.sweep import cli as sweep_cli
 from benchmarks.sweep.plan import SweepError
 from export.errors import ExportError
@@ -40,6 +41,7 @@ for command in (
     sizing.sizing,
     documents,
     console,
+    events,
     suggest.suggest,
 ):
     cli.add_command(command)

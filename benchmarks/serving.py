@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import malgil
@@ -36,14 +36,19 @@ def serving(url: str | None) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def started(repository: Path, folder: Path) -> Iterator[Server]:
+def started(repository: Path, folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
     """A server over a repository on free ports, once it is ready; its log is in `folder`.
+
+    Args:
+        repository: the model repository.
+        folder: for the log.
+        environment: more of Triton's variables.
 
     Raises:
         server.triton.SetupError: it could not start, or no catalog is published; the log is kept.
     """
     log = folder / f"triton-{repository.parent.name}.log"
-    with log.open("wb") as stream, Server(repository, free_ports(), log=stream) as server:
+    with log.open("wb") as stream, Server(repository, free_ports(), log=stream, environment=environment) as server:
         try:
             generation = server.wait_ready()
         except SetupError as error:

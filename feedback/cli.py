@@ -15,6 +15,7 @@ COMMANDS = {
     "pairs": "feedback.pairs_cli:pairs",
     "phrases": "feedback.phrases_cli:phrases",
     "null-topics": "feedback.phrases_cli:null_topics",
+    "suggestions": "feedback.suggestions_cli:suggestions",
     "loop": "feedback.loop.cli:loop",
     "retain": "feedback.log_cli:retain",
     "forget": "feedback.log_cli:forget",

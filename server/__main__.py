@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from malgil_core.serving.events import FOLDER
 
-from server import documents_options, exposure, tracing
+from server import documents_options, events_options, exposure, tracing
 from server.launcher import REPOSITORY, Server
 from server.ports import Ports, free_ports
 from server.supervisor import Supervisor
@@ -25,6 +27,8 @@ Examples:
                                                 for other machines, which need the key
   python -m server --listen 0.0.0.0 --insecure  behind a gateway that terminates TLS and checks who asks
   python -m server --documents                  with a vector engine of its own, see docs/documents.md
+  python -m server --events /srv/events --log-queries
+                                                events of searches, with what was typed, see docs/feedback.md
   python -m server --trace-endpoint http://localhost:4318
 
 Before the first start: `python -m export encoder` and `python -m export catalog publish FILE --offline`.
@@ -46,6 +50,7 @@ docs/security.md says what is and is not defended, docs/operations.md what to wa
 @click.option("--metrics-port", type=PORT, default=Ports.metrics, show_default=True, metavar="PORT")
 @click.option("--free-ports", "any_ports", is_flag=True, help="Listen on ports that are free.")
 @documents_options.options
+@events_options.options
 @exposure.options
 @tracing.options
 def main(
@@ -54,6 +59,8 @@ def main(
     grpc_port: int,
     metrics_port: int,
     any_ports: bool,
+    events: Path | None,
+    log_queries: bool,
     trace_endpoint: str | None,
     trace_rate: int | None,
     **given: Any,
@@ -69,11 +76,13 @@ def main(
         engine = {name: given.pop(name) for name in [*given] if name.startswith("documents")}
         exposed = exposure.from_options(**given)
         flags = tracing.from_options(trace_endpoint, trace_rate)
+        log = events_options.from_options(events, log_queries)
         for number in (signal.SIGTERM, signal.SIGHUP):  # as SIGINT: until there is a supervisor, the engine is stopped
             signal.signal(number, signal.default_int_handler)
         with documents_options.from_options(_log, any_ports, **engine) as found:
-            server = Server(repository, ports, exposed, flags=flags, environment=found.environment)
-            supervisor = Supervisor(server, functools.partial(_announce, found.uri), _log)
+            server = Server(repository, ports, exposed, flags=flags, environment={**found.environment, **log})
+            told = {"documents": found.uri, "events": log.get(FOLDER, "")}
+            supervisor = Supervisor(server, functools.partial(_announce, told), _log)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, lambda received, _: supervisor.stop(received))
             code = supervisor.run()
@@ -83,7 +92,7 @@ def main(
         sys.exit(1)
 
 
-def _announce(documents_uri: str, server: Server, generation: int | None, seconds: float) -> None:
+def _announce(told: Mapping[str, str], server: Server, generation: int | None, seconds: float) -> None:
     what = f"serving generation {generation}"
     if generation is None:
         what = "no catalog published yet: run `python -m export catalog publish FILE`"
@@ -91,7 +100,9 @@ def _announce(documents_uri: str, server: Server, generation: int | None, second
         f"ready in {seconds:.1f} s, {what}\n"
         f"  gRPC     {server.grpc_url}\n"
         f"  HTTP     {server.http_url}\n"
-        f"  metrics  {server.metrics_url}" + (f"\n  documents  {documents_uri}" if documents_uri else ""),
+        f"  metrics  {server.metrics_url}",
+        *(f"\n  {name:9}  {where}" for name, where in told.items() if where),
+        sep="",
         flush=True,
     )
 

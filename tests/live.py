@@ -16,6 +16,7 @@ OUTPUTS = {
     "encoder": ("embedding",),
     "tokenizer": ("input_ids",),
     "suggest": ("text", "id", "name", "path", "source", "score", "generation"),
+    "events": ("accepted",),
 }
 
 

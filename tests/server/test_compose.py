@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from malgil_core.serving.events import LOG_QUERIES
 
 from console.cli import cli
 from export import ROOT
@@ -26,6 +27,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
 TRITONS = {"triton": "export", "triton-gpu": "export-gpu"}  # each with what fills its volumes
 IMAGE_ROOT = "/malgil"  # where the image has the repository
+EVENTS = f"{IMAGE_ROOT}/events"
 
 
 def targets(service: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -105,6 +107,8 @@ def test_the_ports_are_those_the_server_listens_on(name: str) -> None:
 def test_what_the_export_fills_is_what_the_server_reads_and_it_reads_only(name: str) -> None:
     export = SERVICES[TRITONS[name]]
     filled, read = targets(export), targets(SERVICES[name])
+    events = read.pop(EVENTS)
+    assert (events["source"], events.get("read_only", False)) == ("events", False)  # the one that it writes
     assert {target: volume["source"] for target, volume in read.items()} == {
         target: filled[target]["source"] for target in read
     }
@@ -127,17 +131,17 @@ def test_the_volumes_lie_where_the_code_looks() -> None:
     (workdir,) = STAGES["serve"].values("WORKDIR")
     assert workdir == IMAGE_ROOT
     places = {"exported"}
-    for model in ("scorer", "tokenizer"):
+    for model, key in (("scorer", "index"), ("tokenizer", "index"), ("events", "folder")):
         config = (ROOT / "model_repository" / model / "config.pbtxt").read_text(encoding="utf-8")
-        (index,) = re.findall(r'key: "index" value: \{ string_value: "([^"]+)"', config)
+        (index,) = re.findall(rf'key: "{key}" value: \{{ string_value: "([^"]+)"', config)
         places.add(str((launcher.REPOSITORY / model / index).resolve().relative_to(launcher.ROOT)))
     assert {target.removeprefix(f"{IMAGE_ROOT}/") for target in targets(SERVICES["triton"])} == places
     links = " ".join(line for line in STAGES["serve"].values("RUN") if line.startswith("ln "))
     assert links.count("../../../exported/") == 4
     # An empty named volume takes over the owner of the folder that it is mounted on; user 1000 could not write else.
-    for stage, folders in (("serve", places), ("export", {*places, "models"})):
-        (made,) = (line for line in STAGES[stage].values("RUN") if "mkdir" in line)
-        assert all(re.search(rf"chown [\w:]+( \w+)* {folder}\b", made) for folder in folders)
+    for stage, folders in (("serve", places), ("export", {*places - {"events"}, "models"}), ("console", {"events"})):
+        made = "\n".join(line for line in STAGES[stage].values("RUN") if "mkdir" in line)
+        assert all(re.search(rf"chown [\w:]+( [\w-]+)* {folder}\b", made) for folder in folders)
 
 
 def test_named_volumes_and_mounted_files_exist() -> None:
@@ -193,6 +197,11 @@ def test_documents_are_written_to_the_engine_of_their_profile_and_asked_of_any_o
         assert SERVICES[name]["environment"]["MALGIL_DOCUMENTS"] == "${MALGIL_DOCUMENTS:-}"
 
 
+@pytest.mark.parametrize("name", TRITONS)
+def test_queries_are_kept_only_where_that_is_asked_for(name: str) -> None:
+    assert SERVICES[name]["environment"][LOG_QUERIES] == f"${{{LOG_QUERIES}:-}}"
+
+
 def test_the_console_publishes_where_the_server_reads_and_keeps_its_passwords_where_no_server_looks() -> None:
     console, stage = targets(SERVICES["console"]), STAGES["console"]
     for name in TRITONS:
@@ -206,7 +215,7 @@ def test_the_console_publishes_where_the_server_reads_and_keeps_its_passwords_wh
     database = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", environment["MALGIL_CONSOLE_DATABASE"])
     assert database == stage.environment["MALGIL_CONSOLE_DATABASE"] == f"sqlite:///{IMAGE_ROOT}/console-data/console.db"
     assert "--secret-file console-data/console.secret" in " ".join(stage.command("CMD"))
-    assert any(re.search(r"chown \S+ console-data$", line) for line in stage.values("RUN"))  # an empty volume's owner
+    assert any(re.search(r"chown \S+ console-data\b", line) for line in stage.values("RUN"))  # an empty volume's owner
     assert environment["MALGIL_URL"] == f"triton:{Ports.grpc}"
     assert environment["MALGIL_NULL_TOPICS"] == SERVICES["export"]["environment"]["MALGIL_NULL_TOPICS"]
     assert environment.keys() <= {*re.findall("MALGIL_[A-Z_]+", Path(suggest_settings.__file__).read_text()),

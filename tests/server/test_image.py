@@ -16,7 +16,10 @@ import psutil
 import pytest
 import tomllib
 from malgil_core.encoder import EncoderMetadata
+from malgil_core.events.reading import read
+from malgil_core.events.types import Search
 from malgil_core.index import history
+from tritonclient import grpc
 
 from console.jobs import FILE as JOB
 from export import ROOT
@@ -24,7 +27,9 @@ from export.encoder.choice import GPU
 from server.ports import Ports, free_ports
 from server.triton import DROP_IN
 from tests.encoders import save_sentence_transformer
+from tests.events import search
 from tests.image import STAGES, Stage
+from tests.live import infer, texts
 
 TOOLS = str(Path(sys.executable).parent)  # `python`, `python3` and `malgil` of the images
 
@@ -79,6 +84,7 @@ def image(volumes: Path, tmp_path: Path) -> Iterator[Path]:
     STAGES["serve"].lay_out(root)
     for name in ("exported", "index"):
         (root / name).symlink_to(volumes / name)
+    (root / "events").mkdir()
     # The image has a Triton with an ONNX Runtime backend. Here pip's takes its place, which needs this one.
     (root / "server" / "backends").mkdir()
     (root / "server" / "backends" / DROP_IN.name).symlink_to(DROP_IN)
@@ -94,7 +100,7 @@ def test_the_image_starts_answers_passes_its_health_check_writes_nothing_and_sto
     image: Path, tmp_path: Path
 ) -> None:
     serve = STAGES["serve"]
-    before = read_only(image, "exported", "index")
+    before = read_only(image, "exported", "index", "events")
     ports = free_ports()
     mapped = [f"--{name}-port={getattr(ports, name)}" for name in ("http", "grpc", "metrics")]
     env = environment(serve, MALGIL_URL=f"127.0.0.1:{ports.grpc}")
@@ -113,6 +119,8 @@ def test_the_image_starts_answers_passes_its_health_check_writes_nothing_and_sto
             assert re.match(r"ready in .*, serving generation 1$", ready), (tmp_path / "log").read_text()[-3000:]
             with malgil.SearchClient(env["MALGIL_URL"]) as client:
                 assert client.search("송금", top_k=1)[0].name == "송금"
+            with grpc.InferenceServerClient(env["MALGIL_URL"]) as events:
+                assert infer(events, "events", event=texts([search(query="송금").as_json()]))["accepted"].item() == 1
             subprocess.run(serve.command("HEALTHCHECK"), env=env, check=True, timeout=10)
             children = psutil.Process(running.pid).children(recursive=True)
             running.send_signal(signal.SIGTERM)
@@ -122,7 +130,8 @@ def test_the_image_starts_answers_passes_its_health_check_writes_nothing_and_sto
             running.communicate()  # which closes its stdout, too
     assert not psutil.wait_procs(children, timeout=10)[1]
     assert subprocess.run(serve.command("HEALTHCHECK"), env=env, check=False, stderr=subprocess.DEVNULL).returncode == 1
-    assert read_only(image, "exported", "index") == before
+    assert read_only(image, "exported", "index", "events") == before
+    assert [event.query for event in read(image / "events") if isinstance(event, Search)] == [""]
 
 
 @pytest.mark.slow
@@ -207,6 +216,7 @@ def test_pins_stand_in_pyproject_alone_and_a_cpu_image_has_no_torch_and_not_pips
         "safetensors",
         "threadpoolctl",
         "tokenizers",
+        "zstandard",
     }
     assert {"include-group": default} in groups["serve"]
     assert any(str(line).startswith("torch==") for line in groups[f"{default}-gpu"])

@@ -13,6 +13,7 @@ import malgil
 import psutil
 import pytest
 import yaml
+from malgil_core.serving.events import LOG_QUERIES
 
 from export import ROOT
 from server import exposure, launcher
@@ -109,7 +110,15 @@ def test_servers_read_what_the_one_publisher_writes() -> None:
         }
         for stage, pod in PODS.items()
     }
-    assert claims["serve"] == claims["export"] == {path: claims["console"][path] for path in claims["serve"]}
+    events = f"{IMAGE_ROOT}/events"
+    assert {path: claims["console"][path] for path in claims["serve"]} == claims["serve"]
+    assert {path: claim for path, claim in claims["serve"].items() if path != events} == claims["export"]
+    assert [
+        path for path, (_, read_only) in mounts(PODS["serve"]).items() if path in claims["serve"] and not read_only
+    ] == [
+        events  # the one that they write, each to files of its own
+    ]
+    assert KINDS["PersistentVolumeClaim", claims["serve"][events]]["spec"]["accessModes"] == ["ReadWriteMany"]
     for pod in claims.values():
         assert {("PersistentVolumeClaim", claim) for claim in pod.values()} <= KINDS.keys()
     assert KINDS["CronJob", "malgil-publish"]["spec"]["concurrencyPolicy"] == "Forbid"
@@ -215,12 +224,16 @@ def test_connections_end_without_a_failed_request_so_that_clients_find_replicas_
 
 
 def test_the_server_starts_without_documents_and_learns_of_an_engine_by_the_variables_it_reads() -> None:
-    sources = {one["name"]: next(iter(one["valueFrom"].items())) for one in TRITON["env"]}
+    sources = {one["name"]: next(iter(one["valueFrom"].items())) for one in TRITON["env"] if "valueFrom" in one}
     assert sources == {
         "MALGIL_DOCUMENTS": ("configMapKeyRef", {"name": "malgil-documents", "key": "uri", "optional": True}),
         "MALGIL_DOCUMENTS_TOKEN": ("secretKeyRef", {"name": "malgil-documents", "key": "token", "optional": True}),
     }
     assert sources.keys() < Access().environment.keys()
+
+
+def test_queries_are_kept_only_where_that_is_asked_for() -> None:
+    assert {"name": LOG_QUERIES, "value": "0"} in TRITON["env"]
 
 
 def test_the_console_reaches_the_servers_and_nobody_reaches_it_but_by_its_port() -> None:

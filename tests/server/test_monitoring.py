@@ -20,7 +20,9 @@ GRAFANA = FOLDER / "grafana"
 BOARD: dict[str, Any] = json.loads((GRAFANA / "boards" / "malgil.json").read_text(encoding="utf-8"))
 PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
 RULES = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
-MODELS = ("search", "embed", "unified", "documents", "suggest", "tokenizer", "encoder", "scorer", "retriever")
+MODELS = (
+    "search", "embed", "unified", "documents", "suggest", "tokenizer", "encoder", "scorer", "retriever", "events",
+)  # fmt: skip
 ONLY_WITH_A_GPU = ("nv_gpu_memory_used_bytes", "nv_gpu_memory_total_bytes", "nv_gpu_utilization")
 
 QUERIES = [

@@ -43,6 +43,7 @@ def test_bad_requests_of_all_kinds_are_refused_and_harm_no_good_one(server: Serv
     assert found.rss_growth_mb.keys() == {
         "tritonserver", "tokenizer_0_0", "encoder_0_0", "encoder_0_1", "scorer_0_0", "retriever_0_0",
         "suggest_0_0",
+        "events_0_0",
     }  # fmt: skip
 
 
