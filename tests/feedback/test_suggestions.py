@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from feedback.__main__ import main
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from malgil_core.suggest.chosen import MIN_DAYS, MIN_PERSONS, parse
 
 from feedback import log as logs
+from feedback.cli import main
 from feedback.suggestions import Bounds, count
 
 DAY_MS = 86_400_000
@@ -26,7 +26,7 @@ def search(number: int, person: str | int, day: float, query: str | None, id: in
     """One session: a search, and the service that was chosen for it, if any."""
     at = FIRST + int(day * DAY_MS)
     who = person if isinstance(person, str) else f"{person:032x}"
-    common = {"search_id": f"{number:032x}", "generation": 1, "variant": "", "surface": "", "person": who}
+    common = {"search_id": f"{number + 2**100:032x}", "generation": 1, "variant": "", "surface": "", "person": who}
     events: list[Event] = [
         {
             "type": "search",

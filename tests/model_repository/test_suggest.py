@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import numpy as np
 import pytest
 from malgil_core.index import reader
 from malgil_core.serving.counters import SEND_SECONDS
-from tritonclient.grpc import InferenceServerClient
+from tritonclient.grpc import InferenceServerClient, service_pb2
 
 from export.__main__ import main as export
 from server.launcher import Server
@@ -27,7 +26,7 @@ from tests.client.blocking import open_client
 from tests.conftest import CATALOG, NULL_TOPICS
 from tests.live import infer, texts
 from tests.model_repository.test_json import post
-from tests.soak.wire import INFER, Call, Tensor, grpc_infer
+from tests.soak.wire import INFER, Call, Tensor, grpc_infer, strings
 
 pytestmark = pytest.mark.live
 SERVICES = {one["id"]: one for one in map(json.loads, CATALOG.read_text(encoding="utf-8").splitlines())}
@@ -116,28 +115,16 @@ def test_generate_answers_with_plain_json(server: Server) -> None:
 
 
 def test_a_string_whose_length_lies_harms_no_request_beside_it(server: Server) -> None:
-    lie = grpc_infer(Call("suggest", (Tensor("typed", "BYTES", (1, 1), b"\xff\0\0\0abc"),))).body
-    wrong: list[str] = []
-
-    def ask(client: malgil.SearchClient) -> None:
-        for _ in range(40):
-            try:
-                assert client.suggest("더치")[0].text == "더치페이"
-            except Exception as error:
-                wrong.append(repr(error))
-
-    with (
-        malgil.SearchClient(server.grpc_url, retries=0, timeout=30) as client,
-        grpc.insecure_channel(server.grpc_url) as channel,
-    ):
-        threads = [threading.Thread(target=ask, args=(client,)) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        lies = [channel.unary_unary(INFER).future(lie, timeout=30) for _ in range(200)]
-        assert all(isinstance(one.exception(), grpc.RpcError) for one in lies)
-        for thread in threads:
-            thread.join()
-    assert not wrong, wrong[0]
+    right, lie = (
+        grpc_infer(Call("suggest", (Tensor("typed", "BYTES", (1, 1), raw),))).body
+        for raw in (strings(["더치".encode()]), b"\xff\0\0\0abc")
+    )
+    with grpc.insecure_channel(server.grpc_url) as channel:
+        call = channel.unary_unary(INFER)
+        sent = [call.future(body, timeout=60) for _ in range(100) for body in (right, lie, right)]
+        assert all(isinstance(one.exception(), grpc.RpcError) for one in sent[1::3])
+        answers = [service_pb2.ModelInferResponse.FromString(one.result()) for one in sent[::3] + sent[2::3]]
+    assert all("더치페이".encode() in answer.raw_output_contents[0] for answer in answers)
 
 
 def test_texts_and_refusals_are_counted(server: Server) -> None:
