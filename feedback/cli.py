@@ -16,6 +16,8 @@ COMMANDS = {
     "phrases": "feedback.phrases_cli:phrases",
     "null-topics": "feedback.phrases_cli:null_topics",
     "suggestions": "feedback.suggestions_cli:suggestions",
+    "compare": "feedback.experiments.compare_cli:compare",
+    "power": "feedback.experiments.power_cli:power",
     "loop": "feedback.loop.cli:loop",
     "retain": "feedback.log_cli:retain",
     "forget": "feedback.log_cli:forget",
