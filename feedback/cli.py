@@ -16,6 +16,7 @@ COMMANDS = {
     "phrases": "feedback.phrases_cli:phrases",
     "average": "feedback.federated:average_command",
     "null-topics": "feedback.phrases_cli:null_topics",
+    "suggestions": "feedback.suggestions_cli:suggestions",
     "compare": "feedback.experiments.compare_cli:compare",
     "power": "feedback.experiments.power_cli:power",
     "loop": "feedback.loop.cli:loop",
