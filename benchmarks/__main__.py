@@ -9,11 +9,12 @@ import malgil
 from malgil_core.catalog.reading import CatalogError
 from malgil_core.encoder import EncoderMetadataError
 
-from benchmarks import korsts, mixed_lengths, null_load, quality_cli, scoring, sizing
+from benchmarks import korsts, mixed_lengths, null_load, personal, quality_cli, scoring, sizing, suggest
 from benchmarks.compare.run import compare
 from benchmarks.console.cli import console
 from benchmarks.documents.cli import documents
 from benchmarks.events.cli import events
+from benchmarks.loop.cli import loop
 from benchmarks.sweep import cli as sweep_cli
 from benchmarks.sweep.plan import SweepError
 from export.errors import ExportError
@@ -37,11 +38,14 @@ for command in (
     compare,
     scoring.scoring,
     null_load.null_phrases,
+    personal.personal,
     mixed_lengths.mixed_lengths,
     sizing.sizing,
     documents,
     console,
     events,
+    loop,
+    suggest.suggest,
 ):
     cli.add_command(command)
 

@@ -109,7 +109,7 @@ def left_empty(corpus: Corpus, asked: Queries) -> Empty:
 def costs(corpus: Corpus, queries: Sequence[str], embeddings: Floats) -> list[Cost]:
     """The time of `serving.batch.answer` with null phrases over that without, in turns in this process."""
     serving = Serving(corpus.index, CpuScorer(corpus.index))
-    metrics, vectors = Metrics(_Family), unit(embeddings)
+    metrics, vectors = Metrics(NoFamily), unit(embeddings)
     rng = np.random.default_rng(0)
     found = []
     with threadpool_limits(product_threads(corpus.index), user_api="blas"):  # as the scorer's model does
@@ -117,7 +117,9 @@ def costs(corpus: Corpus, queries: Sequence[str], embeddings: Floats) -> list[Co
             times: dict[bool, list[float]] = {True: [], False: []}
             for turn in range(ROUNDS[batch]):
                 rows = rng.choice(len(queries), batch)
-                asked = SearchRequest([queries[row] for row in rows], vectors[rows], [QueryOptions()] * batch)
+                asked = SearchRequest(
+                    [queries[row] for row in rows], vectors[rows], [QueryOptions()] * batch, [None] * batch
+                )
                 for on in (True, False) if turn % 2 else (False, True):
                     request = replace(asked, options=[QueryOptions(null=on)] * batch)
                     started = time.process_time()
@@ -128,7 +130,7 @@ def costs(corpus: Corpus, queries: Sequence[str], embeddings: Floats) -> list[Co
     return found
 
 
-class _Family:
+class NoFamily:
     """What Triton's metrics are to `Metrics`, without a server: sums are kept, and never sent."""
 
     GAUGE = COUNTER = None
@@ -137,4 +139,5 @@ class _Family:
         pass
 
     def Metric(self, labels: Mapping[str, str]) -> None:  # noqa: N802, Triton's name
-        return None
+        """No metric."""
+        return

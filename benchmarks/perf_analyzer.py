@@ -6,6 +6,7 @@ windows see batches of 64 come in lumps; by request count it divides by up to a 
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import os
@@ -82,21 +83,23 @@ def find() -> tuple[Path, dict[str, str]]:
     return found, environment
 
 
-def write_input(path: Path, requests: Sequence[Mapping[str, str | bool | Ids]]) -> Path:
-    """perf_analyzer's input file: each request's tensors by name, a text for BYTES [1], a switch, or a row of ids.
+def write_input(path: Path, requests: Sequence[Mapping[str, str | bytes | bool | Ids]]) -> Path:
+    """perf_analyzer's input file: each request's tensors by name, text or bytes for BYTES [1], a switch, a row of ids.
 
     Returns:
         `path`.
     """
-    steps = [
-        {
-            name: [value] if isinstance(value, (str, bool)) else {"content": value.tolist(), "shape": [len(value)]}
-            for name, value in request.items()
-        }
-        for request in requests
-    ]
+    steps = [{name: _written(value) for name, value in request.items()} for request in requests]
     path.write_text(json.dumps({"data": steps}, ensure_ascii=False), encoding="utf-8")
     return path
+
+
+def _written(value: str | bytes | bool | Ids) -> Any:
+    if isinstance(value, bytes):  # as the tensor has them, behind their length
+        return {"b64": base64.b64encode(len(value).to_bytes(4, "little") + value).decode(), "shape": [1]}
+    if isinstance(value, (str, bool)):
+        return [value]
+    return {"content": value.tolist(), "shape": [len(value)]}
 
 
 def run(url: str, model: str, data: Path, clients: int, requests: int, timeout: float) -> Load:

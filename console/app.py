@@ -48,7 +48,13 @@ class Files(StaticFiles):
 
 
 def make_app(
-    settings: Settings, store: Store, secret: str, draft: Any = None, publishing: Any = None, suggestions: Any = None
+    settings: Settings,
+    store: Store,
+    secret: str,
+    draft: Any = None,
+    publishing: Any = None,
+    suggestions: Any = None,
+    search_data: Any = None,
 ) -> Console:
     """The console.
 
@@ -59,6 +65,7 @@ def make_app(
         draft: the draft catalog's search; None where there is none: pages go without it.
         publishing: the job that publishes; None as well.
         suggestions: what suggests phrases; None as well.
+        search_data: what reads the log of searches; None as well.
     """
     routes = [route for page in pages.PAGES for route in page.routes]
     _check_roles(routes)
@@ -82,6 +89,7 @@ def make_app(
     app.state.settings, app.state.store, app.state.views = settings, store, Views(store)
     app.state.draft, app.state.publishing, app.state.suggestions = draft, publishing, suggestions
     app.state.published, app.state.runs = Published(settings.index), TestRuns(draft) if draft else None
+    app.state.search_data = search_data
     app.state.identity, app.state.attempts = identity, Attempts()
     app.state.links = pages.links()
     return app

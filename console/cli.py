@@ -77,6 +77,15 @@ def database_option(command: F) -> F:
     metavar="SETTINGS",
     help="Weights, thresholds and limits of a publish, as of `export catalog publish --settings`.",
 )
+@click.option(
+    "--events",
+    type=options.PATH,
+    metavar="FOLDER",
+    default=ROOT / "events",
+    envvar="MALGIL_EVENTS",
+    show_envvar=True,
+    help="Log of the searches, which a server writes with --events.  [default: events]",
+)
 @access.server
 @click.option("--server", "servers", multiple=True, metavar="URL", help="A further server whose generation is shown.")
 @click.option("--listen", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from console.app import make_app
 from console.draft import Draft
 from console.publishing import Publishing
+from console.search_data import SearchData
 from console.security.hosts import LOOPBACK
 from console.security.secret import read_secret
 from console.settings import Settings, SettingsError, check_exposure
@@ -60,6 +61,7 @@ def settings_from(given: dict[str, Any]) -> Settings:
         servers=given["servers"],
         null_topics=given["null_topics"],
         settings_file=given["settings"],
+        events=given["events"],
         listen=given["listen"],
         port=given["port"],
         names=given["names"],
@@ -92,12 +94,13 @@ def serve(given: dict[str, Any]) -> None:
         settings.settings_file,
     )
     suggestions = Suggestions.of(draft)
+    search_data = SearchData(settings.events) if settings.events else None
     try:
         check_exposure(settings, sum(account.active for account in store.accounts()))
         secret = read_secret(settings.secret_file)
         threadpool_limits(1, user_api="blas")  # idle threads of a product would spin, and take the encoder's time
         draft.start()
-        app = make_app(settings, store, secret, draft, Publishing(settings, store, draft), suggestions)
+        app = make_app(settings, store, secret, draft, Publishing(settings, store, draft), suggestions, search_data)
         config = uvicorn.Config(
             app,
             host=settings.listen,
@@ -116,5 +119,7 @@ def serve(given: dict[str, Any]) -> None:
     finally:
         if suggestions:
             suggestions.stop()
+        if search_data:
+            search_data.stop()
         draft.stop()
         store.close()

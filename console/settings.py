@@ -24,6 +24,7 @@ class Settings:
         servers: further servers whose generation is shown.
         null_topics: files of null topics that a publish adds.
         settings_file: weights, thresholds and limits that a publish takes (`calibrate --write`).
+        events: folder of the log of searches.
         listen, port: where the console listens.
         names: names under which users reach it, beside localhost and addresses.
         user_header: header in which a proxy says who the user is.
@@ -39,6 +40,7 @@ class Settings:
     servers: tuple[str, ...] = ()
     null_topics: tuple[Path, ...] = ()
     settings_file: Path | None = None
+    events: Path | None = None
     listen: str = "127.0.0.1"
     port: int = 8010
     names: tuple[str, ...] = ()

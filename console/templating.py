@@ -31,6 +31,7 @@ DONE: dict[str, str] = {
     "opened": "열었어요. 게시하면 검색에 나와요.",
     "closed": "닫았어요. 게시하면 검색에서 빠져요.",
     "accepted": "문장을 넣었어요. 게시하면 검색에 쓰여요.",
+    "null": "앱에 없는 것에 넣었어요. 게시하면 검색에 쓰여요.",
     "rejected": "버렸어요. 이 서비스에는 다시 보여 주지 않아요.",
 }
 
@@ -89,6 +90,7 @@ def environment() -> jinja2.Environment:
     )
     made.globals["static"] = static
     made.filters["when"] = when
+    made.filters["day"] = lambda at_ms: f"{datetime.fromtimestamp(at_ms / 1000, timezone.utc):%Y-%m-%d}"
     made.filters["iso"] = lambda moment: moment.isoformat(timespec="seconds")
     return made
 

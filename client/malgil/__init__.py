@@ -15,9 +15,20 @@ from malgil._client import SearchClient
 from malgil._errors import BadRequest, DeadlineExceeded, Forbidden, MalgilError, Overloaded, ServerError, Unavailable
 from malgil._events import new_search_id
 from malgil._experiment import Experiment
+from malgil._federated import LayerUpdate, gaussian_epsilon
 from malgil._feedback import Feedback, FeedbackCounts
 from malgil._interleaving import Interleaving
-from malgil._results import Document, DocumentsResult, Hit, NullMatch, SearchResult, UnifiedResult
+from malgil._personal import PersonalLayer
+from malgil._results import (
+    Document,
+    DocumentsResult,
+    Hit,
+    NullMatch,
+    SearchResult,
+    Suggestion,
+    SuggestResult,
+    UnifiedResult,
+)
 from malgil._tracking import FeedbackSender
 
 __all__ = [
@@ -33,15 +44,20 @@ __all__ = [
     "Forbidden",
     "Hit",
     "Interleaving",
+    "LayerUpdate",
     "MalgilError",
     "NullMatch",
     "Overloaded",
+    "PersonalLayer",
     "SearchClient",
     "SearchResult",
     "ServerError",
+    "SuggestResult",
+    "Suggestion",
     "Tls",
     "Unavailable",
     "UnifiedResult",
+    "gaussian_epsilon",
     "new_search_id",
 ]
 

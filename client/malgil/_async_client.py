@@ -12,27 +12,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from malgil._access import Tls
-from malgil._base import DEFAULT_URL, PROBE, ClientBase, Kind, many_embed_inputs, many_search_inputs
+from malgil._base import DEFAULT_URL, PROBE, PROBE_TEXT, ClientBase, Kind, many_embed_inputs, many_search_inputs
 from malgil._errors import MalgilError
 from malgil._feedback import Feedback
-from malgil._results import DocumentsResult, SearchResult, UnifiedResult
+from malgil._personal import PersonalLayer
+from malgil._results import DocumentsResult, Hit, SearchResult, SuggestResult, UnifiedResult
 from malgil._retry import check_count
 from malgil._tensors import (
     DOCUMENT_OUTPUTS,
     EMBED_OUTPUTS,
+    ENCODER_OUTPUTS,
     SEARCH_OUTPUTS,
+    SUGGEST_OUTPUTS,
     Tensors,
     document_inputs,
     embed_inputs,
     read_documents,
     read_embedding,
+    read_encoder,
     read_refusal,
     read_search,
+    read_suggestions,
     search_inputs,
     service_outputs,
+    suggest_inputs,
 )
 from malgil._tracking import Track
 from malgil._transport import connect_async
+from malgil._vectors import Choice
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -55,11 +62,12 @@ class AsyncSearchClient(ClientBase):
         embed_model: str = "embed",
         documents_model: str = "documents",
         unified_model: str = "unified",
+        suggest_model: str = "suggest",
         tls: Tls | None = None,
         key: str | None = None,
         feedback: Feedback | None = None,
     ) -> None:
-        names = search_model, embed_model, documents_model, unified_model
+        names = search_model, embed_model, documents_model, unified_model, suggest_model
         super().__init__(timeout, retries, *names, feedback, (url, tls, key))
         self._transport = connect_async(url, tls, key)
 
@@ -92,6 +100,7 @@ class AsyncSearchClient(ClientBase):
         surface: str | None = None,
         min_score: float | None = None,
         null_phrases: bool | None = None,
+        personal: PersonalLayer | None = None,
         explain: bool = False,
         timeout: float | None = None,
         person: str | None = None,
@@ -99,7 +108,7 @@ class AsyncSearchClient(ClientBase):
         variant: str = "",
     ) -> SearchResult:
         """The services that best match `query`, best first. Arguments as in SearchClient.search."""
-        inputs = search_inputs(query, top_k, surface, min_score, null_phrases)
+        inputs = search_inputs(query, top_k, surface, min_score, null_phrases, personal)
         return await self._search(inputs, timeout, explain, self._feedback._track(inputs, person, search_id, variant))
 
     async def search_many(
@@ -110,6 +119,7 @@ class AsyncSearchClient(ClientBase):
         surface: str | None = None,
         min_score: float | None = None,
         null_phrases: bool | None = None,
+        personal: PersonalLayer | None = None,
         explain: bool = False,
         timeout: float | None = None,
         concurrency: int = 32,
@@ -117,9 +127,16 @@ class AsyncSearchClient(ClientBase):
         variant: str = "",
     ) -> list[SearchResult]:
         """`search` for each query, as SearchClient.search_many; the first error cancels the queries under way."""
-        inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases)
+        inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases, personal)
         searches = [(each, self._feedback._track(each, person, None, variant)) for each in inputs]
         return await _map(lambda each: self._search(each[0], timeout, explain, each[1]), searches, concurrency)
+
+    async def suggest(
+        self, typed: str, *, top_k: int | None = 5, surface: str | None = None, timeout: float | None = None
+    ) -> SuggestResult:
+        """Texts that `typed` may become, best first, as SearchClient.suggest."""
+        inputs = suggest_inputs(typed, top_k, surface)
+        return read_suggestions(await self._infer(self._suggest_model, inputs, SUGGEST_OUTPUTS, timeout))
 
     async def search_documents(
         self,
@@ -142,6 +159,7 @@ class AsyncSearchClient(ClientBase):
         surface: str | None = None,
         min_score: float | None = None,
         null_phrases: bool | None = None,
+        personal: PersonalLayer | None = None,
         explain: bool = False,
         documents_top_k: int | None = None,
         documents_filter: Mapping[str, Any] | None = None,
@@ -152,7 +170,7 @@ class AsyncSearchClient(ClientBase):
         variant: str = "",
     ) -> UnifiedResult:
         """The services and the articles that best match `query`, in one call, as SearchClient.search_all."""
-        services = search_inputs(query, top_k, surface, min_score, null_phrases)
+        services = search_inputs(query, top_k, surface, min_score, null_phrases, personal)
         documents = document_inputs(query, documents_top_k, documents_filter, documents_deadline_ms, "documents_")
         track = self._feedback._track(services, person, search_id, variant)
         outputs = (*service_outputs(explain, track.enabled), *DOCUMENT_OUTPUTS)
@@ -179,6 +197,34 @@ class AsyncSearchClient(ClientBase):
     async def generation(self, *, timeout: float | None = None) -> int:
         """Number of the index generation that serves now, as SearchClient.generation."""
         return read_search(await self._infer(self._search_model, PROBE, SEARCH_OUTPUTS, timeout)).generation
+
+    async def encoder(self, *, timeout: float | None = None) -> str:
+        """Fingerprint of the server's encoder, as SearchClient.encoder."""
+        return read_encoder(await self._infer(self._search_model, PROBE, ENCODER_OUTPUTS, timeout))
+
+    async def new_layer(self, *, timeout: float | None = None) -> PersonalLayer:
+        """A personal layer of zeros for the server's encoder, as SearchClient.new_layer."""
+        encoder = await self.encoder(timeout=timeout)
+        return PersonalLayer.zero((await self._embed(PROBE_TEXT, timeout)).size, encoder=encoder)
+
+    async def learn(
+        self,
+        layer: PersonalLayer,
+        query: str,
+        hits: Sequence[Hit],
+        chosen: Hit | int,
+        *,
+        timeout: float | None = None,
+    ) -> PersonalLayer:
+        """Teach a layer that `chosen` was meant by `query`, as SearchClient.learn."""
+        choice = Choice.of(layer.encoder, query, hits, chosen)
+        found = self._vectors.get(choice.texts)
+        missing = [text for text in choice.texts if text not in found]
+        inputs = [embed_inputs(text.text, text.kind) for text in missing]
+        vectors = await _map(lambda each: self._embed(each, timeout), inputs, concurrency=32)
+        new = dict(zip(missing, vectors, strict=True))
+        self._vectors.put(new)
+        return choice.taught(layer, found | new)
 
     async def _search(self, inputs: Tensors, timeout: float | None, explain: bool, track: Track) -> SearchResult:
         return track.answered(*(await self._ask(inputs, timeout, explain, track.enabled)))

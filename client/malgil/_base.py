@@ -8,10 +8,12 @@ from typing import Literal, TypeAlias
 
 from malgil._access import Tls
 from malgil._feedback import Feedback
+from malgil._personal import PersonalLayer
 from malgil._retry import Backoff, Deadline, check_count, check_timeout
 from malgil._tensors import Tensors, embed_inputs, search_inputs
 from malgil._tracking import FeedbackSender
 from malgil._transport import connect_events
+from malgil._vectors import VectorCache
 
 Kind: TypeAlias = Literal["query", "passage", "phrase"]
 
@@ -19,6 +21,7 @@ DEFAULT_URL = "localhost:8001"
 
 # The search behind `ready` and `generation`. Any text will do: the answer shows that every model works.
 PROBE = search_inputs("말길", 1, None, None)
+PROBE_TEXT = embed_inputs("말길", "query")
 
 
 class ClientBase:
@@ -32,6 +35,7 @@ class ClientBase:
         embed_model: str,
         documents_model: str,
         unified_model: str,
+        suggest_model: str,
         feedback: Feedback | None,
         access: tuple[str, Tls | None, str | None],
     ) -> None:
@@ -40,7 +44,9 @@ class ClientBase:
         self._search_model = search_model
         self._embed_model = embed_model
         self._documents_model, self._unified_model = documents_model, unified_model
+        self._suggest_model = suggest_model
         self._closed = False
+        self._vectors = VectorCache()
         self._feedback = FeedbackSender(feedback, partial(connect_events, *access))
 
     @property
@@ -60,11 +66,12 @@ def many_search_inputs(
     surface: str | None,
     min_score: float | None,
     null_phrases: bool | None,
+    personal: PersonalLayer | None = None,
 ) -> list[Tensors]:
     """The input tensors of each query, all built, and so checked, before the first is sent."""
     if isinstance(queries, (str, bytes)):
         raise TypeError(f"queries must be an iterable of str, not one {type(queries).__name__}")
-    return [search_inputs(query, top_k, surface, min_score, null_phrases) for query in queries]
+    return [search_inputs(query, top_k, surface, min_score, null_phrases, personal) for query in queries]
 
 
 def many_embed_inputs(texts: Sequence[str], kind: str) -> list[Tensors]:

@@ -13,27 +13,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from malgil._access import Tls
-from malgil._base import DEFAULT_URL, PROBE, ClientBase, Kind, many_embed_inputs, many_search_inputs
+from malgil._base import DEFAULT_URL, PROBE, PROBE_TEXT, ClientBase, Kind, many_embed_inputs, many_search_inputs
 from malgil._errors import MalgilError
 from malgil._feedback import Feedback
-from malgil._results import DocumentsResult, SearchResult, UnifiedResult
+from malgil._personal import PersonalLayer
+from malgil._results import DocumentsResult, Hit, SearchResult, SuggestResult, UnifiedResult
 from malgil._retry import check_count
 from malgil._tensors import (
     DOCUMENT_OUTPUTS,
     EMBED_OUTPUTS,
+    ENCODER_OUTPUTS,
     SEARCH_OUTPUTS,
+    SUGGEST_OUTPUTS,
     Tensors,
     document_inputs,
     embed_inputs,
     read_documents,
     read_embedding,
+    read_encoder,
     read_refusal,
     read_search,
+    read_suggestions,
     search_inputs,
     service_outputs,
+    suggest_inputs,
 )
 from malgil._tracking import Track
 from malgil._transport import connect
+from malgil._vectors import Choice
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -46,8 +53,8 @@ class SearchClient(ClientBase):
     (8000); "grpcs://" and "https://" for the same over TLS. `timeout`: seconds that a call may take, retries
     included; each method can override it. `retries`: how often a call is repeated, with exponential back-off,
     when the server's queue is full or no connection could be made. No other failure is repeated: the request may
-    be what broke the server. `search_model`, `embed_model`, `documents_model`, `unified_model`: names of models on
-    the server.
+    be what broke the server. `search_model`, `embed_model`, `documents_model`, `unified_model`, `suggest_model`: names
+    of models on the server.
     `tls`: the authorities to trust and the client's certificate. `key`: the server's key, where it requires one;
     without TLS it travels unencrypted. `feedback`: report searches and choices to the server, in the background; None
     reports nothing.
@@ -72,11 +79,12 @@ class SearchClient(ClientBase):
         embed_model: str = "embed",
         documents_model: str = "documents",
         unified_model: str = "unified",
+        suggest_model: str = "suggest",
         tls: Tls | None = None,
         key: str | None = None,
         feedback: Feedback | None = None,
     ) -> None:
-        names = search_model, embed_model, documents_model, unified_model
+        names = search_model, embed_model, documents_model, unified_model, suggest_model
         super().__init__(timeout, retries, *names, feedback, (url, tls, key))
         self._transport = connect(url, tls, key)
 
@@ -106,6 +114,7 @@ class SearchClient(ClientBase):
         surface: str | None = None,
         min_score: float | None = None,
         null_phrases: bool | None = None,
+        personal: PersonalLayer | None = None,
         explain: bool = False,
         timeout: float | None = None,
         person: str | None = None,
@@ -117,6 +126,7 @@ class SearchClient(ClientBase):
         `top_k`: maximum number of hits, 1…1000; None takes the server's default (10). `surface`: only services
         exposed on that surface, such as "RECO". `min_score`: only hits with at least this score, on the scale of
         the server's encoder. `null_phrases`: False answers also a query that is nearer to what the app does not do.
+        `personal`: a layer that orders the hits, of the server's encoder (`new_layer`).
         `explain`: fill in `dense` and `lexical` of each hit, and `refused_by` and `null` of the result. `timeout`:
         seconds, instead of the client's.
 
@@ -126,7 +136,7 @@ class SearchClient(ClientBase):
 
         The server checks values (BadRequest); a wrong type raises TypeError before anything is sent.
         """
-        inputs = search_inputs(query, top_k, surface, min_score, null_phrases)
+        inputs = search_inputs(query, top_k, surface, min_score, null_phrases, personal)
         return self._search(inputs, timeout, explain, self._feedback._track(inputs, person, search_id, variant))
 
     def search_many(
@@ -137,6 +147,7 @@ class SearchClient(ClientBase):
         surface: str | None = None,
         min_score: float | None = None,
         null_phrases: bool | None = None,
+        personal: PersonalLayer | None = None,
         explain: bool = False,
         timeout: float | None = None,
         concurrency: int = 32,
@@ -149,9 +160,22 @@ class SearchClient(ClientBase):
         from when it is sent. After an error no further query is sent; it is raised once those under way have
         finished. For feedback each query is a search session of its own.
         """
-        inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases)
+        inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases, personal)
         searches = [(each, self._feedback._track(each, person, None, variant)) for each in inputs]
         return _map(lambda each: self._search(each[0], timeout, explain, each[1]), searches, concurrency)
+
+    def suggest(
+        self, typed: str, *, top_k: int | None = 5, surface: str | None = None, timeout: float | None = None
+    ) -> SuggestResult:
+        """Texts that `typed`, as it is being typed, may become, each with the service that it leads to; best first.
+
+        They are phrases and names of services, and what people typed before them, where the server was given that:
+        what they chose most comes first. Half-typed syllables, initials, the wrong keyboard layout and slips count as
+        in `search`. `typed` itself is not among them. `top_k`: maximum number, 1…20; None takes the server's default
+        (5). `surface`: only services exposed on that surface. `timeout`: seconds, instead of the client's.
+        """
+        inputs = suggest_inputs(typed, top_k, surface)
+        return read_suggestions(self._infer(self._suggest_model, inputs, SUGGEST_OUTPUTS, timeout))
 
     def search_documents(
         self,
@@ -181,6 +205,7 @@ class SearchClient(ClientBase):
         surface: str | None = None,
         min_score: float | None = None,
         null_phrases: bool | None = None,
+        personal: PersonalLayer | None = None,
         explain: bool = False,
         documents_top_k: int | None = None,
         documents_filter: Mapping[str, Any] | None = None,
@@ -195,7 +220,7 @@ class SearchClient(ClientBase):
         The first options are those of `search` and concern services only; those of documents are as in
         `search_documents`. The services wait for the documents: `documents_deadline_ms` bounds how long.
         """
-        services = search_inputs(query, top_k, surface, min_score, null_phrases)
+        services = search_inputs(query, top_k, surface, min_score, null_phrases, personal)
         documents = document_inputs(query, documents_top_k, documents_filter, documents_deadline_ms, "documents_")
         track = self._feedback._track(services, person, search_id, variant)
         outputs = (*service_outputs(explain, track.enabled), *DOCUMENT_OUTPUTS)
@@ -228,6 +253,39 @@ class SearchClient(ClientBase):
     def generation(self, *, timeout: float | None = None) -> int:
         """Number of the index generation that serves now, from a real search. `timeout`: seconds."""
         return read_search(self._infer(self._search_model, PROBE, SEARCH_OUTPUTS, timeout)).generation
+
+    def encoder(self, *, timeout: float | None = None) -> str:
+        """Fingerprint of the server's encoder, 64 hexadecimal digits: a personal layer is of one encoder."""
+        return read_encoder(self._infer(self._search_model, PROBE, ENCODER_OUTPUTS, timeout))
+
+    def new_layer(self, *, timeout: float | None = None) -> PersonalLayer:
+        """A personal layer of zeros for the server's encoder. `timeout`: seconds for each of two requests."""
+        encoder = self.encoder(timeout=timeout)
+        return PersonalLayer.zero((self._embed(PROBE_TEXT, timeout)).size, encoder=encoder)
+
+    def learn(
+        self,
+        layer: PersonalLayer,
+        query: str,
+        hits: Sequence[Hit],
+        chosen: Hit | int,
+        *,
+        timeout: float | None = None,
+    ) -> PersonalLayer:
+        """Teach a layer that `chosen` was meant by `query`, of these `hits`, which a search has shown in this order.
+
+        `hits`: the search's result. `chosen`: one of them, or its place from 0. Asks the server for the vectors of the
+        query and of the hits down to the next after the choice, but for those of earlier calls (2,048 are kept).
+        Returns the layer, changed. Raises ValueError for a hit that is not among them.
+        """
+        choice = Choice.of(layer.encoder, query, hits, chosen)
+        found = self._vectors.get(choice.texts)
+        missing = [text for text in choice.texts if text not in found]
+        inputs = [embed_inputs(text.text, text.kind) for text in missing]
+        vectors = _map(lambda each: self._embed(each, timeout), inputs, concurrency=32)
+        new = dict(zip(missing, vectors, strict=True))
+        self._vectors.put(new)
+        return choice.taught(layer, found | new)
 
     def _search(self, inputs: Tensors, timeout: float | None, explain: bool, track: Track) -> SearchResult:
         return track.answered(*self._ask(inputs, timeout, explain, track.enabled))

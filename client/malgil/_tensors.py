@@ -16,7 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from malgil._errors import BadRequest, ServerError
-from malgil._results import Document, DocumentsResult, Hit, NullMatch, SearchResult, UnifiedResult
+from malgil._personal import PersonalLayer
+from malgil._results import (
+    Document,
+    DocumentsResult,
+    Hit,
+    NullMatch,
+    SearchResult,
+    Suggestion,
+    SuggestResult,
+    UnifiedResult,
+)
 
 Tensors: TypeAlias = dict[str, NDArray[Any]]
 
@@ -25,6 +35,8 @@ SEARCH_OUTPUTS = ("id", "name", "path", "score", "phrase", "generation")
 REPORTED_OUTPUTS = (*SEARCH_OUTPUTS, "refused_by")  # of searches with feedback
 EXPLAINED_OUTPUTS = (*REPORTED_OUTPUTS, "dense", "lexical", "null_topic", "null_phrase", "null_score")
 EMBED_OUTPUTS = ("embedding",)
+ENCODER_OUTPUTS = ("encoder",)
+SUGGEST_OUTPUTS = ("text", "id", "name", "path", "source", "score", "generation")
 # Without one of a service's outputs Triton does not run the scorer.
 DOCUMENT_OUTPUTS = (
     *("document_id", "title", "snippet", "highlights", "url", "category", "document_score"),
@@ -43,6 +55,7 @@ def search_inputs(
     surface: str | None = None,
     min_score: float | None = None,
     null_phrases: bool | None = None,
+    personal: PersonalLayer | None = None,
 ) -> Tensors:
     """The input tensors of one search; options that are None are left out, and the server's defaults apply.
 
@@ -57,6 +70,8 @@ def search_inputs(
         tensors["min_score"] = _float32("min_score", min_score)
     if null_phrases is not None:
         tensors["null"] = _bool("null_phrases", null_phrases)
+    if personal is not None:
+        tensors["personal"] = _layer("personal", personal)
     return tensors
 
 
@@ -74,6 +89,19 @@ def document_inputs(
         tensors["documents_filter"] = _json(f"{prefix}filter", filter)
     if deadline_ms is not None:
         tensors["documents_deadline_ms"] = _int32(f"{prefix}deadline_ms", deadline_ms)
+    return tensors
+
+
+def suggest_inputs(typed: str, top_k: int | None, surface: str | None) -> Tensors:
+    """The input tensors of one request for suggestions.
+
+    Raises TypeError for a wrong type, BadRequest for a value that its tensor cannot hold.
+    """
+    tensors: Tensors = {"typed": _text("typed", typed)}
+    if top_k is not None:
+        tensors["top_k"] = _int32("top_k", top_k)
+    if surface is not None:
+        tensors["surface"] = _text("surface", surface)
     return tensors
 
 
@@ -120,6 +148,17 @@ def read_documents(outputs: Tensors) -> DocumentsResult:
     return DocumentsResult(documents, _str(_row(outputs, "documents_status")[0]))
 
 
+def read_suggestions(outputs: Tensors) -> SuggestResult:
+    """The result in the output tensors of a request for suggestions, without the padding columns (id -1)."""
+    columns = [_row(outputs, name) for name in SUGGEST_OUTPUTS[:-1]]
+    suggestions = tuple(
+        Suggestion(_str(text), int(id_), _str(name), _str(path), _str(source), float(score))
+        for text, id_, name, path, source, score in zip(*columns, strict=True)
+        if id_ != -1
+    )
+    return SuggestResult(suggestions, int(_row(outputs, "generation")[0]))
+
+
 def read_unified(outputs: Tensors) -> UnifiedResult:
     """The services and the documents in the output tensors of a unified search."""
     return UnifiedResult(read_search(outputs), read_documents(outputs))
@@ -136,6 +175,11 @@ def _pairs(value: bytes) -> tuple[tuple[int, int], ...]:
 def read_embedding(outputs: Tensors) -> NDArray[np.float32]:
     """The vector, float32 [D], in the output tensors of an embedding."""
     return _row(outputs, "embedding").astype(np.float32)  # a copy: the received array is read-only
+
+
+def read_encoder(outputs: Tensors) -> str:
+    """The encoder's fingerprint in the output tensors of a search."""
+    return _str(_row(outputs, "encoder")[0])
 
 
 def _row(outputs: Tensors, name: str) -> NDArray[Any]:
@@ -155,6 +199,12 @@ def _text(field: str, value: str) -> NDArray[np.object_]:
         return np.array([[value.encode("utf-8")]], dtype=np.object_)
     except UnicodeEncodeError as error:  # a lone surrogate, such as half an emoji
         raise BadRequest(f"{field}: cannot be written as UTF-8 (at character {error.start})") from None
+
+
+def _layer(field: str, value: PersonalLayer) -> NDArray[np.object_]:
+    if not isinstance(value, PersonalLayer):
+        raise TypeError(f"{field} must be malgil.PersonalLayer, not {type(value).__name__}")
+    return np.array([[value.to_bytes()]], dtype=np.object_)
 
 
 def _json(field: str, value: Mapping[str, Any]) -> NDArray[np.object_]:

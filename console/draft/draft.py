@@ -22,7 +22,7 @@ from malgil_core.text.validation import is_blank
 from console.draft.building import Builder
 from console.draft.drafted import Drafted
 from console.draft.problems import FAILURES, DraftError, sentence, unusable_query
-from console.draft.types import Answer, DraftState, Neighbour
+from console.draft.types import Answer, DraftState, Hit, Neighbour
 from console.draft.vectors import Embedder
 
 KEPT_LINES = 4096  # lines whose neighbours are kept
@@ -165,6 +165,14 @@ class Draft:
         drafted = self._ready()
         options = [self._options(drafted, surface, top_k, True)] * len(queries)
         return drafted, drafted.rank(queries, self.query_vectors(queries), options)
+
+    def candidates(self, queries: Sequence[str], top_k: int) -> list[list[Hit]]:
+        """The open services that score highest for each query, whatever keeps them from being shown.
+
+        Raises:
+            DraftError: a query cannot be used, or the server cannot be reached.
+        """
+        return self._ready().unrestricted(queries, self.query_vectors(queries), top_k)
 
     def query_vectors(self, queries: Sequence[str]) -> Vectors:
         """Unit vectors [queries, D] as a search embeds them: Latin words are those of the draft.

@@ -83,6 +83,13 @@ class Drafted:
         with self._lock:
             return self._scorer.rank(embeddings, options, self._matches(self.generation, queries))
 
+    def unrestricted(self, queries: Sequence[str], embeddings: Vectors, top_k: int) -> list[list[Hit]]:
+        """The services that score highest, without thresholds, surfaces and null phrases."""
+        options = [QueryOptions(top_k, null=False)] * len(queries)
+        with self._lock:
+            ranked = self._everything.rank(embeddings, options, self._matches(self.generation, queries))
+        return [hits_of(self.generation, one) for one in ranked]
+
     def answer(self, query: str, embedding: Vectors, options: QueryOptions) -> Answer:
         """The answer to one query, explained; `embedding` is a unit vector [1, D]."""
         generation = self.generation

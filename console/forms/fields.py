@@ -22,6 +22,8 @@ LABELS: dict[str, str] = {
     "more_surfaces": "새 노출 영역",
     "version": "고치기 시작한 때의 판",
     "phrase": "문장",
+    "query": "검색어",
+    "service": "서비스",
     "proposal": "제안받은 문장",
 }
 Errors = dict[str, list[str]]  # field, or "" for the whole form → sentences

@@ -30,6 +30,7 @@ def two_hits(query: str) -> Tensors:
         "generation": np.array([[42]], np.int64),
         "dense": np.array([[0.8, 0.5, -1]], np.float32),
         "lexical": np.array([[0.5, 0.0, 0.0]], np.float32),
+        "encoder": np.array([[b"5" * 64]], dtype=np.object_),
         "refused_by": np.array([[b""]], dtype=np.object_),
     }
 
@@ -51,6 +52,23 @@ def two_documents(query: str, status: str = "ok") -> Tensors:
         "category": column("송금", "송금"),
         "document_score": np.array([[0.875, 0.5, -1] if found else [-1, -1, -1]], np.float32),
         "documents_status": np.array([[status.encode()]], dtype=np.object_),
+    }
+
+
+def two_suggestions(typed: str) -> Tensors:
+    """Two suggestions and a column of padding; the first text begins as what is typed, the second is not UTF-8."""
+
+    def column(*cells: bytes) -> NDArray[Any]:
+        return np.array([[*cells, b""]], dtype=np.object_)
+
+    return {
+        "text": column(f"{typed} 한도".encode(), b"\xff"),
+        "id": np.array([[101, 7, -1]], np.int64),
+        "name": column("이체 한도 변경".encode(), "송금".encode()),
+        "path": column("송금 > 이체 한도 변경".encode(), "송금".encode()),
+        "source": column(b"query", b"phrase"),
+        "score": np.array([[0.75, 0.5, -1]], np.float32),
+        "generation": np.array([[42]], np.int64),
     }
 
 

@@ -22,15 +22,20 @@ def test_the_public_names_stay() -> None:
         "Forbidden",
         "Hit",
         "Interleaving",
+        "LayerUpdate",
         "MalgilError",
         "NullMatch",
         "Overloaded",
+        "PersonalLayer",
         "SearchClient",
         "SearchResult",
         "ServerError",
+        "SuggestResult",
+        "Suggestion",
         "Tls",
         "Unavailable",
         "UnifiedResult",
+        "gaussian_epsilon",
         "new_search_id",
     ]
 
@@ -51,12 +56,16 @@ def test_both_clients_have_the_same_methods() -> None:
     assert methods(malgil.SearchClient) == {
         "close",
         "embed",
+        "encoder",
         "generation",
+        "learn",
+        "new_layer",
         "ready",
         "search",
         "search_all",
         "search_documents",
         "search_many",
+        "suggest",
     }
 
 

@@ -79,8 +79,11 @@ class Generation:
     thresholds: npt.NDArray[np.float32]  # [S], -inf where there is none
     surfaces: dict[str, npt.NDArray[np.bool_]]  # surface → [S]: shown there
     created: str = ""  # when it was published, ISO 8601
+    encoder: str = ""  # fingerprint of the encoder that made the vectors
     lexical: LexicalIndex | None = None  # of the phrases, unless it was not to be loaded
     null: NullPhrases | None = None  # unless the catalog has no null topics
+    latin_words: frozenset[str] = frozenset()  # words of the phrases that are in Latin letters, in lower case
+    chosen: Sequence[Mapping[str, Any]] = ()  # what people chose, where it was published, and loaded for suggestions
 
     @property
     def dimension(self) -> int:
@@ -103,7 +106,7 @@ class Generation:
         """The generation of these open services, without its lexical index.
 
         Args:
-            manifest: `generation`, `default_threshold`, `thresholds` and `created` are read.
+            manifest: `generation`, `default_threshold`, `thresholds`, `created` and `encoder` are read.
             services: S open ones, with the fields of a catalog.
             matrix: [P, D], the vectors of their phrases.
             service_of_row: [P], the service of each phrase.
@@ -127,6 +130,8 @@ class Generation:
             thresholds=thresholds,
             surfaces={s: np.array([s in service["surfaces"] for service in services], bool) for s in sorted(surfaces)},
             created=str(manifest.get("created", "")),
+            encoder=str(manifest.get("encoder", {}).get("fingerprint", "")),
+            latin_words=frozenset(map(str, manifest.get("latin_words", ()))),
         )
 
 

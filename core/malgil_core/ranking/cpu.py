@@ -11,16 +11,36 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from malgil_core.lexical.index import NO_MATCHES, LexicalMatches
-from malgil_core.ranking import scope
+from malgil_core.ranking import personal, scope
 from malgil_core.ranking.fusion import ServiceMatches, merge, rows_of, with_lexical
-from malgil_core.ranking.topk import ROUNDING, BatchHits, Pairs, candidates, nearest, row_starts, select, unit
-from malgil_core.ranking.types import BatchThresholds, Floats, Index, Ints, QueryOptions, Ranked, ScoreThresholds
+from malgil_core.ranking.topk import (
+    ROUNDING,
+    BatchHits,
+    Pairs,
+    candidates,
+    nearest,
+    row_starts,
+    select,
+    top_ks,
+    unit,
+)
+from malgil_core.ranking.types import (
+    NO_LAYERS,
+    BatchThresholds,
+    Floats,
+    Index,
+    Ints,
+    Layers,
+    QueryOptions,
+    Ranked,
+    ScoreThresholds,
+)
 
 # Numbers in a matrix up to which a product takes one thread: idle threads would spin, and take the encoder's time. One
 # thread needs 6 ms for 64 queries at this size, the bundled encoder 100 for them on two.
@@ -32,6 +52,19 @@ PART_ROWS = 2**20  # candidate rows of queries that are ranked together: a bound
 def product_threads(index: Index) -> int:
     """The number of threads for the CPU's matrix product."""
     return 1 if index.matrix.size <= ONE_THREAD_SIZE else len(os.sched_getaffinity(0))
+
+
+class Rows(NamedTuple):
+    """Queries with their cosines."""
+
+    embeddings: Floats  # [b, D]
+    scores: Floats  # [b, blocks, BLOCK_ROWS], padded with -inf
+    maxima: Floats  # [b, blocks], the highest score in each block
+
+    @property
+    def phrases(self) -> Floats:
+        """The scores of each phrase, and the padding, [b, blocks · BLOCK_ROWS]."""
+        return self.scores.reshape(len(self.scores), -1)
 
 
 class CpuScorer:
@@ -50,21 +83,42 @@ class CpuScorer:
         return unit(np.concatenate(embeddings))
 
     def rank(
-        self, embeddings: Floats, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches] = ()
+        self,
+        embeddings: Floats,
+        options: Sequence[QueryOptions],
+        matches: Sequence[LexicalMatches] = (),
+        layers: Layers = NO_LAYERS,
     ) -> list[Ranked]:
         """Rank for each row of `embeddings`, float32 [B, D], unit length, with the lexical matches of each query."""
-        rows = len(self._index.matrix)
-        if not rows:
+        if not len(self._index.matrix):
             return [Ranked.empty() for _ in options]
+        layers = personal.counted(layers, matches)
+        moved = personal.moved(embeddings, layers)
+        product = self._products(np.concatenate([embeddings, moved]) if len(moved) else embeddings)
+        matches = matches or [NO_MATCHES] * len(options)
+        asked = personal.without(layers, options)
+        ranked: list[Ranked] = []
+        for part in self._parts(asked, matches):
+            ranked += self._rank_part(self._rows(embeddings, product, part), asked[part], matches[part])
+        # Whether anything is shown at all does not depend on a layer.
+        shown = [place for place, row in enumerate(layers.rows.tolist()) if len(ranked[row].services)]
+        own = layers.rows[shown].tolist()
+        wanted, found = [options[row] for row in own], [matches[row] for row in own]
+        for part in self._parts(wanted, found) if own else ():
+            plain = self._rows(embeddings, product, own[part])
+            by_layer = self._rows(moved, product[len(options) :], shown[part])
+            hits = self._rank_personal(plain, by_layer, wanted[part], found[part])
+            for row, one in zip(own[part], hits, strict=True):
+                ranked[row] = personal.answered(one, ranked[row])
+        return ranked
+
+    def _products(self, embeddings: Floats) -> Floats:
+        """The cosines of each row of `embeddings` with each phrase, padded to whole blocks with -inf."""
         if len(self._product) < len(embeddings):  # kept between batches: fresh pages cost more than the top-k
             self._product = self._empty(len(embeddings))
         product = self._product[: len(embeddings)]
-        np.matmul(embeddings, self._index.matrix.T, out=product[:, :rows])
-        matches = matches or [NO_MATCHES] * len(options)
-        ranked: list[Ranked] = []
-        for part in self._parts(options, matches):
-            ranked += self._rank_part(embeddings[part], product[part], options[part], matches[part])
-        return ranked
+        np.matmul(embeddings, self._index.matrix.T, out=product[:, : len(self._index.matrix)])
+        return product
 
     def _empty(self, batch: int) -> Floats:
         """Room for the scores of a batch, each query's padded to whole blocks with -inf."""
@@ -83,44 +137,80 @@ class CpuScorer:
             rows += more
         yield slice(start, len(options))
 
+    def _rows(self, embeddings: Floats, product: Floats, part: slice | list[int]) -> Rows:
+        """Some queries of a batch."""
+        scores = product[part].reshape(-1, self._blocks, BLOCK_ROWS)
+        return Rows(embeddings[part], scores, scores.max(axis=2))
+
     def _rank_part(
-        self, embeddings: Floats, product: Floats, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]
+        self, rows: Rows, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]
     ) -> list[Ranked]:
-        thresholds = self._thresholds.of(options)
-        top_k = np.array([query.top_k for query in options], dtype=np.int64)
-        scores = product.reshape(len(product), self._blocks, BLOCK_ROWS)
-        maxima = scores.max(axis=2)
-        hits = self._rank_dense(embeddings, scores, maxima, thresholds, top_k)
+        """The answers to some queries without a layer."""
         by_service = ServiceMatches.of(matches, self._index)
-        matched: BatchHits | None = None
-        if len(by_service.services):
-            queries, rows = rows_of(by_service, self._row_starts)
-            nearest_rows = nearest(Pairs(queries, rows, product[queries, rows]), embeddings, self._index)
-            matched = with_lexical(nearest_rows, by_service)
-            hits = merge(hits, matched, by_service, self._index, thresholds, top_k)
-        ranked = hits.split(len(options))
+        matched = self._matched(rows, by_service)
+        ranked = self._rank_hits(rows, self._thresholds.of(options), top_ks(options), by_service, matched)
         if self._index.null is None:
             return ranked
         queries, by_initials = scope.compared(options, matches)
         if not len(queries):
             return ranked
-        services, _ = candidates(scores, maxima, queries, np.ones_like(queries), maxima.max(axis=1))
-        nulls = _nearest_rows(embeddings, queries, self._index.null.matrix)
+        services, _ = candidates(rows.scores, rows.maxima, queries, np.ones_like(queries), rows.maxima.max(axis=1))
+        nulls = _nearest_rows(rows.embeddings, queries, self._index.null.matrix)
         near = scope.Near(queries, by_initials, services, nulls)
-        return scope.refuse(ranked, near, matched, embeddings, self._index)
+        return scope.refuse(ranked, near, matched, rows.embeddings, self._index)
 
-    def _rank_dense(
-        self, embeddings: Floats, scores: Floats, maxima: Floats, thresholds: BatchThresholds, top_k: Ints
-    ) -> BatchHits:
+    def _rank_personal(
+        self, plain: Rows, moved: Rows, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]
+    ) -> list[Ranked]:
+        """The hits of queries with a layer: of the services that are shown without it, in the order of q'."""
+        by_service = ServiceMatches.of(matches, self._index)
+        thresholds = personal.shown_services(
+            self._thresholds.of(options),
+            by_service,
+            lambda: np.maximum.reduceat(plain.phrases, self._row_starts[:-1], axis=1),
+            2 * ROUNDING,
+            lambda queries, services: self._nearest(plain, queries, services).dense,
+        )
+        matched, by_plain = self._matched(moved, by_service), self._matched(plain, by_service)
+        if matched is not None and by_plain is not None:
+            matched = personal.with_layer(matched, by_plain)
+        return self._rank_hits(moved, thresholds, top_ks(options), by_service, matched)
+
+    def _rank_hits(
+        self,
+        rows: Rows,
+        thresholds: BatchThresholds,
+        top_k: Ints,
+        by_service: ServiceMatches,
+        matched: BatchHits | None,
+    ) -> list[Ranked]:
+        """The hits of each query, by the score in `matched`, or the cosine."""
+        hits = self._rank_dense(rows, thresholds, top_k)
+        if matched is not None:
+            hits = merge(hits, matched, by_service, self._index, thresholds, top_k)
+        return hits.split(len(top_k))
+
+    def _matched(self, rows: Rows, by_service: ServiceMatches) -> BatchHits | None:
+        """The services with a lexical match, by the fused score; None if there are none."""
+        if not len(by_service.services):
+            return None
+        return with_lexical(self._nearest(rows, by_service.queries, by_service.services), by_service)
+
+    def _nearest(self, rows: Rows, queries: Ints, services: Ints) -> BatchHits:
+        """Pairs of a query and a service, in this order, by the service's phrase of the highest cosine."""
+        of_query, phrases = rows_of(queries, services, self._row_starts)
+        return nearest(Pairs(of_query, phrases, rows.phrases[of_query, phrases]), rows.embeddings, self._index)
+
+    def _rank_dense(self, rows: Rows, thresholds: BatchThresholds, top_k: Ints) -> BatchHits:
         """Look into the blocks with the highest maxima, and into more of them until nothing outside can be a hit."""
         lowest = thresholds.lowest()
-        queries, counts = np.arange(len(scores)), np.minimum(top_k, self._blocks)
+        queries, counts = np.arange(len(top_k)), np.minimum(top_k, self._blocks)
         found: list[BatchHits] = []
         while len(queries):
             fitting = max(int(np.searchsorted(np.cumsum(counts), PART_ROWS // BLOCK_ROWS, side="right")), 1)
             part, part_counts = queries[:fitting], counts[:fitting]
-            pairs, bounds = candidates(scores, maxima, part, part_counts, lowest)
-            hits = select(pairs, embeddings, self._index, thresholds, top_k)
+            pairs, bounds = candidates(rows.scores, rows.maxima, part, part_counts, lowest)
+            hits = select(pairs, rows.embeddings, self._index, thresholds, top_k)
             # Services share blocks, or do not reach their thresholds: then look further down.
             more = (part_counts < self._blocks) & (bounds > lowest[part] - np.float32(3 * ROUNDING))
             again = more & ~self._is_full(hits, part, bounds, top_k)

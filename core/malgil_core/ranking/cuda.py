@@ -7,19 +7,41 @@ and go through the same selection as on the CPU, so that both give the same answ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from malgil_core.lexical.index import NO_MATCHES, LexicalMatches
-from malgil_core.ranking import scope
+from malgil_core.ranking import personal, scope
 from malgil_core.ranking.fusion import ServiceMatches, merge, rows_of, with_lexical
-from malgil_core.ranking.topk import BatchHits, Pairs, nearest, row_starts, select
-from malgil_core.ranking.types import BatchThresholds, Index, Ints, QueryOptions, Ranked, ScoreThresholds
+from malgil_core.ranking.topk import BatchHits, Pairs, nearest, row_starts, select, top_ks
+from malgil_core.ranking.types import (
+    NO_LAYERS,
+    BatchThresholds,
+    Floats,
+    Index,
+    Ints,
+    Layers,
+    QueryOptions,
+    Ranked,
+    ScoreThresholds,
+)
 
 # |error| of a float16 product of unit vectors: 2⁻¹¹ for each factor and 2⁻¹¹ for the result, with room.
 HALF_ROUNDING = 2e-3
+
+
+class Rows(NamedTuple):
+    """Queries of a batch with their cosines."""
+
+    host: Floats  # embeddings [b, D]
+    embeddings: Any  # the same on the device
+    scores: Any  # [b, P], on the device, as float16 gives them
+
+    def take(self, places: list[int]) -> Rows:
+        """The queries at these places."""
+        return Rows(*(part[places] for part in self))
 
 
 class CudaScorer:
@@ -43,39 +65,103 @@ class CudaScorer:
         return torch.nn.functional.normalize(torch.cat([part.to(self._device) for part in embeddings]))
 
     def rank(
-        self, embeddings: Any, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches] = ()
+        self,
+        embeddings: Any,
+        options: Sequence[QueryOptions],
+        matches: Sequence[LexicalMatches] = (),
+        layers: Layers = NO_LAYERS,
     ) -> list[Ranked]:
         """Rank for each row of `embeddings`, float32 [B, D], unit length, with the lexical matches of each query.
 
         The embeddings are a tensor on the device or an array.
         """
-        services = len(self._index.thresholds)
-        if services == 0:
+        if not len(self._index.thresholds):
             return [Ranked.empty()] * len(options)
         queries = torch.as_tensor(embeddings, device=self._device)
         host = queries.cpu().numpy()
-        thresholds = self._thresholds.of(options)
-        top_k = np.array([query.top_k for query in options], dtype=np.int64)
-        scores = (queries.half() @ self._half.T).float()  # [B, P]
-        hits = select(self._candidates(queries, scores, thresholds, top_k), host, self._index, thresholds, top_k)
+        layers = personal.counted(layers, matches)
+        # On the host, where q' is needed too: a layer does to a query the same on every device.
+        moved = personal.moved(host, layers)
+        both = torch.cat([queries, torch.from_numpy(moved).to(self._device)]) if len(moved) else queries
+        scores = (both.half() @ self._half.T).float()  # [B + n, P]
         matches = matches or [NO_MATCHES] * len(options)
+        asked = personal.without(layers, options)
+        plain = Rows(host, queries, scores[: len(options)])
+        ranked = self._rank_plain(plain, asked, matches)
+        # Whether anything is shown at all does not depend on a layer.
+        shown = [place for place, row in enumerate(layers.rows.tolist()) if len(ranked[row].services)]
+        if not shown:
+            return ranked
+        own = layers.rows[shown].tolist()
+        by_layer = Rows(moved, both[len(options) :], scores[len(options) :]).take(shown)
+        hits = self._rank_personal(
+            plain.take(own), by_layer, [options[row] for row in own], [matches[row] for row in own]
+        )
+        for row, one in zip(own, hits, strict=True):
+            ranked[row] = personal.answered(one, ranked[row])
+        return ranked
+
+    def _rank_plain(
+        self, rows: Rows, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]
+    ) -> list[Ranked]:
+        """The answers to a batch without its layers."""
         by_service = ServiceMatches.of(matches, self._index)
-        matched: BatchHits | None = None
-        if len(by_service.services):
-            of_matches = [torch.from_numpy(part).to(self._device) for part in rows_of(by_service, self._row_starts)]
-            matched = with_lexical(nearest(self._pairs(queries, *of_matches), host, self._index), by_service)
-            hits = merge(hits, matched, by_service, self._index, thresholds, top_k)
-        ranked = hits.split(len(options))
+        matched = self._matched(rows, by_service)
+        ranked = self._rank_hits(rows, self._thresholds.of(options), top_ks(options), by_service, matched)
         if self._null is None or self._null_half is None:
             return ranked
         asked, by_initials = scope.compared(options, matches)
         if not len(asked):
             return ranked
         places = torch.from_numpy(asked).to(self._device)
+        queries = rows.embeddings
         nulls = self._nearest_rows(queries, places, queries[places].half() @ self._null_half.T, self._null)
-        services_near = self._nearest_rows(queries, places, scores[places], self._matrix)
+        services_near = self._nearest_rows(queries, places, rows.scores[places], self._matrix)
         near = scope.Near(asked, by_initials, services_near, nulls)
-        return scope.refuse(ranked, near, matched, host, self._index)
+        return scope.refuse(ranked, near, matched, rows.host, self._index)
+
+    def _rank_personal(
+        self, plain: Rows, moved: Rows, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]
+    ) -> list[Ranked]:
+        """The hits of queries with a layer: of the services that are shown without it, in the order of q'."""
+        by_service = ServiceMatches.of(matches, self._index)
+        thresholds = personal.shown_services(
+            self._thresholds.of(options),
+            by_service,
+            lambda: self._best(plain.scores).cpu().numpy(),
+            HALF_ROUNDING,
+            lambda queries, services: self._nearest(plain, queries, services).dense,
+        )
+        matched, by_plain = self._matched(moved, by_service), self._matched(plain, by_service)
+        if matched is not None and by_plain is not None:
+            matched = personal.with_layer(matched, by_plain)
+        return self._rank_hits(moved, thresholds, top_ks(options), by_service, matched)
+
+    def _rank_hits(
+        self,
+        rows: Rows,
+        thresholds: BatchThresholds,
+        top_k: Ints,
+        by_service: ServiceMatches,
+        matched: BatchHits | None,
+    ) -> list[Ranked]:
+        """The hits of each query, by the score in `matched`, or the cosine."""
+        pairs = self._candidates(rows.embeddings, rows.scores, thresholds, top_k)
+        hits = select(pairs, rows.host, self._index, thresholds, top_k)
+        if matched is not None:
+            hits = merge(hits, matched, by_service, self._index, thresholds, top_k)
+        return hits.split(len(top_k))
+
+    def _matched(self, rows: Rows, by_service: ServiceMatches) -> BatchHits | None:
+        """The services with a lexical match, by the fused score; None if there are none."""
+        if not len(by_service.services):
+            return None
+        return with_lexical(self._nearest(rows, by_service.queries, by_service.services), by_service)
+
+    def _nearest(self, rows: Rows, queries: Ints, services: Ints) -> BatchHits:
+        """Pairs of a query and a service, in this order, by the service's phrase of the highest cosine."""
+        of_pairs = [torch.from_numpy(part).to(self._device) for part in rows_of(queries, services, self._row_starts)]
+        return nearest(self._pairs(rows.embeddings, *of_pairs), rows.host, self._index)
 
     def _candidates(self, queries: Any, scores: Any, thresholds: BatchThresholds, top_k: Ints) -> Pairs:
         """Rows that can be among the best of their query, with the room that float16 needs."""

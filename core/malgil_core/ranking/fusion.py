@@ -59,11 +59,11 @@ class ServiceMatches:
         return cls(queries[best], services[best], rows[best], scores[best].astype(np.float32))
 
 
-def rows_of(matches: ServiceMatches, starts: Ints) -> tuple[Ints, Ints]:
-    """All rows of the services that match, each with its query; `starts` [S + 1] from `row_starts`."""
-    begins = starts[matches.services]
-    sizes = starts[matches.services + 1] - begins
-    return matches.queries.repeat(sizes), ranges(begins, sizes)
+def rows_of(queries: Ints, services: Ints, starts: Ints) -> tuple[Ints, Ints]:
+    """All rows of some services, each with its query; `starts` [S + 1] from `row_starts`."""
+    begins = starts[services]
+    sizes = starts[services + 1] - begins
+    return queries.repeat(sizes), ranges(begins, sizes)
 
 
 def with_lexical(matched: BatchHits, matches: ServiceMatches) -> BatchHits:

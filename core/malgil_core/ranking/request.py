@@ -16,10 +16,11 @@ import numpy.typing as npt
 from malgil_core.index.generation import Generation, NullPhrases
 from malgil_core.lexical.numbers import ranges
 from malgil_core.limits import DEFAULT_TOP_K, MAX_TEXT_BYTES, MAX_TOP_K
-from malgil_core.ranking.types import QueryOptions, Ranked
+from malgil_core.ranking.personal import parse_layer
+from malgil_core.ranking.types import Floats, QueryOptions, Ranked
 from malgil_core.text.validation import parse_texts, require
 
-INPUTS = ("query", "embedding", "top_k", "surface", "min_score", "null")
+INPUTS = ("query", "embedding", "top_k", "surface", "min_score", "null", "personal")
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,13 @@ class SearchRequest:
         queries: [B] texts.
         embeddings: [B, D], an array or a tensor on a device.
         options: [B].
+        layers: [B], the personal layer of each query, or None.
     """
 
     queries: list[str]
     embeddings: Any
     options: list[QueryOptions]
+    layers: list[Floats | None]
 
     @classmethod
     def parse(cls, tensors: Mapping[str, Any], generation: Generation) -> SearchRequest:
@@ -43,14 +46,16 @@ class SearchRequest:
         Raises:
             ValueError: a required tensor is missing, or a value is out of its bounds.
         """
-        query, top_k, surface, min_score, null = (
+        query, top_k, surface, min_score, null, personal = (
             _elements(tensors.get(name)) for name in INPUTS if name != "embedding"
         )
         queries = parse_texts("query", query)
         embeddings = require("embedding", tensors.get("embedding"))
         check_embeddings(embeddings, generation.dimension)
         options = parse_options(len(embeddings), top_k, surface, min_score, generation.surfaces, null)
-        return cls(queries, embeddings, options)
+        raw = [b""] * len(options) if personal is None else personal
+        layers = [parse_layer(one, generation.dimension, generation.encoder) for one in raw]
+        return cls(queries, embeddings, options, layers)
 
 
 def _elements(tensor: Any) -> list[Any] | None:
@@ -175,6 +180,7 @@ def lay_out_batch(
     }
     by_query = {
         "generation": np.full((len(ranked), 1), generation.number, dtype=np.int64),
+        "encoder": np.full((len(ranked), 1), generation.encoder.encode(), dtype=np.object_),
         "answered": np.ones((len(ranked), 1), dtype=bool),
         **_lay_out_null(generation.null, ranked),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from malgil_core.ranking.types import DECIMALS, BatchThresholds, Floats, Index, Ints, Ranked
+from malgil_core.ranking.types import DECIMALS, BatchThresholds, Floats, Index, Ints, QueryOptions, Ranked
 
 FEW_PAIRS = 2  # for each query: so few are multiplied faster at once than query by query
 ROUNDING = 1e-5  # more than a float32 product of unit vectors and DECIMALS move a score
@@ -62,6 +63,11 @@ def unit(embeddings: Floats) -> Floats:
     length: Floats = np.sqrt(np.einsum("bd,bd->b", embeddings, embeddings))[:, np.newaxis]
     result: Floats = embeddings / np.maximum(length, np.float32(1e-12))
     return result
+
+
+def top_ks(options: Sequence[QueryOptions]) -> Ints:
+    """The number of hits that each query wants at most, [B]."""
+    return np.array([query.top_k for query in options], dtype=np.int64)
 
 
 def row_starts(index: Index) -> Ints:

@@ -103,6 +103,29 @@ class Ranked:
         )
 
 
+@dataclass(frozen=True)
+class Layers:
+    """The personal layers of a batch of queries; personal.py says what they do.
+
+    Attributes:
+        rows: [n], ascending: the queries that have one.
+        vectors: [n, 2·D]: scale, then shift.
+    """
+
+    rows: Ints
+    vectors: Floats
+
+    @classmethod
+    def of(cls, layers: Sequence[Floats | None]) -> Layers:
+        """The layers of a batch: for each query its own, or None."""
+        rows = [row for row, layer in enumerate(layers) if layer is not None]
+        vectors = [layer for layer in layers if layer is not None]
+        return cls(np.array(rows, dtype=np.int64), np.stack(vectors)) if rows else NO_LAYERS
+
+
+NO_LAYERS = Layers(np.empty(0, np.int64), np.empty((0, 0), np.float32))
+
+
 class Scorer(Protocol):
     """Ranks the services of one generation on one device."""
 
@@ -110,7 +133,11 @@ class Scorer(Protocol):
         """The embeddings [b, D] of several requests as one batch [B, D] of unit rows, where `rank` wants them."""
 
     def rank(
-        self, embeddings: Any, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches] = ()
+        self,
+        embeddings: Any,
+        options: Sequence[QueryOptions],
+        matches: Sequence[LexicalMatches] = (),
+        layers: Layers = NO_LAYERS,
     ) -> list[Ranked]:
         """Rank for each row of `embeddings`, float32 [B, D], unit length.
 
@@ -118,6 +145,7 @@ class Scorer(Protocol):
             embeddings: of the queries.
             options: [B].
             matches: [B], the lexical matches of each query, or empty: rank by cosine alone.
+            layers: personal layers of some of the queries.
         """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from server.launcher import Server
 from server.ports import free_ports
 from tests.console.browser.consoles import Console
 from tests.console.browser.people import Person
+from tests.feedback.logs import Log
 
 expect.set_options(timeout=15_000)
 
@@ -65,9 +67,22 @@ def site(
     """A console with accounts, which publishes into an index that nothing serves."""
     folder = tmp_path_factory.mktemp("site")
     shutil.copytree(index, folder / "index")
+    searched(folder / "events")
     database = f"sqlite:///{folder}/console.db"
     with Console(database, folder / "index", repository, production.grpc_url, hashed) as console:
         yield console
+
+
+def searched(folder: Path) -> None:
+    """A log of people who searched an hour ago."""
+    log, at_ms = Log(), int(time.time() * 1000) - 3_600_000
+    for i in range(5):
+        person = f"person {i}"
+        log.session("우주여행 예약", hits=(), person=person, at_ms=at_ms)
+        log.session("오늘의 날씨", refused_by="null", person=person, at_ms=at_ms)
+        log.session("용돈 받는 법", person=person, at_ms=at_ms)
+        log.session("엄마한테 용돈 부치기", chosen=101, person=person, at_ms=at_ms)
+    log.write(folder, at_ms / 1000)
 
 
 Visit = Callable[..., Person]

@@ -41,6 +41,7 @@ class Console:
         self._command = [
             sys.executable, "-m", "console", "--port", "0", "--index", str(index), "--repository", str(repository),
             "--null-topics", str(NULL_TOPICS), "--url", server, "--secret-file", str(index.parent / "console.secret"),
+            "--events", str(index.parent / "events"),
         ]  # fmt: skip
 
     def start(self) -> None:

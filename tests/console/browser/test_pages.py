@@ -23,7 +23,8 @@ PATHS = [
     "/services/101/history", "/services/101/delete", "/services/100/delete", "/null-topics", "/null-topics?q=없는",
     "/null-topics/{key}", "/null-topics/new", "/null-topics/{key}/history", "/null-topics/{key}/delete",
     "/search", "/search?form=1&null=1&q=대출 갈아타기", "/search?form=1&null=1&q=내일 비 와", "/search/tests",
-    "/search/tests/set?name=세트", "/search/runs/{run}", "/data", "/suggest", "/suggest/101",
+    "/search/tests/set?name=세트", "/search/runs/{run}", "/data", "/data?kind=chosen",
+    "/data?kind=unchosen&days=7", "/suggest", "/suggest/101",
     "/publish", "/audit", "/audit?q=없는이름",
     "/nothing-here",
 ]  # fmt: skip

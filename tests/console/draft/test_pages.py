@@ -249,7 +249,7 @@ def test_a_publish_shows_its_difference_its_progress_and_its_result(console: Con
 
 
 def test_the_page_of_search_data_says_how_to_have_some(console: Console) -> None:
-    assert "python -m feedback" in console.page("/data")
+    assert "python -m server --events FOLDER --log-queries" in console.page("/data")
 
 
 def test_without_a_draft_the_pages_say_so(console: Console) -> None:

@@ -6,10 +6,10 @@ import doctest
 from types import ModuleType
 
 import pytest
-from malgil_core.ranking import fusion, topk
+from malgil_core.ranking import fusion, personal, topk
 
 
-@pytest.mark.parametrize("module", [fusion, topk])
+@pytest.mark.parametrize("module", [fusion, personal, topk])
 def test_a_reader_is_not_misled_by_a_worked_example(module: ModuleType) -> None:
     results = doctest.testmod(module)
     assert results.attempted >= 1

@@ -141,6 +141,7 @@ def test_an_answer_has_the_types_of_the_contract(answer: dict[str, Any]) -> None
         "null_phrase": "|O",
         "null_score": "<f4",
         "refused_by": "|O",
+        "encoder": "|O",
         "answered": "|b1",
     }
     assert {answer[name].shape for name in ("null_topic", "null_phrase", "null_score", "refused_by")} == {(3, 1)}

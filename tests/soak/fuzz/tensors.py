@@ -25,6 +25,7 @@ from tests.soak.fuzz.statuses import (
 from tests.soak.fuzz.values import (
     KIND,
     MIN_SCORE,
+    PERSONAL,
     SURFACE,
     TOP_K,
     embedding,
@@ -47,20 +48,23 @@ _names = st.sampled_from(NAMES)
 @st.composite
 def odd_text(draw: st.DrawFn, width: int) -> Case:
     """One odd text."""
-    model, raw = draw(st.sampled_from(("search", "embed", "tokenizer"))), draw(texts)
-    call = Call(model, (string("query" if model == "search" else "text", raw),))
+    model, raw = draw(st.sampled_from(("search", "embed", "tokenizer", "suggest"))), draw(texts)
+    call = Call(model, (string({"search": "query", "suggest": "typed"}.get(model, "text"), raw),))
     return f"text of {len(raw)} bytes {raw[:24]!r}", call, text_expected(raw)
 
 
 @st.composite
 def odd_option(draw: st.DrawFn, width: int) -> Case:
     """An option at its extremes."""
-    name = draw(st.sampled_from(("top_k", "min_score", "kind", "surface")))
+    name = draw(st.sampled_from(("top_k", "min_score", "kind", "surface", "personal")))
     if name == "kind":
         kind = draw(st.sampled_from(KIND))
         call = _with(draw(valid(width, ("embed", "tokenizer"))), string(name, kind))
         return f"kind {kind[:16]!r}", call, OK if kind in KIND[:3] else BAD
     call = draw(valid(width, ("search", "scorer")))
+    if name == "personal":
+        raw = draw(st.sampled_from(PERSONAL) | st.binary(max_size=60))
+        return f"personal {raw[:16]!r}", _with(call, string(name, raw)), BAD if raw else OK
     if name == "surface":
         surface = draw(st.sampled_from(SURFACE))
         expected = OK_OR_BAD if surface == b"RECO" else BAD

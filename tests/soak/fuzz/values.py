@@ -13,12 +13,13 @@ from tests.soak.wire import Call, Tensor, boolean, fp32, ids, int32, string
 
 LARGEST_TEXT = 8192  # bytes
 LARGEST_TOP_K = 1000
-MODELS = ("search", "embed", "tokenizer", "encoder", "scorer")
+MODELS = ("search", "embed", "tokenizer", "encoder", "scorer", "suggest")
 PLAIN = ("송금", "돈 보내기", "ㅅㄱ", "thdrma", "이번 달 카드값", "Apple Pay", "환전하려면 어떻게 해", "송ㄱ", "１２３")
 TOP_K = (0, -1, 1, 2, 10, 100, LARGEST_TOP_K, LARGEST_TOP_K + 1, 2**31 - 1, -(2**31))
 MIN_SCORE = tuple(map(float, "nan inf -inf 0 -0.0 1e-45 -1e-45 1 -1 1.0000001 -1.0000001 3.4e38 0.5 2".split()))
 KIND = (b"query", b"passage", b"phrase", b"Query", b"", b"query\0", b"\xff", b"passage" * 1000)
 SURFACE = (b"RECO", b"NOWHERE", b"", b"\xff", b"\0", b"RECO\0", b"x" * 100_000)
+PERSONAL = (b"", b"MGPL", b"TUdQ", b"\xff" * 48, b"MGPL\1" + bytes(43), b"TUdQ" * 500, b"x" * 100_000)
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466\U0001f3fd"  # an emoji of eight code points
 # Code points that show nothing and are no white space to Python.
 INVISIBLE = "\0\u00ad\u034f\u115f\u1160\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2060\u2800\u3164\ufe0f\ufeff\uffa0"
@@ -92,6 +93,9 @@ def valid(draw: st.DrawFn, width: int, models: Sequence[str] = MODELS, rows: int
     if model in ("embed", "tokenizer"):
         kind = draw(st.sampled_from((None, *KIND[:3])))
         return Call(model, (string("text", *words), *([string("kind", *[kind] * rows)] if kind else [])))
+    if model == "suggest":
+        count = draw(st.sampled_from((None, 1, 5, 20)))
+        return Call(model, (string("typed", *words), *([int32("top_k", *[count] * rows)] if count else [])))
     tensors = [string("query", *words)]
     if model == "scorer":
         tensors.append(embedding(draw(st.integers(0, 99)), width, rows))

@@ -1,0 +1,78 @@
+"""The group of commands behind `python -m feedback`."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from export.command import run
+from feedback.errors import FeedbackError
+
+# Command → module and attribute. A command's module is imported when the command is named, or for the group's help.
+COMMANDS = {
+    "report": "feedback.report_cli:report",
+    "compare": "feedback.experiments.compare_cli:compare",
+    "power": "feedback.experiments.power_cli:power",
+    "pairs": "feedback.pairs_cli:pairs",
+    "phrases": "feedback.phrases_cli:phrases",
+    "null-topics": "feedback.phrases_cli:null_topics",
+    "suggestions": "feedback.suggestions_cli:suggestions",
+    "average": "feedback.federated:average_command",
+    "loop": "feedback.loop.cli:loop",
+    "retain": "feedback.log_cli:retain",
+    "forget": "feedback.log_cli:forget",
+    "seal": "feedback.log_cli:seal",
+}
+
+EPILOG = """\b
+A first time, after a server has run with --events and people have searched:
+  python -m feedback report
+  python -m feedback pairs --out pairs.jsonl --offline
+  python -m feedback loop --dry-run
+
+\b
+Exit status:
+  0  done    1  refused, with a sentence that says why    2  wrong usage
+"""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EPILOG,
+)
+def cli() -> None:
+    """Read the events of searches: reports, training data, experiments."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; its exit status: 0 done, 1 refused with a sentence on stderr, 2 wrong usage."""
+    return run(cli, argv, "python -m feedback", "what was complete before is unchanged", _refusals)
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """The errors whose text is meant for the user. Asked for when there is one: a command imports only what it uses."""
+    from malgil_core.catalog.errors import CatalogError
+    from malgil_core.encoder import EncoderMetadataError
+    from malgil_core.index.generation import GenerationError
+
+    from export.errors import ExportError
+
+    return FeedbackError, ExportError, CatalogError, EncoderMetadataError, GenerationError, ValueError
