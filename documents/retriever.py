@@ -1,12 +1,13 @@
 """The retriever: answers from an engine that may be slow or down, each within its deadline.
 
-Triton takes the answers of a batch together, so a batch waits for the engine until the longest of its deadlines. What
-is not there by then is "late", and the call goes on without it. While such a call is overdue, every batch is "late" at
-once: a second call would only wait behind the first. After a call that failed every batch is "unavailable" at once,
-until the engine has been reached again in the background.
+Triton takes the answers of a batch together, so a batch waits for the engine until the first of the deadlines of those
+that it is asked for. What is not there by then is "late", and the call goes on without it. While such a call is
+overdue, every batch is "late" at once: a second call would only wait behind the first. After a call that failed every
+batch is "unavailable" at once, until the engine has been reached again in the background.
 
-Of a batch that is larger than the engine can answer in time, by what its calls took so far, it is asked for the first
-requests, and the others are "late": an engine that searches one query after another would have none of them in time.
+Of a batch, the engine is asked for as many requests as it can answer in time, by what its calls took so far, those with
+the most time left first; the others are "late". An engine that searches one query after another would have none of a
+large batch in time, and one request that has waited long would let all others wait no longer than itself.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Retriever:
         self._searcher: Searcher | None = None  # while the engine can be asked
         self._engine: Engine | None = None
         self._problem = ""  # the last that was logged
-        self._overdue: Future[list[Answer] | None] | None = None
+        self._overdue: Future[list[Answer]] | None = None
         self._cost = 0.0  # seconds that a query takes in a call of the engine
         self._calls = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._stop = threading.Event()
@@ -76,7 +77,21 @@ class Retriever:
         if not requests:
             return []
         now = time.monotonic()
-        return self._ask(requests, max(request.left(now) for request in requests))
+        left = [request.left(now) for request in requests]
+        searcher = self._searcher
+        if (status := self._status(searcher)) is not None:
+            return [_without(status, request) for request in requests]
+        assert searcher
+        answers = [_without("late", request) for request in requests]
+        if chosen := self._in_time(requests, left):
+            call = self._calls.submit(self._call, searcher, [requests[at] for at in chosen])
+            wait([call], min(left[at] for at in chosen))
+            if not call.done():
+                self._overdue = call
+            else:
+                for at, answer in zip(chosen, call.result(), strict=True):
+                    answers[at] = answer
+        return answers
 
     def close(self) -> None:
         """Stop the threads, and disconnect."""
@@ -86,41 +101,31 @@ class Retriever:
         self._calls.shutdown(cancel_futures=True)
         self._disconnect()
 
-    def _ask(self, requests: Sequence[DocumentsRequest], seconds: float) -> list[Answer]:
-        searcher = self._searcher
-        if (status := self._status(searcher, seconds)) is not None:
-            return _without(status, requests)
-        assert searcher
-        count = self._fitting(requests, seconds)
-        call = self._calls.submit(self._call, searcher, requests[:count])
-        wait([call], seconds)
-        if not call.done():
-            self._overdue = call
-            return _without("late", requests)
-        found = call.result()
-        if found is None:
-            return _without("unavailable", requests)
-        return [*found, *_without("late", requests[count:])]
-
-    def _status(self, searcher: Searcher | None, seconds: float) -> Status | None:
+    def _status(self, searcher: Searcher | None) -> Status | None:
         """The status of a batch that the engine is not asked for; None if it is asked."""
         if self._access is None:
             return "off"
         if self._overdue is not None and not self._overdue.done():
             return "late"
         self._overdue = None
-        if searcher is None:
-            return "unavailable"
-        # Where encoding took all of the time, the engine's is for those that can still be answered.
-        return "late" if seconds <= 0 else None
+        return "unavailable" if searcher is None else None
 
-    def _fitting(self, requests: Sequence[DocumentsRequest], seconds: float) -> int:
-        """How many requests, from the first, the engine is expected to answer in time; at least one."""
-        sizes = np.cumsum([len(request.queries) for request in requests])
-        return max(int(np.searchsorted(sizes * self._cost, FULL * seconds, side="right")), 1)
+    def _in_time(self, requests: Sequence[DocumentsRequest], left: Sequence[float]) -> list[int]:
+        """Which requests the engine is expected to answer together before the first of their deadlines.
 
-    def _call(self, searcher: Searcher, requests: Sequence[DocumentsRequest]) -> list[Answer] | None:
-        """The engine's answers; None if it fails, after which it is not asked before it is reached again."""
+        One at least, unless encoding took all of its time: without a call, what one takes would never be known again.
+        """
+        chosen: list[int] = []
+        seconds = 0.0
+        for at in sorted(range(len(requests)), key=lambda at: -left[at]):
+            seconds += self._cost * len(requests[at].queries)
+            if left[at] <= 0 or (chosen and seconds > FULL * left[at]):
+                break
+            chosen.append(at)
+        return chosen
+
+    def _call(self, searcher: Searcher, requests: Sequence[DocumentsRequest]) -> list[Answer]:
+        """The engine's answers; if it fails, it is not asked before it is reached again."""
         queries = [query for request in requests for query in request.queries]
         embeddings = np.concatenate([request.embeddings for request in requests])
         options = [query for request in requests for query in request.options]
@@ -130,7 +135,7 @@ class Retriever:
         except Exception as error:  # whatever it is, services are found without documents
             self._note(error)
             self._searcher = None
-            return None
+            return [_without("unavailable", request) for request in requests]
         self._cost += 0.3 * ((time.monotonic() - started) / len(queries) - self._cost)
         answers, start = [], 0
         for request in requests:
@@ -187,5 +192,5 @@ class Retriever:
             self._log("error", f"documents are unavailable: {sentence}")
 
 
-def _without(status: Status, requests: Sequence[DocumentsRequest]) -> list[Answer]:
-    return [Answer(status, [[] for _ in request.queries]) for request in requests]
+def _without(status: Status, request: DocumentsRequest) -> Answer:
+    return Answer(status, [[] for _ in request.queries])

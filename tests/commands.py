@@ -105,11 +105,12 @@ def _kubectl(words: list[str]) -> None:
             assert {"name": "MALGIL_CATALOG", "value": f"data/{file}"} in publisher["containers"][0]["env"]
         case ["create", "job", source, _]:
             assert source.removeprefix("--from=") in known
-        case ["create", "secret", "generic", name, source]:
-            option, key, path = source.split("=")
-            assert option == "--from-file"
-            assert key == path, "a file of the user's, named as the key"
-            assert (name, key) in _secrets(manifests)
+        case ["create", "secret", "generic", name, *sources]:
+            for source in sources:
+                option, key, path = source.split("=")
+                assert option == "--from-file"
+                assert key == path, "a file of the user's, named as the key"
+                assert (name, key) in _secrets(manifests)
         case ["delete", "secret", name]:
             assert name in {secret for secret, _ in _secrets(manifests)}
         case ["rollout", "restart" | "status", name]:

@@ -139,7 +139,8 @@ def measure(
             queries = itertools.cycle(one.query for one in labelled.read(QUERIES))
             for query in itertools.islice(queries, WARM_SEARCHES):
                 client.search(query)
-            pairs, left = [], events - burst
+            pairs: list[Pair] = []
+            left = events - burst
             while left > 0:
                 count = min(left, max(int(rate * seconds), 1))
                 pairs.append(_pair(client, queries, sender, count, rate, turn=len(pairs)))
@@ -180,7 +181,8 @@ def _pair(
 
 def _search(client: malgil.SearchClient, queries: Iterator[str], seconds: float) -> list[float]:
     """The seconds of each search of one client that asks without a pause."""
-    times, ends = [], time.perf_counter() + seconds
+    times: list[float] = []
+    ends = time.perf_counter() + seconds
     while not times or time.perf_counter() < ends:
         query, started_at = next(queries), time.perf_counter()
         client.search(query)

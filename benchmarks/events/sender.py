@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import malgil
 import numpy as np
@@ -45,21 +46,20 @@ class Sent:
 def line(number: int, at_ms: int) -> bytes:
     """The event of a number: three in a row are of one search, with five hits of which the second is chosen."""
     search, kind = divmod(number, len(TYPES))
-    common = {
+    common: dict[str, Any] = {
         "search_id": f"{search * _FACTOR % _MODULUS:032x}",
         "at_ms": at_ms,
         "generation": 1,
         "surface": "SEARCH",
-        "person": f"{search % 10_000 * _FACTOR % _MODULUS:032x}",
+        "person": f"{(search % 10_000 + 1) * _INVERSE % _MODULUS:032x}",
         "k": 1,
     }
+    if TYPES[kind] == "search":
+        return Search(**common, count=5).as_json()
     hits = tuple(Hit(id=100 + (search + rank) % 150, rank=rank, score=1 - rank / 16) for rank in range(1, 6))
-    made: tuple[type[AnyEvent], dict[str, object]] = (
-        (Search, {"count": 5}),
-        (Shown, {"hits": hits}),
-        (Chosen, {"id": hits[1].id, "rank": 2, "score": hits[1].score}),
-    )[kind]
-    return made[0](**common, **made[1]).as_json()  # type: ignore[arg-type]
+    if TYPES[kind] == "shown":
+        return Shown(**common, hits=hits).as_json()
+    return Chosen(**common, id=hits[1].id, rank=2, score=hits[1].score).as_json()
 
 
 def number_of(event: AnyEvent) -> int:

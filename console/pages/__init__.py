@@ -15,13 +15,15 @@ from console.pages import (
     service,
     service_actions,
     suggest,
+    suggest_decisions,
     tests,
     tree,
 )
 from console.templating import Link
 
 PAGES: tuple[ModuleType, ...] = (
-    tree, service, service_actions, search, tests, data, suggest, publish, null_topics, history, audit, login,
+    tree, service, service_actions, search, tests, data, suggest, suggest_decisions,
+    publish, null_topics, history, audit, login,
 )  # fmt: skip
 
 

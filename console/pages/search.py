@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio.to_thread
@@ -18,6 +18,7 @@ from console.templating import Link, is_htmx, render
 from console.view import View
 
 COUNTS = (5, 10, 30)  # hits that can be asked for
+CHANGED = "draft-changed"  # event in the browser: what was searched in the draft is searched again
 links = (Link("검색 테스트", "/search", 30),)
 
 
@@ -55,20 +56,27 @@ async def show(request: Request) -> Response:
 
 @requires("read")
 async def state(request: Request) -> Response:
-    """The state of the draft, for htmx, until it is up to date."""
-    return render(request, "draft_state.html", state=draft_state(request))
+    """The state of the draft, for htmx; where it holds newer changes than the page shows, what shows them is told."""
+    found = await anyio.to_thread.run_sync(draft_state, request)
+    shown = request.query_params.get("revision", "")
+    newer = found is not None and not found.building and shown != str(found.revision)
+    return render(request, "draft_state.html", headers={"HX-Trigger": CHANGED} if newer else None, state=found)
 
 
 def draft_state(request: Request) -> DraftState | None:
-    """The state of the draft; None where the console has none."""
+    """The state of the draft, `building` from the moment of a save on; None where the console has none. Blocks."""
     draft: Draft | None = request.app.state.draft
-    return draft.state if draft else None
+    if draft is None:
+        return None
+    found = draft.state
+    return replace(found, building=found.building or found.revision != request.app.state.store.revision())
 
 
 def _found(request: Request) -> dict[str, Any]:
     """The answers to what is asked. Blocks."""
     asked = Asked.of(request)
     draft: Draft | None = request.app.state.draft
+    state = draft_state(request)  # before the search: what answers is as new as this says, or newer
     comparison: Comparison | None = None
     if draft is not None and not is_blank(asked.q):
         published = request.app.state.published
@@ -76,7 +84,7 @@ def _found(request: Request) -> dict[str, Any]:
     return {
         "asked": asked,
         "comparison": comparison,
-        "state": draft_state(request),
+        "state": state,
         "sets": request.app.state.store.test_set_names(),
     }
 

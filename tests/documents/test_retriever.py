@@ -212,3 +212,25 @@ def test_a_batch_that_is_too_large_for_the_engine_gets_some_of_its_documents_ins
     statuses = [answer.status for answer in retriever.answer(requests)]
     assert 1 <= statuses.count("ok") < 10
     assert statuses == ["ok"] * statuses.count("ok") + ["late"] * statuses.count("late")
+
+
+def test_nobody_waits_longer_than_their_own_deadline_for_a_younger_request_of_the_batch(
+    stand: Stand, retriever: Retriever
+) -> None:
+    stand.proxy.delay = STALLED
+    started = time.monotonic()
+    waited = replace(stand.request(deadline=5.0), arrived=started - 4.5)
+    answers = retriever.answer([waited, stand.request(deadline=5.0)])
+    assert [answer.status for answer in answers] == ["late", "late"]
+    assert 0.4 < time.monotonic() - started < 1.5
+
+
+def test_a_request_that_has_waited_too_long_for_the_engine_does_not_take_the_documents_of_the_younger(
+    stand: Stand, retriever: Retriever
+) -> None:
+    stand.proxy.delay = 0.2  # of a query, as the retriever learns
+    for _ in range(12):
+        retriever.answer([stand.request()])
+    waited = replace(stand.request(deadline=5.0), arrived=time.monotonic() - 4.95)
+    answers = retriever.answer([waited, stand.request()])
+    assert [answer.status for answer in answers] == ["late", "ok"]

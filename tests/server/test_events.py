@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import resource
@@ -30,7 +31,7 @@ from tritonclient.utils import InferenceServerException
 from server import stubs
 from server.__main__ import main
 from server.exposure import KEY_HEADER
-from server.launcher import Server
+from server.launcher import START_SECONDS, Server
 from server.ports import free_ports
 from tests.client.certificates import SERVER_NAME
 from tests.events import search
@@ -199,10 +200,26 @@ def test_a_killed_server_loses_no_event_older_than_the_interval(
 
 @pytest.mark.soak
 def test_a_server_killed_fifty_times_loses_no_event_older_than_the_interval(
-    start: Callable[[Path], Server], tmp_path: Path
+    repository: Path, index: Path, tmp_path: Path
 ) -> None:
-    for run in range(1, 51):
-        killed_and_read(start, tmp_path / "events", run, 1.5 + run / 25)
+    def start(folder: Path) -> Server:
+        """A Triton that loads this model alone, which takes seconds less."""
+        flags = ["--model-control-mode=explicit", "--load-model=events"]
+        environment = {"MALGIL_EVENTS": str(folder)}
+        server = Server(repository, free_ports(), log=log, flags=flags, environment=environment)
+        server.start()
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{server.http_url}/v2/models/events/ready").is_success:
+                    return server
+            time.sleep(0.1)
+        server.stop(at_once=True)
+        raise AssertionError((tmp_path / "log").read_text(errors="replace")[-3000:])
+
+    with (tmp_path / "log").open("wb") as log:
+        for run in range(1, 51):
+            killed_and_read(start, tmp_path / "events", run, 1.5 + run / 25)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ import yaml
 from malgil_core.serving.events import LOG_QUERIES
 
 from export import ROOT
+from export.suggest import settings as endpoint
 from server import exposure, launcher
 from server.documents import Access
 from server.exposure import Exposure
@@ -270,8 +271,10 @@ def test_one_console_writes_to_a_store_that_no_server_mounts_and_an_account_is_t
     commands.check(
         ["kubectl", "exec", "-i", "deployment/malgil-console", "--", "python", "-m", "console", *console["args"]]
     )
-    databases = [one for container in (first, console) for one in container["env"] if one["name"] != "MALGIL_URL"]
-    assert databases == [databases[0]] * 2
+    variables = [{one["name"]: one for one in container["env"]} for container in (first, console)]
+    databases = [one["MALGIL_CONSOLE_DATABASE"] for one in variables]
+    assert databases[0] == databases[1]
+    assert variables[1].keys() >= {"MALGIL_URL", endpoint.URL, endpoint.MODEL, endpoint.KEY}
     shared = {mount["name"]: mount["mountPath"] for mount in first["volumeMounts"]}
     assert shared["console"] in {mount["mountPath"] for mount in console["volumeMounts"]}
     command = [*STAGES["console"].command("CMD")]

@@ -58,6 +58,7 @@ class Plan:
     """Settings of one model, read from its config."""
 
     name: str
+    instances: int
     inputs: dict[str, Value]  # without the batch dimension
     ragged: frozenset[str]
     shapes: dict[str, tuple[str, str]]  # batch_input: graph input → (source input, Triton's type)
@@ -121,14 +122,16 @@ def _plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
     if level not in OPTIMIZATION:
         raise ValueError(f"optimization graph level {level}: it must be one of {', '.join(map(str, OPTIMIZATION))}")
     memory_arena = bool(_integer(parameters, "enable_mem_arena", 1, 1))
+    instances = sum(int(group.get("count", 1)) for group in config.get("instance_group", []))
     return Plan(
         name=config["name"],
+        instances=instances,
         inputs=inputs,
         ragged=frozenset(tensor["name"] for tensor in config["input"] if tensor.get("allow_ragged_batch")),
         shapes=shapes,
         outputs=outputs,
         optimization=OPTIMIZATION[level],
-        intra_op_threads=_integer(parameters, "intra_op_thread_count", _threads(config), None),
+        intra_op_threads=_integer(parameters, "intra_op_thread_count", _threads(instances), None),
         inter_op_threads=_integer(parameters, "inter_op_thread_count", 0, None),
         execution_mode=_integer(parameters, "execution_mode", 0, 1),
         memory_arena=memory_arena,
@@ -138,9 +141,8 @@ def _plan(config: Mapping[str, Any], instance_kind: str) -> Plan:
     )
 
 
-def _threads(config: Mapping[str, Any]) -> int:
+def _threads(instances: int) -> int:
     """Threads of an instance where the config does not say: the cores, shared out among the instances."""
-    instances = sum(int(group.get("count", 1)) for group in config.get("instance_group", []))
     return max(len(os.sched_getaffinity(0)) // max(instances, 1), 1)
 
 

@@ -16,6 +16,7 @@ import graph
 import numpy as np
 import onnxruntime
 import triton_python_backend_utils as pb_utils
+import weights
 
 
 class TritonPythonModel:
@@ -31,7 +32,11 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         self.plan = settings.plan(config, args["model_instance_kind"])
         path = Path(args["model_repository"], args["model_version"], config["default_model_filename"] or "model.onnx")
-        self.session = onnxruntime.InferenceSession(str(path), _options(self.plan), providers=["CPUExecutionProvider"])
+        if self.plan.instances > 1:
+            # The backend's folder is the server's own: the launcher has put it together, and removes it.
+            folder = Path(__file__).parent / "weights" / f"{self.plan.name}-{args['model_version']}"
+            path = weights.mapped(path, folder, lambda: _options(self.plan))
+        self.session = onnxruntime.InferenceSession(str(path), _options(self.plan), providers=weights.PROVIDERS)
         inputs, outputs = (
             {value.name: settings.Value.of(value.type, value.shape) for value in values}
             for values in (self.session.get_inputs(), self.session.get_outputs())

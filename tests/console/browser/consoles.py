@@ -24,9 +24,12 @@ class Console:
         repository: of the server.
         server: the server's address of gRPC.
         accounts: hash of a password: minji, who may publish, and junho, who may edit, have it. None: no accounts.
+        variables: more of its environment.
     """
 
-    def __init__(self, database: str, index: Path, repository: Path, server: str, accounts: str | None = None) -> None:
+    def __init__(
+        self, database: str, index: Path, repository: Path, server: str, accounts: str | None = None, **variables: str
+    ) -> None:
         self.store = Store.open(database)
         self.store.replace(CATALOG.read_bytes(), CATALOG.name, by="import")
         if accounts is not None:
@@ -34,7 +37,7 @@ class Console:
             self.store.save_account("junho", "edit", accounts, by="test")
         self.url = ""
         self._process: subprocess.Popen[str] | None = None
-        self._environment = {**os.environ, "MALGIL_CONSOLE_DATABASE": database}
+        self._environment = {**os.environ, "MALGIL_CONSOLE_DATABASE": database, **variables}
         self._command = [
             sys.executable, "-m", "console", "--port", "0", "--index", str(index), "--repository", str(repository),
             "--null-topics", str(NULL_TOPICS), "--url", server, "--secret-file", str(index.parent / "console.secret"),

@@ -41,6 +41,26 @@ def test_of_two_who_edit_a_service_the_second_sees_both_contents_and_nothing_is_
     expect(page.get_by_role("complementary", name="이력")).to_contain_text("minji")
 
 
+def test_a_search_in_the_draft_shows_what_another_person_saves_without_being_typed_again(
+    site: Console, visit: Visit
+) -> None:
+    minji, junho = visit(site, "minji"), visit(site, "junho")
+    query = "종이비행기에 쪽지 접어 날리기"
+    page = minji.goto("/search")
+    minji.drafted()
+    page.get_by_role("searchbox").fill(query)
+    expect(page.get_by_text(f"‘{query}’: 초안과 지금 검색이")).to_be_visible()
+    expect(page.locator("#results")).not_to_contain_text(f"‘{query}’ 문장과 맞아요.")
+    junho.goto("/services/106")
+    phrases = junho.page.get_by_label("학습 데이터")
+    phrases.fill(f"{phrases.input_value()}\n{query}")
+    junho.page.get_by_role("button", name="저장").click()
+    expect(junho.page.get_by_text("저장했어요.", exact=True)).to_be_visible()
+    first = page.get_by_role("region", name="초안").get_by_role("listitem").first
+    expect(first).to_contain_text(f"‘{query}’ 문장과 맞아요.", timeout=30_000)
+    expect(page.get_by_role("searchbox")).to_have_value(query)
+
+
 def test_what_is_typed_while_the_session_ends_comes_back_after_the_login(site: Console, visit: Visit) -> None:
     minji = visit(site, "minji")
     page = minji.goto("/services/104")

@@ -117,6 +117,24 @@ def test_what_publishing_would_change_is_said_in_words(console: Console) -> None
     assert "점수는 되지만 보여 주지 않는 서비스" in shown
 
 
+def test_the_draft_is_not_called_up_to_date_between_a_save_and_its_taking_up(console: Console) -> None:
+    before = console.draft.state.revision
+    all_in = "초안에는 저장한 내용이 모두 들어 있어요."
+    assert all_in in console.page("/search/state", part=True)
+    stored = console.store.service(101)
+    saved = dataclasses.replace(stored.value, memo="막 저장한 메모")
+    console.store.save_service(saved, by="minji", expected=stored.version)
+    for page in ("/search", "/search/state", "/search/tests", "/publish"):
+        assert all_in not in console.page(page)
+        assert "초안에 바뀐 내용을 담고 있어요" in console.page(page)
+    assert "HX-Trigger" not in console.http.get(f"/search/state?revision={before}").headers
+    console.draft.refresh()
+    assert all_in in console.page("/search")
+    assert console.http.get(f"/search/state?revision={before}").headers["HX-Trigger"] == "draft-changed"
+    now = console.draft.state.revision
+    assert "HX-Trigger" not in console.http.get(f"/search/state?revision={now}").headers
+
+
 def test_a_threshold_or_a_surface_that_cuts_a_service_is_named(console: Console) -> None:
     console.change(101, threshold=1.0)
     shown = console.page(search("은행과 계좌번호를 넣고 송금하기"), part=True)

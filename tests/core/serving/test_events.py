@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf import text_format
+from google.protobuf import text_format  # type: ignore[import-untyped]
 from malgil_core.events.log import DEFAULTS
 from malgil_core.serving.events import Settings
 from tritonclient.grpc import model_config_pb2
