@@ -9,7 +9,7 @@ import malgil
 from malgil_core.catalog.reading import CatalogError
 from malgil_core.encoder import EncoderMetadataError
 
-from benchmarks import korsts, mixed_lengths, null_load, personal, quality_cli, scoring, sizing
+from benchmarks import korsts, mixed_lengths, null_load, personal, quality_cli, scoring, sizing, suggest
 from benchmarks.compare.run import compare
 from benchmarks.console.cli import console
 from benchmarks.documents.cli import documents
@@ -45,6 +45,7 @@ for command in (
     console,
     events,
     loop,
+    suggest.suggest,
 ):
     cli.add_command(command)
 

@@ -51,6 +51,7 @@ TYPED = (
     "마이나쓰통쟝",  # two slips of the finger
     "카드분실신고",  # spaces left out
 )
+BEGUN = ("송ㄱ", "ㄷㅊ", "카드 ㅂ", "eocnf", "더취패")  # to be completed
 OUT_OF_SCOPE = (
     "저녁에 김치찌개 어떻게 끓여?",
     "강남역 근처 맛집",
@@ -96,6 +97,15 @@ def show(url: str, console: Console) -> None:
     console.print(table)
     console.print(nothing)
     console.print(f"median {statistics.median(times):.1f} ms a query, one client, this machine")
+
+
+def show_suggestions(url: str, console: Console) -> None:
+    """Print what may become of texts that are being typed."""
+    table = Table("typed", "suggestions", title="말길: as people type")
+    with malgil.SearchClient(url) as client:
+        for typed in BEGUN:
+            table.add_row(typed, " · ".join(one.text for one in client.suggest(typed, top_k=4)))
+    console.print(table)
 
 
 def show_documents(url: str, console: Console) -> None:
@@ -156,6 +166,7 @@ def demo(url: str | None) -> None:
     try:
         with contextlib.nullcontext(url) if url else serving(console) as address:
             show(address, console)
+            show_suggestions(address, console)
             show_documents(address, console)
     except (SetupError, malgil.MalgilError) as error:
         click.echo(f"Error: {error}", err=True)

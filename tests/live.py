@@ -15,6 +15,7 @@ OUTPUTS = {
     "embed": ("embedding",),
     "encoder": ("embedding",),
     "tokenizer": ("input_ids",),
+    "suggest": ("text", "id", "name", "path", "source", "score", "generation"),
     "events": ("accepted",),
 }
 

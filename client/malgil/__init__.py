@@ -19,7 +19,16 @@ from malgil._federated import LayerUpdate, gaussian_epsilon
 from malgil._feedback import Feedback, FeedbackCounts
 from malgil._interleaving import Interleaving
 from malgil._personal import PersonalLayer
-from malgil._results import Document, DocumentsResult, Hit, NullMatch, SearchResult, UnifiedResult
+from malgil._results import (
+    Document,
+    DocumentsResult,
+    Hit,
+    NullMatch,
+    SearchResult,
+    Suggestion,
+    SuggestResult,
+    UnifiedResult,
+)
 from malgil._tracking import FeedbackSender
 
 __all__ = [
@@ -43,6 +52,8 @@ __all__ = [
     "SearchClient",
     "SearchResult",
     "ServerError",
+    "SuggestResult",
+    "Suggestion",
     "Tls",
     "Unavailable",
     "UnifiedResult",

@@ -16,13 +16,14 @@ from malgil._base import DEFAULT_URL, PROBE, PROBE_TEXT, ClientBase, Kind, many_
 from malgil._errors import MalgilError
 from malgil._feedback import Feedback
 from malgil._personal import PersonalLayer
-from malgil._results import DocumentsResult, Hit, SearchResult, UnifiedResult
+from malgil._results import DocumentsResult, Hit, SearchResult, SuggestResult, UnifiedResult
 from malgil._retry import check_count
 from malgil._tensors import (
     DOCUMENT_OUTPUTS,
     EMBED_OUTPUTS,
     ENCODER_OUTPUTS,
     SEARCH_OUTPUTS,
+    SUGGEST_OUTPUTS,
     Tensors,
     document_inputs,
     embed_inputs,
@@ -31,8 +32,10 @@ from malgil._tensors import (
     read_encoder,
     read_refusal,
     read_search,
+    read_suggestions,
     search_inputs,
     service_outputs,
+    suggest_inputs,
 )
 from malgil._tracking import Track
 from malgil._transport import connect_async
@@ -59,11 +62,12 @@ class AsyncSearchClient(ClientBase):
         embed_model: str = "embed",
         documents_model: str = "documents",
         unified_model: str = "unified",
+        suggest_model: str = "suggest",
         tls: Tls | None = None,
         key: str | None = None,
         feedback: Feedback | None = None,
     ) -> None:
-        names = search_model, embed_model, documents_model, unified_model
+        names = search_model, embed_model, documents_model, unified_model, suggest_model
         super().__init__(timeout, retries, *names, feedback, (url, tls, key))
         self._transport = connect_async(url, tls, key)
 
@@ -126,6 +130,13 @@ class AsyncSearchClient(ClientBase):
         inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases, personal)
         searches = [(each, self._feedback._track(each, person, None, variant)) for each in inputs]
         return await _map(lambda each: self._search(each[0], timeout, explain, each[1]), searches, concurrency)
+
+    async def suggest(
+        self, typed: str, *, top_k: int | None = 5, surface: str | None = None, timeout: float | None = None
+    ) -> SuggestResult:
+        """Texts that `typed` may become, best first, as SearchClient.suggest."""
+        inputs = suggest_inputs(typed, top_k, surface)
+        return read_suggestions(await self._infer(self._suggest_model, inputs, SUGGEST_OUTPUTS, timeout))
 
     async def search_documents(
         self,

@@ -35,6 +35,7 @@ class ClientBase:
         embed_model: str,
         documents_model: str,
         unified_model: str,
+        suggest_model: str,
         feedback: Feedback | None,
         access: tuple[str, Tls | None, str | None],
     ) -> None:
@@ -43,6 +44,7 @@ class ClientBase:
         self._search_model = search_model
         self._embed_model = embed_model
         self._documents_model, self._unified_model = documents_model, unified_model
+        self._suggest_model = suggest_model
         self._closed = False
         self._vectors = VectorCache()
         self._feedback = FeedbackSender(feedback, partial(connect_events, *access))

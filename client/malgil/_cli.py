@@ -12,7 +12,7 @@ from pathlib import Path
 from malgil._access import Tls
 from malgil._client import SearchClient
 from malgil._errors import BadRequest, DeadlineExceeded, Forbidden, MalgilError, Overloaded, Unavailable
-from malgil._output import as_json, documents_table, scope, table
+from malgil._output import as_json, documents_table, scope, suggest_table, table
 from malgil._parser import parse
 from malgil._results import SearchResult, UnifiedResult
 
@@ -91,6 +91,11 @@ def _search(client: SearchClient, arguments: argparse.Namespace) -> None:
         print(documents_table(result.documents, sys.stdout.isatty()))
 
 
+def _suggest(client: SearchClient, arguments: argparse.Namespace) -> None:
+    result = client.suggest(arguments.typed, top_k=arguments.top_k, surface=arguments.surface)
+    print(as_json(result) if arguments.json else suggest_table(result))
+
+
 def _documents(client: SearchClient, arguments: argparse.Namespace) -> None:
     result = client.search_documents(
         arguments.query, top_k=arguments.top_k, filter=arguments.filter, deadline_ms=arguments.deadline_ms
@@ -104,4 +109,4 @@ def _probe(client: SearchClient, _: argparse.Namespace) -> None:
     print(f"ready: generation {generation}, answered in {(time.monotonic() - started) * 1000:.0f} ms")
 
 
-_COMMANDS = {"search": _search, "documents": _documents, "probe": _probe}
+_COMMANDS = {"search": _search, "suggest": _suggest, "documents": _documents, "probe": _probe}

@@ -17,13 +17,14 @@ from malgil._base import DEFAULT_URL, PROBE, PROBE_TEXT, ClientBase, Kind, many_
 from malgil._errors import MalgilError
 from malgil._feedback import Feedback
 from malgil._personal import PersonalLayer
-from malgil._results import DocumentsResult, Hit, SearchResult, UnifiedResult
+from malgil._results import DocumentsResult, Hit, SearchResult, SuggestResult, UnifiedResult
 from malgil._retry import check_count
 from malgil._tensors import (
     DOCUMENT_OUTPUTS,
     EMBED_OUTPUTS,
     ENCODER_OUTPUTS,
     SEARCH_OUTPUTS,
+    SUGGEST_OUTPUTS,
     Tensors,
     document_inputs,
     embed_inputs,
@@ -32,8 +33,10 @@ from malgil._tensors import (
     read_encoder,
     read_refusal,
     read_search,
+    read_suggestions,
     search_inputs,
     service_outputs,
+    suggest_inputs,
 )
 from malgil._tracking import Track
 from malgil._transport import connect
@@ -50,8 +53,8 @@ class SearchClient(ClientBase):
     (8000); "grpcs://" and "https://" for the same over TLS. `timeout`: seconds that a call may take, retries
     included; each method can override it. `retries`: how often a call is repeated, with exponential back-off,
     when the server's queue is full or no connection could be made. No other failure is repeated: the request may
-    be what broke the server. `search_model`, `embed_model`, `documents_model`, `unified_model`: names of models on
-    the server.
+    be what broke the server. `search_model`, `embed_model`, `documents_model`, `unified_model`, `suggest_model`: names
+    of models on the server.
     `tls`: the authorities to trust and the client's certificate. `key`: the server's key, where it requires one;
     without TLS it travels unencrypted. `feedback`: report searches and choices to the server, in the background; None
     reports nothing.
@@ -76,11 +79,12 @@ class SearchClient(ClientBase):
         embed_model: str = "embed",
         documents_model: str = "documents",
         unified_model: str = "unified",
+        suggest_model: str = "suggest",
         tls: Tls | None = None,
         key: str | None = None,
         feedback: Feedback | None = None,
     ) -> None:
-        names = search_model, embed_model, documents_model, unified_model
+        names = search_model, embed_model, documents_model, unified_model, suggest_model
         super().__init__(timeout, retries, *names, feedback, (url, tls, key))
         self._transport = connect(url, tls, key)
 
@@ -159,6 +163,19 @@ class SearchClient(ClientBase):
         inputs = many_search_inputs(queries, top_k, surface, min_score, null_phrases, personal)
         searches = [(each, self._feedback._track(each, person, None, variant)) for each in inputs]
         return _map(lambda each: self._search(each[0], timeout, explain, each[1]), searches, concurrency)
+
+    def suggest(
+        self, typed: str, *, top_k: int | None = 5, surface: str | None = None, timeout: float | None = None
+    ) -> SuggestResult:
+        """Texts that `typed`, as it is being typed, may become, each with the service that it leads to; best first.
+
+        They are phrases and names of services, and what people typed before them, where the server was given that:
+        what they chose most comes first. Half-typed syllables, initials, the wrong keyboard layout and slips count as
+        in `search`. `typed` itself is not among them. `top_k`: maximum number, 1…20; None takes the server's default
+        (5). `surface`: only services exposed on that surface. `timeout`: seconds, instead of the client's.
+        """
+        inputs = suggest_inputs(typed, top_k, surface)
+        return read_suggestions(self._infer(self._suggest_model, inputs, SUGGEST_OUTPUTS, timeout))
 
     def search_documents(
         self,

@@ -8,10 +8,11 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from malgil._results import Document, DocumentsResult, SearchResult, UnifiedResult
+from malgil._results import Document, DocumentsResult, SearchResult, SuggestResult, UnifiedResult
 
 _HEAD = ("#", "score", "name", "path", "phrase")
 _EXPLAINED = ("dense", "lexical")  # after the score
+_SUGGEST_HEAD = ("#", "text", "name", "path", "source")
 _DOCUMENT_HEAD = ("#", "score", "title", "url")
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 _STATUSES = {
@@ -61,9 +62,21 @@ def documents_table(result: DocumentsResult, bold: bool = False) -> str:
     return "\n".join([head, *(line for pair in zip(lines, snippets, strict=True) for line in pair)])
 
 
-def as_json(result: SearchResult | DocumentsResult | UnifiedResult) -> str:
+def suggest_table(result: SuggestResult) -> str:
+    """A header line and one line for each suggestion, in aligned columns; "no suggestions" if there are none."""
+    if not result:
+        return "no suggestions"
+    rows: list[Sequence[str]] = [_SUGGEST_HEAD]
+    for rank, one in enumerate(result, 1):
+        rows.append((str(rank), *map(_clean, (one.text, one.name, one.path, one.source))))
+    return "\n".join(_aligned(rows))
+
+
+def as_json(result: SearchResult | DocumentsResult | UnifiedResult | SuggestResult) -> str:
     """One JSON object on one line."""
-    if isinstance(result, UnifiedResult):
+    if isinstance(result, SuggestResult):
+        answer = {"generation": result.generation, "suggestions": [_fields(one) for one in result]}
+    elif isinstance(result, UnifiedResult):
         answer = {"services": _services(result.services), "documents": _documents(result.documents)}
     else:
         answer = _services(result) if isinstance(result, SearchResult) else _documents(result)

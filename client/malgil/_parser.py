@@ -16,6 +16,7 @@ examples:
   malgil search "돈 보내기"
   malgil search "카드값" --top-k 3 --min-score 0.8
   malgil search "이체 한도" --all
+  malgil suggest "송ㄱ"
   malgil documents "해외에서 카드가 안 돼요"
   malgil search "환전" --url http://search.internal:8000 --json | jq .hits[0].path
   malgil probe --timeout 2
@@ -45,6 +46,14 @@ examples:
   malgil search "이체 한도" --all               services, and articles below them
   malgil search "이체 한도" --all --documents-filter '{"category": "송금"}' --documents-deadline-ms 500
   malgil search "이체 한도" --all --json        {"services": {"hits": […], …}, "documents": {"status": "ok", …}}
+"""
+
+_SUGGEST_HELP = """\
+examples:
+  malgil suggest "송ㄱ"                         five texts that it may become, each with its service
+  malgil suggest "ㄷㅊ" --top-k 10              ten, of initials
+  malgil suggest "zkem" --surface RECO          typed with the wrong keyboard layout; only services exposed on RECO
+  malgil suggest "카드" --json                  {"generation": 7, "suggestions": [{"text": …, "id": …, …}, …]}
 """
 
 _DOCUMENTS_HELP = """\
@@ -120,6 +129,12 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     search.add_argument("--all", action="store_true", help="services and documents, found in one request")
     _add_documents(search.add_argument_group("documents", "with --all"), "documents-")
+
+    suggest = add("suggest", help="print texts that what is being typed may become", epilog=_SUGGEST_HELP)
+    suggest.add_argument("typed", help="the text as far as it is typed")
+    suggest.add_argument("--top-k", type=int, default=5, metavar="K", help="maximum number of suggestions (default: 5)")
+    suggest.add_argument("--surface", help="only services exposed on this surface, such as RECO")
+    suggest.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 
     documents = add("documents", help="search articles and print them with snippets", epilog=_DOCUMENTS_HELP)
     documents.add_argument("query", help="the text to search for, as people say or type it")

@@ -1,4 +1,4 @@
-"""The results of searches: services with the index generation they come from, and documents with a status."""
+"""The results of searches: services and suggestions with their index generation, and documents with a status."""
 
 from __future__ import annotations
 
@@ -91,6 +91,40 @@ class SearchResult(Sequence[Hit]):
     def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
     def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
         return self.hits[index]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One text that what is being typed may become."""
+
+    text: str
+    id: int
+    """The id of the service that the text leads to."""
+    name: str
+    path: str
+    source: str
+    """Where the text is from: "phrase", the catalog; "query", what people typed."""
+    score: float
+    """Lexical match with what is typed, 0 to 1. Suggestions are in order: what people chose most comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestResult(Sequence[Suggestion]):
+    """The suggestions for one text, best first: a read-only sequence with the number of the index generation."""
+
+    suggestions: tuple[Suggestion, ...]
+    generation: int
+    """Number of the index generation that all suggestions come from."""
+
+    def __len__(self) -> int:
+        return len(self.suggestions)
+
+    @overload
+    def __getitem__(self, index: int) -> Suggestion: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Suggestion, ...]: ...
+    def __getitem__(self, index: int | slice) -> Suggestion | tuple[Suggestion, ...]:
+        return self.suggestions[index]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 
 from malgil._errors import BadRequest, ServerError
 from malgil._personal import PersonalLayer
-from malgil._results import Document, DocumentsResult, Hit, NullMatch, SearchResult, UnifiedResult
+from malgil._results import (
+    Document,
+    DocumentsResult,
+    Hit,
+    NullMatch,
+    SearchResult,
+    Suggestion,
+    SuggestResult,
+    UnifiedResult,
+)
 
 Tensors: TypeAlias = dict[str, NDArray[Any]]
 
@@ -27,6 +36,7 @@ REPORTED_OUTPUTS = (*SEARCH_OUTPUTS, "refused_by")  # of searches with feedback
 EXPLAINED_OUTPUTS = (*REPORTED_OUTPUTS, "dense", "lexical", "null_topic", "null_phrase", "null_score")
 EMBED_OUTPUTS = ("embedding",)
 ENCODER_OUTPUTS = ("encoder",)
+SUGGEST_OUTPUTS = ("text", "id", "name", "path", "source", "score", "generation")
 # Without one of a service's outputs Triton does not run the scorer.
 DOCUMENT_OUTPUTS = (
     *("document_id", "title", "snippet", "highlights", "url", "category", "document_score"),
@@ -82,6 +92,19 @@ def document_inputs(
     return tensors
 
 
+def suggest_inputs(typed: str, top_k: int | None, surface: str | None) -> Tensors:
+    """The input tensors of one request for suggestions.
+
+    Raises TypeError for a wrong type, BadRequest for a value that its tensor cannot hold.
+    """
+    tensors: Tensors = {"typed": _text("typed", typed)}
+    if top_k is not None:
+        tensors["top_k"] = _int32("top_k", top_k)
+    if surface is not None:
+        tensors["surface"] = _text("surface", surface)
+    return tensors
+
+
 def embed_inputs(text: str, kind: str) -> Tensors:
     """The input tensors of one embedding. "query", the server's default kind, is not sent."""
     tensors = {"text": _text("text", text)}
@@ -123,6 +146,17 @@ def read_documents(outputs: Tensors) -> DocumentsResult:
         if id_
     )
     return DocumentsResult(documents, _str(_row(outputs, "documents_status")[0]))
+
+
+def read_suggestions(outputs: Tensors) -> SuggestResult:
+    """The result in the output tensors of a request for suggestions, without the padding columns (id -1)."""
+    columns = [_row(outputs, name) for name in SUGGEST_OUTPUTS[:-1]]
+    suggestions = tuple(
+        Suggestion(_str(text), int(id_), _str(name), _str(path), _str(source), float(score))
+        for text, id_, name, path, source, score in zip(*columns, strict=True)
+        if id_ != -1
+    )
+    return SuggestResult(suggestions, int(_row(outputs, "generation")[0]))
 
 
 def read_unified(outputs: Tensors) -> UnifiedResult:

@@ -65,6 +65,7 @@ Examples:
   python -m export catalog publish sqlite:///index/console.db          from a database
   python -m export catalog publish catalogs/finance.jsonl --null-topics catalogs/null_topics.jsonl
   python -m export catalog publish catalogs/finance.jsonl --settings settings.json
+  python -m export catalog publish catalogs/finance.jsonl --suggestions suggestions.jsonl
   python -m export catalog publish catalogs/finance.jsonl --url grpcs://search.internal:8001 --key-file key
 
 docs/catalog.md describes the file."""
@@ -112,6 +113,13 @@ docs/catalog.md describes the file."""
     metavar="SCORE",
     help="Lowest score of the best service that answers; -1 for none.  [default: by --null-loss]",
 )
+@click.option(
+    "--suggestions",
+    type=options.PATH,
+    metavar="FILE",
+    help="What people chose, of `python -m feedback suggestions`.  [default: that of the generation published last]",
+)
+@click.option("--no-suggestions", is_flag=True, help="Publish nothing of what people chose.")
 @options.keep
 @options.repository
 @options.index
@@ -132,6 +140,8 @@ def publish(
     null_loss: float | None,
     null_margin: float | None,
     null_floor: float | None,
+    suggestions: Path | None,
+    no_suggestions: bool,
     keep: int,
     repository: Path,
     index: Path,
@@ -144,6 +154,8 @@ def publish(
     """
     if watch and only_if:
         raise click.UsageError("--watch publishes whenever FILE changes: --only-if does not go with it")
+    if suggestions and no_suggestions:
+        raise click.UsageError("--suggestions and --no-suggestions do not go together")
     from export.catalog import source
     from export.catalog.publish import Publisher
 
@@ -154,8 +166,9 @@ def publish(
     limits = {"loss": null_loss, "margin": null_margin, "floor": null_floor}
     null = {name: value for name, value in limits.items() if value is not None}
     publisher = Publisher(
-        source.of(file), repository, index, server, default_threshold, keep, null_topics, null, settings
-    )
+        source.of(file), repository, index, server, default_threshold, keep, null_topics, null, settings,
+        suggestions=suggestions, no_suggestions=no_suggestions,
+    )  # fmt: skip
     if watch:
         publisher.watch()
     if only_if is not None:

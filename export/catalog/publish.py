@@ -16,6 +16,7 @@ from malgil_core.encoder import EncoderMetadata, EncoderMetadataError
 from malgil_core.index import history, reader, writer
 from malgil_core.index.generation import GenerationError
 from malgil_core.ranking.margin import NullSettings
+from malgil_core.suggest import chosen
 
 from export.catalog import embedding, settings
 from export.catalog.access import Access
@@ -27,6 +28,8 @@ from export.errors import ExportError
 from export.progress import Advance, bar
 
 LOOK_SECONDS = 1.0  # between two looks at a watched file
+KEPT = "--no-suggestions leaves them out"
+Lines = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Publisher:
         null: fields of NullSettings that were given; the settings count for the others.
         settings: the settings file, if there is one.
         known: text → its vector by the same encoder, where the caller has it; else None.
+        suggestions: a file of what people chose (malgil_core.suggest.chosen); None keeps what was published last.
+        no_suggestions: whether to publish none, not even those.
     """
 
     source: Source
@@ -56,6 +61,8 @@ class Publisher:
     null: Mapping[str, float] = field(default_factory=dict)
     settings: Path | None = None
     known: Callable[[str], writer.Vectors | None] | None = None
+    suggestions: Path | None = None
+    no_suggestions: bool = False
 
     def publish(self) -> None:
         """Publish the catalog as it is, and print what serves; errors as of `run`."""
@@ -70,7 +77,7 @@ class Publisher:
             progress: called with how many texts are embedded, and how many there are.
 
         Raises:
-            CatalogError: the catalog holds mistakes; nothing was published.
+            CatalogError: the catalog or the file of suggestions holds mistakes; nothing was published.
             EncoderMetadataError: the encoder's metadata is damaged.
             ExportError: there is no server or database, or the server or the settings are of another encoder, or the
                 settings hold mistakes.
@@ -82,7 +89,8 @@ class Publisher:
         found = self._settings(metadata.fingerprint)
         calibrated, notes = found.calibrated(catalog.services) if found else (writer.Calibrated(), [])
         choices = Choices(self._threshold(found), self._null(found), calibrated)
-        number = self._write(catalog, metadata, choices, progress)
+        lines = self._suggestions(before)
+        number = self._write(catalog, metadata, choices, lines, progress)
         manifest = reader.read_manifest(reader.folder_of(self.index, number))
         remarks = []
         if "null" in manifest:
@@ -95,6 +103,9 @@ class Publisher:
                 f"{self.settings}: weights of lexical matches, thresholds of {len(calibrated.thresholds)} services, "
                 f"{'no default threshold' if default is None else f'default threshold {default:.4f}'}"
             )
+        if lines:
+            kept = "" if self.suggestions else f", as in generation {before.number if before else 0}: " + KEPT
+            remarks.append(f"{len(lines)} suggestions of what people chose{kept}")
         services = catalog.services
         return Published(
             number, len(services), sum(service.open for service in services),
@@ -108,6 +119,15 @@ class Publisher:
     def _settings(self, fingerprint: str) -> SettingsFile | None:
         return settings.read(self.settings, fingerprint) if self.settings else None
 
+    def _suggestions(self, before: history.Entry | None) -> Lines:
+        """What people chose: the lines of the file, else those of the generation that was published last."""
+        if self.no_suggestions:
+            return []
+        if self.suggestions:
+            found = chosen.parse(self.suggestions.read_bytes(), str(self.suggestions))
+            return [one.as_dict() for one in found]
+        return self._published(before.number, before.manifest) if before and before.manifest else []
+
     def _threshold(self, found: SettingsFile | None) -> float | None:
         return found.settings.default_threshold if found and self.default_threshold is None else self.default_threshold
 
@@ -116,20 +136,24 @@ class Publisher:
         base = found.settings.null_settings if found and "loss" not in self.null else NullSettings()
         return replace(base, **self.null)
 
-    def _write(self, catalog: Catalog, metadata: EncoderMetadata, choices: Choices, advance: Advance) -> int:
+    def _write(
+        self, catalog: Catalog, metadata: EncoderMetadata, choices: Choices, lines: Lines, advance: Advance
+    ) -> int:
         """Write the new generation; its number."""
         if self.server is None:
             embed = embedding.offline(self.repository, advance)
-            return self._write_with(embed, catalog, metadata, choices)
+            return self._write_with(embed, catalog, metadata, choices, lines)
         with self.server.client() as client:
             embed = embedding.online(client, self.server.url, self.repository, advance)
             try:
-                return self._write_with(embed, catalog, metadata, choices)
+                return self._write_with(embed, catalog, metadata, choices, lines)
             except malgil.MalgilError as error:
                 hint = "Start `python -m server`, or publish with --offline"
                 raise ExportError(f"{self.server.url}: {error}. {hint}") from None
 
-    def _write_with(self, embed: writer.Embed, catalog: Catalog, metadata: EncoderMetadata, choices: Choices) -> int:
+    def _write_with(
+        self, embed: writer.Embed, catalog: Catalog, metadata: EncoderMetadata, choices: Choices, lines: Lines
+    ) -> int:
         return writer.publish(
             catalog.services,
             self.index,
@@ -139,6 +163,7 @@ class Publisher:
             catalog.null_topics,
             choices.null.limits,
             choices.calibrated,
+            lines,
         )
 
     def why_missing(self) -> str | None:
@@ -176,7 +201,15 @@ class Publisher:
             return f"generation {number} has another default threshold"
         if catalog.null_topics and not self._null(found).made(manifest["null"]):
             return f"generation {number} has other limits of null phrases"
+        if (self.suggestions or self.no_suggestions) and self._suggestions(None) != self._published(number, manifest):
+            return f"generation {number} has other suggestions"
         return None
+
+    def _published(self, number: int, manifest: Mapping[str, Any]) -> Lines:
+        """What people chose in a generation."""
+        if reader.SUGGESTIONS not in manifest["files"]:
+            return []
+        return reader.lines_of(reader.folder_of(self.index, number), reader.SUGGESTIONS)
 
     def watch(self) -> NoReturn:
         """Publish now, and again whenever the catalog changes; one with mistakes is reported once and not published."""
@@ -184,7 +217,7 @@ class Publisher:
         refused: str | None = None
         while True:
             try:
-                files = (*self.null_files, *([self.settings] if self.settings else []))
+                files = (*self.null_files, *filter(None, (self.settings, self.suggestions)))
                 content = [self.source.state(), *(file.read_bytes() for file in files)]
                 if content != published:
                     self.publish()

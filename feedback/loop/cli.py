@@ -59,8 +59,12 @@ docs/feedback.md has the way on from there: the experiment, and the publish."""
 @click.option("--even-if-worse", is_flag=True, help="Make a variant of an encoder that finds less than its base.")
 @click.option("--name", default="loop", show_default=True, help="Of the experiment; a hash is added.")
 @click.option(
-    "--share", type=export_options.Between(0, 1), default=0.1, show_default=True, help="Of people who get the variant."
-)
+    "--share",
+    type=export_options.Between(0.001, 0.999),
+    default=0.1,
+    show_default=True,
+    help="Of people who get the variant.",
+)  # fmt: skip
 @options.events
 @export_options.repository
 @export_options.index

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from feedback.errors import FeedbackError
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,27}")
 
 
 @dataclass(frozen=True)
@@ -45,4 +45,4 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise FeedbackError(f"--name is {self.name[:60]!r}: it must be 1 to 40 of the characters A-Z a-z 0-9 _ . -")
+            raise FeedbackError(f"--name is {self.name[:60]!r}: it must be 1 to 27 of the characters A-Z a-z 0-9 _ . -")

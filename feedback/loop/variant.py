@@ -57,9 +57,14 @@ def experiment(settings: Settings, made: Done, before: Mapping[str, Done]) -> di
         "a": _arm(settings.repository, settings.index, before["pairs"].figures["generation"]),
         "b": _arm(variant, made.folder / INDEX, made.figures["generation"]),
     }
-    encoder = before["training"].folder
-    export = ["export", "encoder", str(encoder / encoder.name)]
-    publish = ["export", "catalog", "publish", str(before["pairs"].folder / "catalog.jsonl"), "--offline"]
+    encoder, catalog = before["training"].folder, before["pairs"].folder / "catalog.jsonl"
+    calibrated = ["--settings", str(made.folder / SETTINGS)] if (made.folder / SETTINGS).exists() else []
+    repository = ["--repository", str(settings.repository)]
+    export = ["export", "encoder", str(encoder / encoder.name), *repository]
+    publish = ["export", "catalog", "publish", str(catalog), "--offline", *calibrated, *repository]
+    publish += ["--index", str(settings.index)]
+    events = ["--events", str(settings.events)]
+    power = ["feedback", "power", "--effect", "0.02", "--from-events", "28", "--share", f"{settings.share:g}", *events]
     return {
         "name": name,
         "share": {"b": settings.share},
@@ -70,7 +75,8 @@ def experiment(settings: Settings, made: Done, before: Mapping[str, Done]) -> di
             f"malgil.Experiment({name!r}, arms={{'a': SearchClient('localhost:8001', feedback=feedback), "
             f"'b': SearchClient('localhost:8101', feedback=feedback)}}, share={{'b': {settings.share:g}}}, key=key)"
         ),
-        "compare": shown(["feedback", "compare", name, "--events", str(settings.events)]),
+        "power": shown(power),
+        "compare": shown(["feedback", "compare", name, *events]),
         "keep": [shown(export), shown(publish)],
     }
 

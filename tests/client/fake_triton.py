@@ -25,7 +25,7 @@ import numpy as np
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import np_to_triton_dtype
 
-from tests.client.tensors import Tensors, from_raw, to_raw, two_documents, two_hits
+from tests.client.tensors import Tensors, from_raw, to_raw, two_documents, two_hits, two_suggestions
 
 HTTP_STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503, "INTERNAL": 500}
 
@@ -86,12 +86,14 @@ class Scenario:
         time.sleep(self.delay)
         with self._lock:
             self._now -= 1
-        text = inputs["text" if model.startswith("embed") else "query"].item().decode()
+        text = next(inputs[name] for name in ("query", "text", "typed") if name in inputs).item().decode()
         failure = failure or self.fail_on.get(text)
         if failure:
             return failure
         if model.startswith("embed"):
             return {"embedding": np.array([[len(text), 0, 1]], np.float32)}
+        if "typed" in inputs:
+            return two_suggestions(text)
         return two_hits(text) | (
             two_documents(text, self.documents_status) if model.startswith(("unified", "documents")) else {}
         )

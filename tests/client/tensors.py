@@ -55,6 +55,23 @@ def two_documents(query: str, status: str = "ok") -> Tensors:
     }
 
 
+def two_suggestions(typed: str) -> Tensors:
+    """Two suggestions and a column of padding; the first text begins as what is typed, the second is not UTF-8."""
+
+    def column(*cells: bytes) -> NDArray[Any]:
+        return np.array([[*cells, b""]], dtype=np.object_)
+
+    return {
+        "text": column(f"{typed} 한도".encode(), b"\xff"),
+        "id": np.array([[101, 7, -1]], np.int64),
+        "name": column("이체 한도 변경".encode(), "송금".encode()),
+        "path": column("송금 > 이체 한도 변경".encode(), "송금".encode()),
+        "source": column(b"query", b"phrase"),
+        "score": np.array([[0.75, 0.5, -1]], np.float32),
+        "generation": np.array([[42]], np.int64),
+    }
+
+
 def from_raw(raw: bytes, datatype: str, shape: list[int]) -> NDArray[Any]:
     if datatype == "BYTES":
         return np.asarray(deserialize_bytes_tensor(raw)).reshape(shape)

@@ -113,7 +113,7 @@ def test_probe_exits_1_for_every_failure(url: str) -> None:
 
 
 def test_help_has_examples_and_version_is_printed() -> None:
-    for arguments in (["--help"], ["search", "--help"], ["documents", "--help"], ["probe", "--help"]):
+    for arguments in (["--help"], ["search", "--help"], ["suggest", "--help"], ["probe", "--help"]):
         done = malgil(*arguments)
         assert done.returncode == 0
         assert "examples:" in done.stdout

@@ -87,20 +87,20 @@ def test_after_a_fork_each_process_reports_its_own_events_once(protocol: str) ->
 
 
 WORKERS = """
-client.feedback.flush(10)
 from threading import Thread
+patient = Feedback(b"0123456789abcdef", log_queries=True, close_timeout=30)
 stop = False
 def busy():
     while not stop:
         client.search('부모')
-threads = [Thread(target=busy) for _ in range(4)]
+threads = [Thread(target=busy, daemon=True) for _ in range(4)]
 for thread in threads: thread.start()
 children = []
 for _ in range(8):
     time.sleep(0.05)
     child = os.fork()
     if child == 0:
-        with SearchClient(sys.argv[1], feedback=settings) as own:
+        with SearchClient(sys.argv[1], timeout=30, feedback=patient) as own:
             result = own.search('아이')
             result.chose(result[0])
         os._exit(0 if own.feedback.counts.sent == 3 else 1)

@@ -30,6 +30,8 @@ def test_the_public_names_stay() -> None:
         "SearchClient",
         "SearchResult",
         "ServerError",
+        "SuggestResult",
+        "Suggestion",
         "Tls",
         "Unavailable",
         "UnifiedResult",
@@ -63,6 +65,7 @@ def test_both_clients_have_the_same_methods() -> None:
         "search_all",
         "search_documents",
         "search_many",
+        "suggest",
     }
 
 

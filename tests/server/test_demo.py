@@ -37,6 +37,15 @@ def test_the_demo_shows_a_row_for_every_query(server: Server) -> None:
         assert query in page.getvalue()
 
 
+def test_the_demo_completes_everything_that_it_begins_to_type(server: Server) -> None:
+    page = io.StringIO()
+    demo.show_suggestions(server.grpc_url, Console(file=page, width=200))
+    rows = {
+        cells[1].strip(): cells[2].strip() for line in page.getvalue().splitlines() if len(cells := line.split("│")) > 3
+    }
+    assert all(rows[typed] for typed in demo.BEGUN)
+
+
 @pytest.mark.live
 def test_the_demo_as_make_runs_it_answers_every_question_with_a_service_and_an_article() -> None:
     command = [sys.executable, "-m", "server.demo"]

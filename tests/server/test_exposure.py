@@ -99,8 +99,11 @@ def test_searches_need_the_search_key_and_health_needs_none(secure: Secure, secu
                     client.search("송금")
                 with pytest.raises(malgil.Forbidden):
                     client.embed("송금")
+                with pytest.raises(malgil.Forbidden):
+                    client.suggest("송ㄱ")
         with secure.client(protocol) as client:
             assert client.search("송금")
+            assert client.suggest("송ㄱ")
     assert secure_grpc.is_server_ready()
     inner = secure.server.inner_http_url
     assert httpx.get(f"{inner}/v2/health/ready").status_code == 200

@@ -20,6 +20,9 @@ GRAFANA = FOLDER / "grafana"
 BOARD: dict[str, Any] = json.loads((GRAFANA / "boards" / "malgil.json").read_text(encoding="utf-8"))
 PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
 RULES = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+MODELS = (
+    "search", "embed", "unified", "documents", "suggest", "tokenizer", "encoder", "scorer", "retriever", "events",
+)  # fmt: skip
 ONLY_WITH_A_GPU = ("nv_gpu_memory_used_bytes", "nv_gpu_memory_total_bytes", "nv_gpu_utilization")
 
 QUERIES = [
@@ -73,19 +76,7 @@ def test_alerts_fire_when_they_should_and_say_something_readable(tmp_path: Path)
 def test_p50_and_p99_of_each_step_are_told_apart(prometheus: str) -> None:
     series = ask(prometheus, 'nv_inference_request_summary_us{job="malgil"}')
     assert {(one["metric"]["model"], one["metric"]["quantile"]) for one in series} == {
-        (model, quantile)
-        for model in (
-            "search",
-            "embed",
-            "unified",
-            "documents",
-            "tokenizer",
-            "encoder",
-            "scorer",
-            "retriever",
-            "events",
-        )
-        for quantile in ("0.5", "0.99")
+        (model, quantile) for model in MODELS for quantile in ("0.5", "0.99")
     }
 
 

@@ -139,6 +139,13 @@ def test_people_may_search_for_whatever_they_like(channel: grpc.Channel, text: s
     assert code == CODES.OK, message
 
 
+@pytest.mark.parametrize("text", TEXTS)
+def test_people_may_type_whatever_they_like_into_suggestions(channel: grpc.Channel, text: str) -> None:
+    code, message, answer = send(channel, grpc_infer(Call("suggest", (string("typed", text.encode()),))).body)
+    assert code == CODES.OK, message
+    assert hits(answer) == "suggest"
+
+
 def test_what_is_too_large_never_reaches_triton_and_the_largest_batch_does(channel: grpc.Channel) -> None:
     code, message, _ = send(channel, b"\0" * (MAX_BYTES + 1))
     assert (code, message) == (CODES.INVALID_ARGUMENT, f"the request is over {MAX_BYTES} bytes")

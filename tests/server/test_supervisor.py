@@ -42,7 +42,7 @@ def fails_within(url: str, seconds: float) -> None:
             time.sleep(0.02)
 
 
-@pytest.mark.parametrize("name", ["tritonserver", "tokenizer", "encoder", "scorer"])
+@pytest.mark.parametrize("name", ["tritonserver", "tokenizer", "encoder", "scorer", "suggest"])
 def test_whichever_process_is_killed_the_same_generation_serves_again_at_the_same_address(
     repository: Path, index: Path, tmp_path: Path, name: str
 ) -> None:

@@ -17,7 +17,7 @@ def test_triton_and_its_stubs_allocate_with_jemalloc_so_that_triton_s_heap_damag
     server: Server,
 ) -> None:
     processes = [psutil.Process(server.process.pid), *stubs.find(server.process.pid)]
-    assert len(processes) == 7  # tokenizer, scorer, retriever, events, and two instances of the encoder
+    assert len(processes) == 8  # tokenizer, scorer, retriever, suggest, events, and two instances of the encoder
     for process in processes:
         assert any("libjemalloc" in mapped.path for mapped in process.memory_maps()), process
     assert not any("libjemalloc" in mapped.path for mapped in psutil.Process().memory_maps())

@@ -42,6 +42,7 @@ def test_bad_requests_of_all_kinds_are_refused_and_harm_no_good_one(server: Serv
     assert not found.leaked, (found.rss_growth_mb, found.shm_growth_mb)
     assert found.rss_growth_mb.keys() == {
         "tritonserver", "tokenizer_0_0", "encoder_0_0", "encoder_0_1", "scorer_0_0", "retriever_0_0",
+        "suggest_0_0",
         "events_0_0",
     }  # fmt: skip
 
@@ -100,7 +101,7 @@ def test_every_kind_of_request_is_sent_in_bodies_of_moderate_size() -> None:
     assert {one.good for one in some} == {None, *range(len(CALLS))}
     assert 0.2 < sum(one.message.grpc for one in some) / len(some) < 0.8
     sent = " ".join(one.what for one in some)
-    for model in ("search", "embed", "tokenizer", "encoder", "scorer"):
+    for model in ("search", "embed", "tokenizer", "encoder", "scorer", "suggest"):
         assert f"{model}: " in sent
     for kind in (
         "batch of 65",

@@ -82,6 +82,8 @@ class Generation:
     encoder: str = ""  # fingerprint of the encoder that made the vectors
     lexical: LexicalIndex | None = None  # of the phrases, unless it was not to be loaded
     null: NullPhrases | None = None  # unless the catalog has no null topics
+    latin_words: frozenset[str] = frozenset()  # words of the phrases that are in Latin letters, in lower case
+    chosen: Sequence[Mapping[str, Any]] = ()  # what people chose, where it was published, and loaded for suggestions
 
     @property
     def dimension(self) -> int:
@@ -129,6 +131,7 @@ class Generation:
             surfaces={s: np.array([s in service["surfaces"] for service in services], bool) for s in sorted(surfaces)},
             created=str(manifest.get("created", "")),
             encoder=str(manifest.get("encoder", {}).get("fingerprint", "")),
+            latin_words=frozenset(map(str, manifest.get("latin_words", ()))),
         )
 
 

@@ -8,6 +8,7 @@ index/generations/000042/
     services.jsonl                     the catalog's services, open ones first, then by id
     null_topics.jsonl                  the catalog's null topics; empty if it has none
     lexical.safetensors                lexical index of the open services' phrases (see lexical/arrays.py)
+    suggestions.jsonl                  what people chose (see suggest/chosen.py); only where it was published
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ FILES = {  # of each format, beside the manifest
     2: ("vectors.safetensors", "services.jsonl", "lexical.safetensors"),
     FORMAT: ("vectors.safetensors", "services.jsonl", "lexical.safetensors", "null_topics.jsonl"),
 }
+SUGGESTIONS = "suggestions.jsonl"  # of format 3, where it was published
 
 
 def folder_of(index: Path, number: int) -> Path:
@@ -75,7 +77,8 @@ def read_manifest(folder: Path, formats: tuple[int, ...] = (FORMAT,)) -> dict[st
                 f"{folder}: format {str(manifest['format'])[:20]}, this reads {FORMAT}: publish the catalog again "
                 "with this version (`show` prints it)"
             )
-        if sorted(manifest["files"]) != sorted(FILES[manifest["format"]]):
+        optional = {SUGGESTIONS} if manifest["format"] == FORMAT else set()
+        if manifest["files"].keys() - optional != {*FILES[manifest["format"]]}:
             raise GenerationError(f"{folder}: its manifest must list {', '.join(FILES[manifest['format']])}")
         for name, expected in manifest["files"].items():
             if sha256(folder / name) != expected:
@@ -103,10 +106,16 @@ def load(folder: Path, fingerprint: str | None = None, with_lexical: bool = True
         GenerationError: damaged, or made by another encoder.
     """
     with _shared_lock(folder):
-        return _load(folder, fingerprint, with_lexical)
+        return _load(folder, fingerprint, with_lexical, with_vectors=True)
 
 
-def _load(folder: Path, fingerprint: str | None, with_lexical: bool) -> Generation:
+def load_texts(folder: Path, fingerprint: str | None = None, with_lexical: bool = True) -> Generation:
+    """Read what suggestions are made of: as `load`, with what people chose, and with matrices that have no rows."""
+    with _shared_lock(folder):
+        return _load(folder, fingerprint, with_lexical, with_vectors=False)
+
+
+def _load(folder: Path, fingerprint: str | None, with_lexical: bool, with_vectors: bool) -> Generation:
     manifest = read_manifest(folder)
     try:
         made_by = manifest["encoder"]["fingerprint"]
@@ -125,10 +134,13 @@ def _load(folder: Path, fingerprint: str | None, with_lexical: bool) -> Generati
             if vectors.get_shape()[0] != len(service_of_row) + len(topic_of_row):
                 raise GenerationError("vectors.safetensors: vectors, service and topic are not of one length")
             rows = int(np.searchsorted(service_of_row, len(services)))
-            matrix = np.ascontiguousarray(vectors[:rows])
+            matrix = np.ascontiguousarray(vectors[: rows if with_vectors else 0])
             # safetensors takes no slice of nothing at the end.
-            null_matrix = np.ascontiguousarray(vectors[len(service_of_row) :]) if len(topic_of_row) else matrix[:0]
+            has_null = with_vectors and len(topic_of_row)
+            null_matrix = np.ascontiguousarray(vectors[len(service_of_row) :]) if has_null else matrix[:0]
         generation = Generation.of(manifest, services, matrix, service_of_row[:rows])
+        if not with_vectors and SUGGESTIONS in manifest["files"]:
+            generation = replace(generation, chosen=lines_of(folder, SUGGESTIONS))
         if topics := lines_of(folder, "null_topics.jsonl"):
             null = NullPhrases.of(topics, null_matrix, topic_of_row, manifest["null"])
             generation = replace(generation, null=null)

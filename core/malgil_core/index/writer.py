@@ -50,6 +50,7 @@ def publish(
     null_topics: Sequence[NullTopic] = (),
     limits: Limits = no_limits,
     calibrated: Calibrated = NOT_CALIBRATED,
+    chosen: Sequence[Mapping[str, Any]] = (),
 ) -> int:
     """Write a generation and make it the one that serves.
 
@@ -64,6 +65,7 @@ def publish(
         null_topics: what the app does not do.
         limits: chooses margin and floor, where there are null topics.
         calibrated: weights of lexical matches, and thresholds instead of the catalog's.
+        chosen: what people chose, lines of a checked file of suggestions.
 
     Returns:
         The new generation's number.
@@ -85,13 +87,22 @@ def publish(
         for name in ("vectors.safetensors", "lexical.safetensors"):
             (temporary / name).chmod(0o644)  # safetensors writes 0600, which a container's user could not read
         for name, entries in (("services.jsonl", rows.services), ("null_topics.jsonl", null_topics)):
-            lines = (json.dumps(entry.as_dict(), ensure_ascii=False) + "\n" for entry in entries)
-            (temporary / name).write_text("".join(lines), encoding="utf-8")
-        checksums = {name: sha256(temporary / name) for name in reader.FILES[reader.FORMAT]}
-        write_manifest(temporary, {**built.manifest, "files": checksums})
+            _write_lines(temporary / name, [entry.as_dict() for entry in entries])
+        files, manifest = [*reader.FILES[reader.FORMAT]], built.manifest
+        if chosen:
+            _write_lines(temporary / reader.SUGGESTIONS, chosen)
+            files.append(reader.SUGGESTIONS)
+            manifest = {**manifest, "suggestions": len(chosen)}
+        checksums = {name: sha256(temporary / name) for name in files}
+        write_manifest(temporary, {**manifest, "files": checksums})
         seal(index, temporary, number)
         point_at(index, number)
     return number
+
+
+def _write_lines(path: Path, values: Sequence[Mapping[str, Any]]) -> None:
+    """Write a file of JSON Lines."""
+    path.write_text("".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values), encoding="utf-8")
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -116,6 +116,20 @@ class LexicalIndex:
         other.weights = weights
         return other
 
+    def preferring(self, boost: Doubles) -> LexicalIndex:
+        """The index of the same phrases, for which those with a higher boost [P] are kept where too many begin alike.
+
+        Shares their arrays; scores are the same. Boosts differ by 4 or more, or are equal.
+        """
+        other = copy.copy(self)
+        other._prefixes, other._initials = self._prefixes.preferring(boost), self._initials.preferring(boost)
+        return other
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """[P], the keys that type each phrase, without spaces."""
+        return self._keys
+
     def matches(self, query: str) -> LexicalMatches:
         """The phrases that match a query; none if it has no letters, or more than LONGEST_QUERY keys."""
         return self.all_matches([query])[0]

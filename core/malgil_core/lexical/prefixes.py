@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from itertools import chain, pairwise
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from malgil_core.lexical.numbers import Ints, require, within
+from malgil_core.lexical.numbers import Doubles, Ints, require, within
 
 LONGEST_PREFIX = 24  # letters of a query that are looked at
 
@@ -73,7 +74,17 @@ class Prefixes:
         self._later_starts = np.sort(starts[~self._is_first])
         # Names before phrases, first words before later ones, short phrases before long ones.
         priority = 2.0 * is_name[self._rows] + self._is_first - np.minimum(self.lengths[self._rows], 900) / 1000
-        self._priority = priority.astype(np.float32)  # the highest are kept where too many words begin alike
+        # The highest are kept where too many words begin alike.
+        self._priority: npt.NDArray[Any] = priority.astype(np.float32)
+
+    def preferring(self, boost: Doubles) -> Prefixes:
+        """The same words, which share their arrays, of phrases [P] with a boost: a higher one is kept before all else.
+
+        Boosts differ by 4 or more, or are equal.
+        """
+        other = copy.copy(self)
+        other._priority = self._priority + boost[self._rows]
+        return other
 
     def texts(self) -> list[str]:
         """The letters of each phrase, with a space between its words."""

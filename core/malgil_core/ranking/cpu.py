@@ -92,6 +92,7 @@ class CpuScorer:
         """Rank for each row of `embeddings`, float32 [B, D], unit length, with the lexical matches of each query."""
         if not len(self._index.matrix):
             return [Ranked.empty() for _ in options]
+        layers = personal.counted(layers, matches)
         moved = personal.moved(embeddings, layers)
         product = self._products(np.concatenate([embeddings, moved]) if len(moved) else embeddings)
         matches = matches or [NO_MATCHES] * len(options)

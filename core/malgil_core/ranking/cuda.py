@@ -79,6 +79,7 @@ class CudaScorer:
             return [Ranked.empty()] * len(options)
         queries = torch.as_tensor(embeddings, device=self._device)
         host = queries.cpu().numpy()
+        layers = personal.counted(layers, matches)
         # On the host, where q' is needed too: a layer does to a query the same on every device.
         moved = personal.moved(host, layers)
         both = torch.cat([queries, torch.from_numpy(moved).to(self._device)]) if len(moved) else queries

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from malgil_core.ranking.request import SearchRequest, lay_out_batch
-from malgil_core.ranking.types import Layers
+from malgil_core.ranking.types import Layers, Scorer
 from malgil_core.serving.follower import Serving
 from malgil_core.serving.metrics import Metrics
 
 
-def answer(serving: Serving, requests: Sequence[SearchRequest], metrics: Metrics) -> list[dict[str, Any]]:
+def answer(serving: Serving[Scorer], requests: Sequence[SearchRequest], metrics: Metrics) -> list[dict[str, Any]]:
     """The output tensors of each request; their queries are ranked in one product, and counted."""
     if not requests:
         return []

@@ -5,27 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from malgil_core.encoder import EncoderMetadata, EncoderMetadataError
 from malgil_core.index.generation import Generation, GenerationError
 from malgil_core.index.reader import current, folder_of, load
-from malgil_core.ranking.types import Scorer
 from malgil_core.serving.metrics import Metrics
 from malgil_core.serving.polling import Poller
 
+S = TypeVar("S")  # what answers by a generation: a Scorer, or a Suggester
+S_co = TypeVar("S_co", covariant=True)
 # Errors whose text says what to do.
 SENTENCES = (GenerationError, EncoderMetadataError, FileNotFoundError)
 
 
 @dataclass(frozen=True)
-class Serving:
+class Serving(Generic[S_co]):
     """The generation that a batch is answered from, and its scorer."""
 
     generation: Generation
-    scorer: Scorer
+    scorer: S_co
 
 
-class IndexFollower(Poller):
+class IndexFollower(Poller, Generic[S]):
     """Watcher of an index folder, and holder of the generation that serves.
 
     Args:
@@ -36,26 +38,29 @@ class IndexFollower(Poller):
         log: called with (level, sentence), level "info" or "error".
         metrics: counts refused generations, and shows the one that serves.
         with_lexical: whether to load the lexical index too.
+        load: reads a generation from its folder, made by the encoder with this fingerprint, and with lexical index or
+            without.
     """
 
     def __init__(
         self,
         index: Path,
         encoder: Path,
-        make_scorer: Callable[[Generation], Scorer],
+        make_scorer: Callable[[Generation], S],
         log: Callable[[str, str], None],
         metrics: Metrics | None = None,
         with_lexical: bool = True,
+        load: Callable[[Path, str | None, bool], Generation] = load,
     ) -> None:
         super().__init__("index-follower")
         self._index, self._encoder, self._make_scorer, self._log = index, encoder, make_scorer, log
-        self._metrics, self._with_lexical = metrics, with_lexical
-        self._serving: Serving | None = None
+        self._metrics, self._with_lexical, self._load = metrics, with_lexical, load
+        self._serving: Serving[S] | None = None
         self._fingerprint: str | None = None
         self._refused: tuple[int | None, str] | None = None
 
     @property
-    def serving(self) -> Serving | None:
+    def serving(self) -> Serving[S] | None:
         """The generation that serves now; read once for a batch, so that every answer comes from one generation."""
         return self._serving
 
@@ -78,7 +83,7 @@ class IndexFollower(Poller):
                 return
             if self._refused and self._refused[0] == number:
                 return
-            generation = load(folder_of(self._index, number), self._fingerprint, self._with_lexical)
+            generation = self._load(folder_of(self._index, number), self._fingerprint, self._with_lexical)
             self._serving = Serving(generation, self._make_scorer(generation))
             self._refused = None
             self._log("info", f"serving generation {number}: {len(generation.thresholds)} open services")

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from malgil_core.index.generation import Generation
-from malgil_core.lexical.index import NO_MATCHES, LexicalMatches
+from malgil_core.lexical.index import BEGINS, INITIALS, NO_MATCHES, LexicalMatches
 from malgil_core.ranking import cpu
 from malgil_core.ranking.cpu import CpuScorer
 from malgil_core.ranking.cuda import CudaScorer
@@ -23,11 +23,17 @@ from malgil_core.ranking.personal import HEADER, SCALE, SHIFT, apply, parse_laye
 from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import Floats, Layers, QueryOptions, Ranked, Scorer
 
-from tests.core.ranking.test_fusion import matches_of
 from tests.core.ranking.test_scope import with_null
 from tests.index import generation, hits, random_generation, random_queries
 
 ENCODER = "5" * 64
+
+
+def matches_of(scores: dict[int, float], completion: int = BEGINS) -> LexicalMatches:
+    """The lexical matches of these rows, for a query that begins them."""
+    rows = sorted(scores)
+    values = np.array([scores[row] for row in rows], dtype=np.float64)
+    return LexicalMatches(np.array(rows, dtype=np.int64), values, np.full(len(rows), completion, dtype=np.int64))
 
 
 def layer(rng: np.random.Generator, dimension: int, size: float = 1.0) -> Floats:
@@ -108,7 +114,7 @@ def test_a_person_s_order_is_exact_and_nobody_else_in_the_batch_sees_it(
         without = scorer.rank(embeddings, options, matches)
     for i, ranked in enumerate(answers):
         mine = own[i]
-        if mine is None:
+        if mine is None or not len(matches[i].rows):
             assert hits(index, ranked) == hits(index, without[i])
             continue
         ids = index.ids_padded[ranked.services].tolist()
@@ -117,12 +123,13 @@ def test_a_person_s_order_is_exact_and_nobody_else_in_the_batch_sees_it(
 
 
 def rank(
-    index: Generation, query: Any, own: Floats | None, matches: LexicalMatches = NO_MATCHES, **options: Any
+    index: Generation, query: Any, own: Floats | None, matches: LexicalMatches | None = None, **options: Any
 ) -> Ranked:
-    """The answer to one query, the same from both devices."""
+    """The answer to one query, the same from both devices; by its cosine alone without `matches`."""
     embeddings, asked = unit(np.array([query], np.float32)), [QueryOptions(**options)]
-    (on_cpu,) = CpuScorer(index).rank(embeddings, asked, [matches], Layers.of([own]))
-    (on_cuda,) = CudaScorer(index, "cpu").rank(embeddings, asked, [matches], Layers.of([own]))
+    found = [matches] if matches else []
+    (on_cpu,) = CpuScorer(index).rank(embeddings, asked, found, Layers.of([own]))
+    (on_cuda,) = CudaScorer(index, "cpu").rank(embeddings, asked, found, Layers.of([own]))
     assert (hits(index, on_cpu), on_cpu.null) == (hits(index, on_cuda), on_cuda.null)
     return on_cpu
 
@@ -169,6 +176,18 @@ def test_what_a_person_has_taught_counts_where_the_query_begins_many_names(index
     answer = rank(index, query, TO_FIRST, typed)
     assert index.ids_padded[answer.services].tolist() == [10, 20]
     assert answer.scores.max() <= 1
+
+
+@pytest.mark.parametrize("completion", [0, INITIALS])
+def test_a_sentence_says_what_is_meant_and_is_answered_the_same_for_everybody(
+    index: Generation, completion: int
+) -> None:
+    query = [0.69, 0.72, 0]
+    for matches in (NO_MATCHES, matches_of({0: 0.2, 1: 0.2}, completion)):
+        mine, plain = (rank(index, query, own, matches) for own in (TO_FIRST, None))
+        assert hits(index, mine) == hits(index, plain)
+        assert mine.null == plain.null
+    assert hits(index, rank(index, query, TO_FIRST, matches_of({0: 0.2}))) != hits(index, rank(index, query, None))
 
 
 @pytest.mark.parametrize("seed", range(3))

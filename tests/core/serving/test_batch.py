@@ -11,6 +11,7 @@ from malgil_core.index.generation import Generation
 from malgil_core.lexical.index import LexicalIndex
 from malgil_core.ranking.cpu import CpuScorer
 from malgil_core.ranking.request import SearchRequest
+from malgil_core.ranking.types import Scorer
 from malgil_core.serving.batch import answer
 from malgil_core.serving.follower import Serving
 from malgil_core.serving.metrics import Metrics
@@ -22,7 +23,7 @@ QUERIES = ["송금", "ghkswjs", "ㄷㅊ", "보험금 청구", "이체 한도", "
 
 
 @pytest.fixture(scope="module")
-def serving() -> Serving:
+def serving() -> Serving[Scorer]:
     plain = random_generation(np.random.default_rng(7), 300, 60)
     phrases = [f"{QUERIES[row % len(QUERIES)]} {row}" for row in range(300)]
     index = dataclasses.replace(plain, lexical=LexicalIndex.of(phrases, plain.is_name))
@@ -35,7 +36,7 @@ def request(index: Generation, queries: list[str], seed: int, **options: Any) ->
     return SearchRequest.parse({"query": texts, "embedding": embeddings, **options}, index)
 
 
-def test_a_request_is_answered_in_a_batch_as_it_is_alone_and_counted_once(serving: Serving) -> None:
+def test_a_request_is_answered_in_a_batch_as_it_is_alone_and_counted_once(serving: Serving[Scorer]) -> None:
     index, endpoint = serving.generation, Endpoint()
     metrics = Metrics(endpoint)
     requests = [
@@ -54,11 +55,11 @@ def test_a_request_is_answered_in_a_batch_as_it_is_alone_and_counted_once(servin
     assert endpoint.values["malgil_queries_total"] == 2 * len(QUERIES)
 
 
-def test_nothing_is_ranked_when_every_request_of_a_batch_was_refused(serving: Serving) -> None:
+def test_nothing_is_ranked_when_every_request_of_a_batch_was_refused(serving: Serving[Scorer]) -> None:
     assert answer(serving, [], Metrics(Endpoint())) == []
 
 
-def test_a_request_without_its_query_or_embedding_is_told_which(serving: Serving) -> None:
+def test_a_request_without_its_query_or_embedding_is_told_which(serving: Serving[Scorer]) -> None:
     index = serving.generation
     for missing in ("query", "embedding"):
         tensors = {

@@ -35,7 +35,7 @@ class Deployment:
         self.log: list[tuple[str, str]] = []
         self.follower = self.follow(CpuScorer)
 
-    def follow(self, make_scorer: Callable[[Generation], Scorer]) -> IndexFollower:
+    def follow(self, make_scorer: Callable[[Generation], Scorer]) -> IndexFollower[Scorer]:
         """A follower of this index, not started."""
         return IndexFollower(
             self.index,

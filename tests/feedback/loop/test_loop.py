@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import click
 import malgil
 import pytest
 import torch
@@ -14,12 +17,15 @@ from malgil_core.encoder import EncoderMetadata
 from malgil_core.index import reader
 
 from export import ROOT
+from export.__main__ import cli as exporting
 from export.__main__ import main as export
-from feedback.cli import main
+from feedback.cli import cli, main
 from feedback.loop import variant
+from server.__main__ import main as serving
 from server.launcher import Server
 from server.ports import free_ports
 from tests.encoders import save_sentence_transformer
+from tests.feedback.logs import Log
 from tests.training.conftest import WORDS, sentences
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -82,6 +88,26 @@ def search(root: Path, queries: list[tuple[str, int]]) -> int:
     return chosen
 
 
+def parse(line: str) -> None:
+    """Parse a command line of experiment.json, without running it."""
+    _, _, module, *words = shlex.split(line)
+    command: click.Command = {"feedback": cli, "export": exporting, "server": serving}[module]
+    while isinstance(command, click.Group):
+        found = command.get_command(click.Context(command), words.pop(0))
+        assert found is not None
+        command = found
+    command.make_context("command", words)
+
+
+def check_commands(described: dict[str, Any]) -> None:
+    """Check that what a person shall run can be run."""
+    for line in (described["serve"], described["compare"], described["power"], *described["keep"]):
+        parse(line)
+    known = {"malgil": malgil, "SearchClient": malgil.SearchClient, "feedback": None, "key": bytes(32)}
+    experiment = eval(described["app"], known)
+    assert experiment.shares["b"] == pytest.approx(0.2)
+
+
 def content(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -121,6 +147,7 @@ def test_what_people_choose_becomes_an_encoder_that_serves_as_a_variant_and_noth
     assert described["arms"]["b"]["encoder"] == EncoderMetadata.of(other).fingerprint
     assert described["arms"]["b"]["encoder"] != described["arms"]["a"]["encoder"]
     assert described["serve"].startswith(f"python -m server --repository {other} ")
+    check_commands(described)
     (pairs,) = (root / "loop").glob("pairs-*/step.json")
     figures = json.loads(pairs.read_text(encoding="utf-8"))["figures"]
     assert figures["pairs"] >= 10
@@ -140,7 +167,9 @@ def test_what_people_choose_becomes_an_encoder_that_serves_as_a_variant_and_noth
     assert "experiment: would be run" in printed
     assert main([*words, "--dry-run", "--least-pairs", "1000"]) == 1
     assert "at least 1000 are trained on (--least-pairs)" in capsys.readouterr().err
-    search(root, asked[:1])
+    more = Log()
+    more.session(asked[0][0], chosen=asked[0][1], hits=[asked[0][1]])
+    more.write(root / "events")
     assert main([*words, "--dry-run"]) == 0
     assert "pairs: would be run" in capsys.readouterr().out
 

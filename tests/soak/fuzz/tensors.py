@@ -48,8 +48,8 @@ _names = st.sampled_from(NAMES)
 @st.composite
 def odd_text(draw: st.DrawFn, width: int) -> Case:
     """One odd text."""
-    model, raw = draw(st.sampled_from(("search", "embed", "tokenizer"))), draw(texts)
-    call = Call(model, (string("query" if model == "search" else "text", raw),))
+    model, raw = draw(st.sampled_from(("search", "embed", "tokenizer", "suggest"))), draw(texts)
+    call = Call(model, (string({"search": "query", "suggest": "typed"}.get(model, "text"), raw),))
     return f"text of {len(raw)} bytes {raw[:24]!r}", call, text_expected(raw)
 
 

@@ -13,7 +13,7 @@ from tests.soak.wire import Call, Tensor, boolean, fp32, ids, int32, string
 
 LARGEST_TEXT = 8192  # bytes
 LARGEST_TOP_K = 1000
-MODELS = ("search", "embed", "tokenizer", "encoder", "scorer")
+MODELS = ("search", "embed", "tokenizer", "encoder", "scorer", "suggest")
 PLAIN = ("송금", "돈 보내기", "ㅅㄱ", "thdrma", "이번 달 카드값", "Apple Pay", "환전하려면 어떻게 해", "송ㄱ", "１２３")
 TOP_K = (0, -1, 1, 2, 10, 100, LARGEST_TOP_K, LARGEST_TOP_K + 1, 2**31 - 1, -(2**31))
 MIN_SCORE = tuple(map(float, "nan inf -inf 0 -0.0 1e-45 -1e-45 1 -1 1.0000001 -1.0000001 3.4e38 0.5 2".split()))
@@ -93,6 +93,9 @@ def valid(draw: st.DrawFn, width: int, models: Sequence[str] = MODELS, rows: int
     if model in ("embed", "tokenizer"):
         kind = draw(st.sampled_from((None, *KIND[:3])))
         return Call(model, (string("text", *words), *([string("kind", *[kind] * rows)] if kind else [])))
+    if model == "suggest":
+        count = draw(st.sampled_from((None, 1, 5, 20)))
+        return Call(model, (string("typed", *words), *([int32("top_k", *[count] * rows)] if count else [])))
     tensors = [string("query", *words)]
     if model == "scorer":
         tensors.append(embedding(draw(st.integers(0, 99)), width, rows))
