@@ -65,6 +65,8 @@ class Scenario:
     """(status, message) of the first requests to the model of events, one each."""
     event_delay: float = 0.0
     """Seconds before each answer of the model of events."""
+    hold: threading.Event | None = None
+    """What the model of events waits for before each answer."""
     bad_event: Callable[[dict[str, Any]], bool] = lambda event: False
     """Whether the model refuses the event, and so the whole request."""
     disk_full: bool = False
@@ -101,6 +103,8 @@ class Scenario:
     def write(self, tensor: Any) -> Tensors | tuple[str, str]:
         """What the model of events answers to the tensor [N, 1]."""
         time.sleep(self.event_delay)
+        if self.hold:
+            self.hold.wait(120)
         with self._lock:
             assert tensor.shape == (len(tensor), 1)
             self.event_requests.append(len(tensor))

@@ -13,6 +13,7 @@ from malgil import AsyncSearchClient, Experiment, Feedback, Interleaving, Search
 from tests.client.fake_triton import SERVERS, Scenario
 
 KEY = b"0123456789abcdef"
+FEEDBACK = Feedback(KEY, close_timeout=30)
 PEOPLE = [f"user-{number}" for number in range(10_000)]
 NOBODY = "127.0.0.1:1"
 
@@ -139,9 +140,7 @@ def test_a_person_is_answered_by_one_server_whose_events_name_the_arm(protocol: 
 
 def _search(urls: dict[str, str]) -> None:
     with ExitStack() as stack:
-        arms = {
-            arm: stack.enter_context(SearchClient(url, feedback=Feedback(KEY), timeout=30)) for arm, url in urls.items()
-        }
+        arms = {arm: stack.enter_context(SearchClient(url, feedback=FEEDBACK, timeout=30)) for arm, url in urls.items()}
         tested = Experiment("weights", arms, {"b": 0.5}, key=KEY)
         for person in PEOPLE[:20]:
             result = tested.search("카드", person=person, top_k=3)
@@ -151,7 +150,7 @@ def _search(urls: dict[str, str]) -> None:
 
 
 async def _search_async(urls: dict[str, str]) -> None:
-    arms = {arm: AsyncSearchClient(url, feedback=Feedback(KEY), timeout=30) for arm, url in urls.items()}
+    arms = {arm: AsyncSearchClient(url, feedback=FEEDBACK, timeout=30) for arm, url in urls.items()}
     tested = Experiment("weights", arms, {"b": 0.5}, key=KEY)
     for person in PEOPLE[:20]:
         result = await tested.search("카드", person=person, top_k=3)

@@ -36,7 +36,7 @@ def scenario() -> Scenario:
 @pytest.fixture(params=MODES, ids="-".join)
 def client(request: pytest.FixtureRequest, scenario: Scenario) -> Iterator[Any]:
     protocol, mode = request.param
-    settings = Feedback(KEY, log_queries=True, interval=0.1)
+    settings = Feedback(KEY, log_queries=True, interval=0.1, timeout=60)
     with SERVERS[protocol](scenario) as url, open_client(mode, url, timeout=10, feedback=settings) as client:
         yield client
 
@@ -48,7 +48,7 @@ def types(scenario: Scenario) -> list[str]:
 def test_a_search_its_hits_and_the_choice_reach_the_server_under_one_id(client: Any, scenario: Scenario) -> None:
     result = client.search("카드", person="user-17", surface="SEARCH", top_k=5)
     result.chose(result[1])
-    assert feedback_of(client).flush()
+    assert feedback_of(client).flush(30)
     search, shown, chosen = scenario.events
     assert {event["search_id"] for event in scenario.events} == {result.search_id}
     assert len({event["person"] for event in scenario.events}) == 1
@@ -68,7 +68,7 @@ def test_the_keystrokes_of_a_session_share_its_id_and_are_numbered(client: Any, 
     result.abandoned()
     both = client.search_all("송금", search_id=session, person="user-17", variant="other:b")
     both.services.chose(both.services[0])
-    assert feedback_of(client).flush()
+    assert feedback_of(client).flush(30)
     assert {event["search_id"] for event in scenario.events} == {session}
     assert [event["k"] for event in scenario.events if event["type"] == "search"] == [1, 2, 3, 4]
     assert [(event["type"], event["k"], event["variant"]) for event in scenario.events[-4:]] == [
@@ -81,7 +81,7 @@ def test_the_keystrokes_of_a_session_share_its_id_and_are_numbered(client: Any, 
 
 def test_each_query_of_search_many_is_a_session_of_its_own(client: Any, scenario: Scenario) -> None:
     results = client.search_many([f"질문 {i}" for i in range(40)], person="user-17")
-    assert feedback_of(client).flush()
+    assert feedback_of(client).flush(30)
     sent = {event["search_id"] for event in scenario.events}
     assert sent == {result.search_id for result in results}
     assert len(sent) == 40
@@ -92,7 +92,7 @@ def test_probes_documents_and_embeddings_are_no_events(client: Any, scenario: Sc
     assert client.generation() == 42
     client.search_documents("카드")
     client.embed("카드")
-    assert feedback_of(client).flush()
+    assert feedback_of(client).flush(30)
     assert feedback_of(client).counts == FeedbackCounts(0, 0, 0, 0)
     assert "refused_by" not in scenario.outputs[0]
 
@@ -110,7 +110,7 @@ def test_a_choice_that_arrives_without_the_result_is_reported_by_its_ticket(clie
     feedback_of(client).chose(result.ticket, result[0])
     feedback_of(client).abandoned(result.ticket)
     result.chose(result[1])
-    assert feedback_of(client).flush()
+    assert feedback_of(client).flush(30)
     by_ticket, other, abandoned, by_result = scenario.events[2:]
     assert by_ticket | {"at_ms": 0} == by_result | {"at_ms": 0}
     assert (other["id"], abandoned["type"]) == (11, "abandoned")
@@ -121,7 +121,7 @@ def test_nothing_is_sent_without_feedback(protocol: str, mode: str, scenario: Sc
     with SERVERS[protocol](scenario) as url, open_client(mode, url) as client:
         result = client.search("카드", person="user-17", search_id=new_search_id())
         result.chose(result[0])
-        assert feedback_of(client).flush()
+        assert feedback_of(client).flush(30)
     assert scenario.event_requests == []
     assert "refused_by" not in scenario.outputs[0]
     assert "malgil-feedback" not in {thread.name for thread in threading.enumerate()}
@@ -131,10 +131,10 @@ def test_nothing_is_sent_without_feedback(protocol: str, mode: str, scenario: Sc
 def test_the_key_of_the_server_is_sent_with_events(protocol: str, scenario: Scenario) -> None:
     scenario.key = "open-sesame"
     with SERVERS[protocol](scenario) as url:
-        with SearchClient(url, key="open-sesame", feedback=Feedback(KEY)) as client:
+        with SearchClient(url, key="open-sesame", feedback=Feedback(KEY, close_timeout=30)) as client:
             client.search("카드")
         assert types(scenario) == ["search", "shown"]  # sent when it closed
-        with SearchClient(url, key="open-sesame", feedback=Feedback(KEY)) as client:
+        with SearchClient(url, key="open-sesame", feedback=Feedback(KEY, close_timeout=30)) as client:
             client.search("카드")
             scenario.key = "changed"
             assert client.feedback.flush()
@@ -149,36 +149,37 @@ def test_a_server_without_the_model_answers_searches_and_loses_their_events_with
     with caplog.at_level(logging.WARNING, "malgil"):
         for _ in range(3):
             assert client.search("카드")[0].name == "카드"
-            assert feedback_of(client).flush()
+            assert feedback_of(client).flush(30)
     assert feedback_of(client).counts == FeedbackCounts(sent=0, dropped=6, refused=0, waiting=0)
     assert feedback_of(client).error == "Request for unknown model: 'events' is not found"
     assert [record.message for record in caplog.records] == [
         "feedback is lost: Request for unknown model: 'events' is not found"
     ]
     client.search("카드")
-    assert feedback_of(client).flush()
+    assert feedback_of(client).flush(30)
     assert (feedback_of(client).counts.sent, feedback_of(client).error) == (2, None)
 
 
-def test_a_server_that_takes_seconds_for_events_does_not_slow_searches(client: Any, scenario: Scenario) -> None:
-    scenario.event_delay = 2.0
-    client.search("카드")
-    time.sleep(0.3)  # the first batch is under way
-    began = time.monotonic()
-    for _ in range(20):
-        result = client.search("카드")
-        result.chose(result[0])
-    assert time.monotonic() - began < 1.5
-    assert not feedback_of(client).flush(0.1)
-    scenario.event_delay = 0
-    assert feedback_of(client).flush(10)
+def test_searches_are_answered_while_a_server_hangs_over_their_events(client: Any, scenario: Scenario) -> None:
+    scenario.hold = threading.Event()
+    try:
+        client.search("카드")
+        assert not feedback_of(client).flush(0.3)  # the first batch is under way, and stays so
+        for _ in range(20):
+            result = client.search("카드")
+            result.chose(result[0])
+        assert scenario.events == []
+        assert feedback_of(client).counts == FeedbackCounts(sent=0, dropped=0, refused=0, waiting=62)
+    finally:
+        scenario.hold.set()
+    assert feedback_of(client).flush(30)
     assert feedback_of(client).counts == FeedbackCounts(sent=62, dropped=0, refused=0, waiting=0)
 
 
 def test_a_full_disk_of_the_server_is_counted(client: Any, scenario: Scenario) -> None:
     scenario.disk_full = True
     client.search("카드")
-    assert feedback_of(client).flush()
+    assert feedback_of(client).flush(30)
     assert feedback_of(client).counts == FeedbackCounts(sent=0, dropped=2, refused=0, waiting=0)
 
 
@@ -186,7 +187,7 @@ def test_one_event_that_the_server_does_not_take_costs_no_other(client: Any, sce
     scenario.bad_event = lambda event: event.get("query") == "나쁨"
     for query in [*(f"질문 {i}" for i in range(20)), "나쁨", "끝"]:
         client.search(query)
-    assert feedback_of(client).flush()
+    assert feedback_of(client).flush(30)
     assert feedback_of(client).counts == FeedbackCounts(sent=43, dropped=0, refused=1, waiting=0)
     assert [event["query"] for event in scenario.events if event["type"] == "search"] == [
         *(f"질문 {i}" for i in range(20)),
@@ -199,18 +200,18 @@ def test_events_that_a_full_queue_turned_away_are_sent_again_and_those_of_unknow
 ) -> None:
     scenario.event_failures = [QUEUE_FULL] * 3
     client.search("카드")
-    assert feedback_of(client).flush(10)
+    assert feedback_of(client).flush(30)
     assert feedback_of(client).counts.sent == len(scenario.events) == 2
     scenario.event_failures = [QUEUE_TIMEOUT]
     client.search("카드")
-    assert feedback_of(client).flush(10)
+    assert feedback_of(client).flush(30)
     assert feedback_of(client).counts == FeedbackCounts(sent=2, dropped=2, refused=0, waiting=0)
 
 
 def test_a_hundred_searches_need_few_requests(client: Any, scenario: Scenario) -> None:
     scenario.event_delay = 0.05
     client.search_many(["카드"] * 100, concurrency=16)
-    assert feedback_of(client).flush(10)
+    assert feedback_of(client).flush(30)
     assert sum(scenario.event_requests) == 200
     assert max(scenario.event_requests) <= 64
     assert len(scenario.event_requests) <= 30
@@ -218,7 +219,7 @@ def test_a_hundred_searches_need_few_requests(client: Any, scenario: Scenario) -
 
 def test_an_event_is_sent_within_the_interval_without_being_asked(client: Any, scenario: Scenario) -> None:
     client.search("카드")
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while len(scenario.events) < 2 and time.monotonic() < end:
         time.sleep(0.02)
     assert types(scenario) == ["search", "shown"]
@@ -242,7 +243,7 @@ def test_events_wait_for_a_server_that_restarts_and_the_newest_are_dropped_when_
         assert counts.dropped + counts.waiting == 200
         assert 100 <= counts.waiting <= 164  # and a batch under way
         with appearing(protocol, port, after=0):
-            assert searching.feedback.flush(15)
+            assert searching.feedback.flush(30)
             assert searching.feedback.counts == FeedbackCounts(counts.waiting, counts.dropped, 0, 0)
     assert scenario.events == []
 
@@ -266,7 +267,7 @@ def test_closing_takes_no_longer_than_was_said_when_the_server_hangs_or_is_gone(
             for _ in range(100):
                 client.search("카드")
             began = time.monotonic()
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 5  # 0.5, and what the machine is busy with; gRPC's own limits are longer
         counts = feedback_of(client).counts
         assert counts.sent == 0
         assert counts.dropped >= 200 - 64  # of the batch under way the end is not known
@@ -275,7 +276,7 @@ def test_closing_takes_no_longer_than_was_said_when_the_server_hangs_or_is_gone(
 
 def test_a_choice_after_the_client_was_closed_is_counted_as_dropped(scenario: Scenario) -> None:
     with grpc_server(scenario) as url:
-        with SearchClient(url, feedback=Feedback(KEY)) as client:
+        with SearchClient(url, feedback=Feedback(KEY, close_timeout=30)) as client:
             result = client.search("카드")
         result.chose(result[0])
         assert client.feedback.flush()
@@ -296,7 +297,7 @@ def test_many_threads_lose_and_repeat_no_event(protocol: str, scenario: Scenario
             thread.start()
         for thread in threads:
             thread.join()
-        assert searching.feedback.flush(20)
+        assert searching.feedback.flush(30)
     assert searching.feedback.counts == FeedbackCounts(sent=1200, dropped=0, refused=0, waiting=0)
     queries = [event["query"] for event in scenario.events if event["type"] == "search"]
     assert sorted(queries) == sorted(f"{number} {i}" for number in range(16) for i in range(25))
@@ -311,7 +312,7 @@ async def test_an_event_loop_is_not_held_up_by_events_and_closing_sends_the_rest
 ) -> None:
     scenario.event_delay = 0.3
     with SERVERS[protocol](scenario) as url:
-        async with AsyncSearchClient(url, feedback=Feedback(KEY, interval=0.01)) as client:
+        async with AsyncSearchClient(url, feedback=Feedback(KEY, interval=0.01, close_timeout=30)) as client:
             ticks = 0
 
             async def tick() -> None:

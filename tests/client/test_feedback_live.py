@@ -48,7 +48,7 @@ def test_a_search_and_its_choice_are_in_the_servers_log_without_the_query(client
     before = feedback_of(client).counts.sent
     result = client.search("돈 보내기", person="user-17", surface="SEARCH", top_k=5)
     result.chose(result[0])
-    assert feedback_of(client).flush()
+    assert feedback_of(client).flush(30)
     assert feedback_of(client).error is None
     assert feedback_of(client).counts == FeedbackCounts(before + 3, 0, 0, 0)
     search, shown, chosen = stored(result.search_id, 3)
@@ -65,7 +65,7 @@ def test_why_an_answer_is_empty_is_reported_without_explain(client: Any, stored:
     result = client.search("오늘 날씨 어때")
     assert (len(result), result.refused_by) == (0, None)
     result.abandoned()
-    assert feedback_of(client).flush()
+    assert feedback_of(client).flush(30)
     search, abandoned = stored(result.search_id, 2)
     assert (search.count, search.refused_by) == (0, "null")  # type: ignore[union-attr]
     assert abandoned.type == "abandoned"
@@ -78,7 +78,7 @@ def test_services_of_a_unified_search_are_reported_and_every_keystroke_is_number
         client.search(typed, search_id=session)
     both = client.search_all("송금", search_id=session)
     both.services.chose(both.services[0])
-    assert feedback_of(client).flush()
+    assert feedback_of(client).flush(30)
     events = stored(session, 9)
     assert [event.k for event in events if event.type == "shown"] == [1, 2, 3, 4]
     assert [(event.type, event.k) for event in events[-1:]] == [("chosen", 4)]
@@ -90,7 +90,7 @@ def test_an_event_that_the_server_refuses_costs_no_other(client: Any, stored: St
     sender = feedback_of(client)._sender
     sender.put([{"type": "clicked", "search_id": result.search_id}])
     result.chose(result[0])
-    assert feedback_of(client).flush()
+    assert feedback_of(client).flush(30)
     assert feedback_of(client).counts == FeedbackCounts(before.sent + 3, 0, before.refused + 1, 0)
     assert [event.type for event in stored(result.search_id, 3)] == ["search", "shown", "chosen"]
 
@@ -103,13 +103,13 @@ def test_a_server_without_the_model_answers_searches_and_their_events_are_counte
     url = server.grpc_url if protocol == "grpc" else server.http_url
     with open_client(mode, url, timeout=30, feedback=Feedback(KEY, model="nosuch")) as client:
         assert client.search("돈 보내기")[0].name == "송금"
-        assert feedback_of(client).flush(10)
+        assert feedback_of(client).flush(30)
         assert feedback_of(client).counts == FeedbackCounts(sent=0, dropped=2, refused=0, waiting=0)
         assert "'nosuch' is not found" in (feedback_of(client).error or "")
 
 
 def test_thousands_of_events_arrive_once_each(server: Any, repository: Path) -> None:
-    with SearchClient(server.grpc_url, timeout=60, feedback=Feedback(KEY)) as client:
+    with SearchClient(server.grpc_url, timeout=60, feedback=Feedback(KEY, close_timeout=30)) as client:
         sender = client.feedback._sender
         assert sender
         session = new_search_id()
@@ -126,8 +126,8 @@ def test_thousands_of_events_arrive_once_each(server: Any, repository: Path) -> 
 
 def test_an_experiment_and_an_interleaving_are_told_apart_in_the_log(server: Any, stored: Stored) -> None:
     with (
-        SearchClient(server.grpc_url, timeout=30, feedback=Feedback(KEY)) as a,
-        SearchClient(server.http_url, timeout=30, feedback=Feedback(KEY)) as b,
+        SearchClient(server.grpc_url, timeout=30, feedback=Feedback(KEY, close_timeout=30)) as a,
+        SearchClient(server.http_url, timeout=30, feedback=Feedback(KEY, close_timeout=30)) as b,
     ):
         experiment = Experiment("e1", {"a": a, "b": b}, key=KEY)
         tested = experiment.search("환전", person="user-17", top_k=4)
