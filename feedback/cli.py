@@ -12,13 +12,13 @@ from feedback.errors import FeedbackError
 # Command → module and attribute. A command's module is imported when the command is named, or for the group's help.
 COMMANDS = {
     "report": "feedback.report_cli:report",
-    "pairs": "feedback.pairs_cli:pairs",
-    "phrases": "feedback.phrases_cli:phrases",
-    "average": "feedback.federated:average_command",
-    "null-topics": "feedback.phrases_cli:null_topics",
-    "suggestions": "feedback.suggestions_cli:suggestions",
     "compare": "feedback.experiments.compare_cli:compare",
     "power": "feedback.experiments.power_cli:power",
+    "pairs": "feedback.pairs_cli:pairs",
+    "phrases": "feedback.phrases_cli:phrases",
+    "null-topics": "feedback.phrases_cli:null_topics",
+    "suggestions": "feedback.suggestions_cli:suggestions",
+    "average": "feedback.federated:average_command",
     "loop": "feedback.loop.cli:loop",
     "retain": "feedback.log_cli:retain",
     "forget": "feedback.log_cli:forget",
