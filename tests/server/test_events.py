@@ -208,13 +208,12 @@ def test_a_server_killed_fifty_times_loses_no_event_older_than_the_interval(
         environment = {"MALGIL_EVENTS": str(folder)}
         server = Server(repository, free_ports(), log=log, flags=flags, environment=environment)
         server.start()
-        with triton_grpc.InferenceServerClient(server.grpc_url) as client:
-            deadline = time.monotonic() + START_SECONDS
-            while time.monotonic() < deadline:
-                with contextlib.suppress(InferenceServerException):
-                    if client.is_model_ready("events"):
-                        return server
-                time.sleep(0.1)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{server.http_url}/v2/models/events/ready").is_success:
+                    return server
+            time.sleep(0.1)
         server.stop(at_once=True)
         raise AssertionError((tmp_path / "log").read_text(errors="replace")[-3000:])
 
