@@ -30,6 +30,8 @@ A first time, after a server has run with --events and people have searched:
   python -m feedback report
   python -m feedback pairs --out pairs.jsonl --offline
   python -m feedback loop --dry-run
+  python -m feedback power --from-events 14 --effect 0.02
+  python -m feedback compare NAME
 
 \b
 Exit status:

@@ -17,9 +17,9 @@ from benchmarks.options import CONSOLE, FILE
 @click.command(short_help="The loop, simulated: layers, federated start, retraining, experiments.")
 @click.option("--people", type=click.IntRange(8), default=48, show_default=True, help="Who search.")
 @click.option("--others", type=click.IntRange(8), default=32, show_default=True, help="Who are new afterwards.")
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of what learns.")
+@click.option("--seeds", type=click.IntRange(1), default=2, show_default=True, help="Runs of what learns.")
 @click.option("--devices", type=click.IntRange(1), default=1000, show_default=True, help="Of a federated start.")
-@click.option("--experiments", type=click.IntRange(2), default=400, show_default=True, help="Of each of four kinds.")
+@click.option("--experiments", type=click.IntRange(2), default=200, show_default=True, help="Of each of four kinds.")
 @click.option("--steps", type=click.IntRange(0), default=60, show_default=True, help="Of a training; 0: no retraining.")
 @click.option(
     "--quick", is_flag=True, help="One seed, 100 devices, 10 experiments, no retraining: only to see that it runs."

@@ -111,10 +111,11 @@ def _experiments(found: Mapping[str, Any]) -> list[str]:
     head = ["", "planted", "experiments", "people", "effect", "found", "wrong", "day"]
     return [
         "## Experiments",
-        f"The better variant has the {trials.MOVED} hits of each query that most people mean at its top. Each "
-        f"experiment was looked at after each of {trials.DAYS} days, and counts as wrong if it named a winner where there is "
-        f"none, or the worse variant, on any day. Stated: wrong in at most {found['alpha']:.0%}. People: with a "
-        "search, or of interleaving with a preference. Intervals (95 %) by Clopper and Pearson. "
+        f"The better variant has the {trials.MOVED} hits of each query that most people mean at its top, the worse one "
+        "at its end; equals have neighbours swapped at random, for each person anew. Each experiment was looked at "
+        f"after each of {trials.DAYS} days, and counts as wrong if it named a winner where there is none, or the worse "
+        f"variant, on any day. Stated: wrong in at most {found['alpha']:.0%}. People: with a search, or of "
+        "interleaving with a preference. Intervals (95 %) by Clopper and Pearson. "
         f"`python -m feedback power` asks for {found['planned']['interleaving']} people with a preference to find a "
         "share 0.1 from one half in 80 %.",
         _table(head, rows),

@@ -43,10 +43,10 @@ class Size:
 
     people: int = 48
     others: int = 32
-    seeds: int = 3
+    seeds: int = 2
     devices: int = 1000
-    experiments: int = 400
-    visitors: int = 700
+    experiments: int = 200
+    visitors: int = 900
     steps: int = 60
 
 

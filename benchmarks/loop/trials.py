@@ -1,7 +1,7 @@
 """Experiments on invented people, repeated: how often a planted better variant is found, and how often nothing is.
 
-Variants are orders of the same hits. The worse one is the search as it is; the better one has the MOVED hits of each
-query that most people mean at its top. Equals are two variants in which neighbours have changed places at random, for
+Variants are orders of the same hits. The better one has the MOVED hits of each query that most people mean at its top,
+the worse one at its end. Equals are two variants in which neighbours have changed places at random, for
 each person anew: they show different orders, and neither is better. People join over two weeks, come back as often as
 they like, and somebody looks each day.
 """
@@ -56,14 +56,16 @@ Trial = Callable[[Sequence[Person], int, Pair, int], Result]  # people, how many
 
 
 def planted(world: World, people: Sequence[Person]) -> Pair:
-    """The search as it is, and the better variant."""
+    """The worse variant and the better one."""
     shown = [one.ids for one in world.rank(KEYS)]
-    better = []
+    worse, better = [], []
     for query, ids in zip(KEYS, shown, strict=True):
         meant = dict(zip(QUERIES[query], np.mean([one.means[query] for one in people], axis=0).tolist(), strict=True))
         front = sorted(ids, key=lambda id: -meant.get(id, 0.0))[:MOVED]
-        better.append(front + [id for id in ids if id not in front])
-    return Variant.of([shown]), Variant.of([better])
+        others = [id for id in ids if id not in front]
+        worse.append(others + front)
+        better.append(front + others)
+    return Variant.of([worse]), Variant.of([better])
 
 
 def equals(world: World, seed: int) -> Pair:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ def pairs(settings: Settings, before: Mapping[str, Done]) -> Step:
 
     def work(out: Path) -> Mapping[str, Any]:
         command(show, out / CATALOG)
+        if (folder / reader.SUGGESTIONS).exists():
+            shutil.copyfile(folder / reader.SUGGESTIONS, out / reader.SUGGESTIONS)
         command(words(out))
         return {"generation": number, "pairs": _lines(out / PAIRS), "held_out": _lines(out / HELD_OUT)}
 
@@ -116,21 +119,22 @@ def generation(settings: Settings, before: Mapping[str, Done]) -> Step:
             f"{report.folder}: the encoder finds less than its base ({report.figures['difference']:+.3f} of recall@1, "
             f"p {report.figures['p']:.3f}): --even-if-worse makes it a variant all the same"
         )
-    catalog, queries = made.folder / CATALOG, settings.queries
+    suggestions = made.folder / reader.SUGGESTIONS if reader.SUGGESTIONS in made.outputs else None
+    sources = made.folder / CATALOG, suggestions, settings.queries
 
     def work(out: Path) -> Mapping[str, Any]:
         variant.copy(settings.repository, out / variant.REPOSITORY)
-        for words in variant.commands(trained(encoder.folder), catalog, queries, out):
+        for words in variant.commands(trained(encoder.folder), *sources, out):
             command(words)
         return {"generation": reader.current(out / variant.INDEX)}
 
     inputs = {
         "encoder": _weights(encoder),
-        CATALOG: made.hash_of(CATALOG),
-        "queries": json.dumps([hash_of(file) for file in queries]),
+        CATALOG: made.hash_of(CATALOG, reader.SUGGESTIONS),
+        "queries": json.dumps([hash_of(file) for file in settings.queries]),
         "repository": variant.hash_of(settings.repository),
     }
-    says = tuple(map(shown, variant.commands(trained(encoder.folder), catalog, queries, Path("…"))))
+    says = tuple(map(shown, variant.commands(trained(encoder.folder), *sources, Path("…"))))
     return Step("generation", inputs, says, work)
 
 

@@ -33,7 +33,9 @@ def hash_of(repository: Path) -> str:
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
-def commands(encoder: Path, catalog: Path, queries: Sequence[Path], out: Path) -> list[list[str]]:
+def commands(
+    encoder: Path, catalog: Path, suggestions: Path | None, queries: Sequence[Path], out: Path
+) -> list[list[str]]:
     """What makes the variant in a folder: export, calibration where there are labelled queries, publish."""
     repository = ["--repository", str(out / REPOSITORY)]
     made = [["export", "encoder", str(encoder), *repository]]
@@ -45,6 +47,7 @@ def commands(encoder: Path, catalog: Path, queries: Sequence[Path], out: Path) -
             ["export", "catalog", "calibrate", str(catalog), *asked, "--write", str(out / SETTINGS), *repository]
         )
     publish = ["export", "catalog", "publish", str(catalog), "--offline", *settings]
+    publish += ["--suggestions", str(suggestions)] if suggestions else []
     return [*made, [*publish, *repository, "--index", str(out / INDEX)]]
 
 

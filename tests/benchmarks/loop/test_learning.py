@@ -69,8 +69,8 @@ def test_nothing_learned_is_nothing_gained() -> None:
         assert found.mean(queries, 0, "recall@1") <= found.mean(queries, 0, "mrr")
 
 
-def test_popularity_helps_with_queries_that_were_typed_and_with_no_others() -> None:
-    found = curve(Popularity(world(), lambda person: 0))
+def test_counting_helps_with_queries_that_were_typed_and_with_no_others() -> None:
+    found = curve(Popularity(world(), lambda person: person))
     assert found.mean("typed", 10, "recall@1") > found.mean("typed", 0, "recall@1") + 0.02
     assert found.mean("untyped", 10, "recall@1") == found.mean("untyped", 0, "recall@1")
 

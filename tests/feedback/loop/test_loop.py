@@ -74,7 +74,7 @@ def live(root: Path, repository: Path, log: str) -> Iterator[Server]:
 def search(root: Path, queries: list[tuple[str, int]]) -> int:
     """Have people search for each query, and choose its service if they see it; how many choices were made."""
     chosen = 0
-    feedback = malgil.Feedback(person_key=bytes(32), log_queries=True)
+    feedback = malgil.Feedback(person_key=bytes(32), log_queries=True, timeout=60, close_timeout=60)
     for server in live(root, root / "model_repository", "triton.log"):
         with malgil.SearchClient(server.grpc_url, timeout=30, feedback=feedback) as client:
             for query, id in queries:
@@ -83,7 +83,7 @@ def search(root: Path, queries: list[tuple[str, int]]) -> int:
                     hit = next((hit for hit in result if hit.id == id), None)
                     result.chose(hit) if hit else result.abandoned()
                     chosen += hit is not None
-            assert client.feedback.flush(30)
+            assert client.feedback.flush(120)
             assert (client.feedback.counts.dropped, client.feedback.counts.refused) == (0, 0)
     return chosen
 
