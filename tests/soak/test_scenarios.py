@@ -92,5 +92,6 @@ def test_a_burst_of_clients_is_answered_rightly_or_refused_and_a_process_that_di
         server.wait_ready()
         found = burst.run(server, bursts=1, clients=600, burst_s=2, calm_s=1)
     assert (found.exit_code, found.lost, found.wrong, found.failed) == (0, 0, 0, 0), found.problems
-    assert min(found.answered, found.overloaded, found.refused, found.abandoned) > 0, found
+    # Whether some are refused as too many depends on how fast a busy machine lets the clients be.
+    assert min(found.answered, found.refused, found.abandoned) > 0, found
     assert found.sent == found.answered + found.overloaded + found.refused + found.abandoned

@@ -81,8 +81,12 @@ def test_a_console_killed_while_people_save_and_publish_loses_nothing_that_it_ac
     phrases = tuple(f"비둘기 {number}마리로 보내기" for number in range(1, NEW + 1))
     console.store.save_service(dataclasses.replace(stored.value, phrases=phrases), by="minji", expected=stored.version)
     with Visitor(console) as visitor, ThreadPoolExecutor(len(SAVED)) as pool:
-        visitor.send("/publish", "/publish", note="한밤의 게시")
         savers = [pool.submit(save_until_killed, console, id) for id in SAVED]
+        deadline = time.monotonic() + 60
+        while not all(console.store.service(id).value.memo.isdigit() for id in SAVED):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        visitor.send("/publish", "/publish", note="한밤의 게시")
         until(visitor, '<progress max="')  # some phrases are embedded
         console.kill()
         acknowledged = [saver.result(30) for saver in savers]
