@@ -28,7 +28,7 @@ class FeedbackSender:
         if settings is not None and not isinstance(settings, Feedback):
             raise TypeError(f"feedback must be malgil.Feedback, not {type(settings).__name__}")
         self._settings = settings
-        self._sender = settings and Sender(settings, connect)
+        self._sender = Sender(settings, connect) if settings is not None else None
 
     @property
     def counts(self) -> FeedbackCounts:
