@@ -112,7 +112,7 @@ class Point:
 # Chosen so that the points of benchmarks/results/sizing.json are met within 10 %.
 BASE_MIB = 180.0  # tritonserver, three Pythons with their libraries, onnxruntime's buffers; nothing of encoder or index
 TOKENIZER_TIMES = 19.0  # what the tokenizers library makes of tokenizer.json, times its size
-INSTANCE_MIB = 65.0  # of each further instance of the encoder, beside its weights
+INSTANCE_MIB = 30.0  # of each further instance of the encoder; the weights are in memory once
 PHRASE_BYTES = 1_300  # of a phrase beside its vector: texts, keystrokes, postings
 SWAP_TIMES = 2.15  # generations in memory while one takes over: two, and what is being read
 
@@ -130,7 +130,7 @@ def predicted_mib(
         swap: while a publish takes over, or at rest.
         encoders: instances of the encoder.
     """
-    encoder = model_mib + (encoders - 1) * (model_mib + INSTANCE_MIB)
+    encoder = model_mib + (encoders - 1) * INSTANCE_MIB
     index = phrases * (dimension * 4 + PHRASE_BYTES) / MIB
     return BASE_MIB + TOKENIZER_TIMES * tokenizer_json_mib + encoder + index * (SWAP_TIMES if swap else 1)
 
