@@ -105,7 +105,7 @@ def test_an_encoder_that_the_constants_were_not_chosen_by_is_met_within_30_perce
 def test_the_page_states_the_constants_that_the_code_has() -> None:
     assert (
         f"MiB = {sizing.BASE_MIB:g} + {sizing.TOKENIZER_TIMES:g} × tokenizer.json + model.onnx "
-        f"+ (instances − 1) × (model.onnx + {sizing.INSTANCE_MIB:g})\n"
+        f"+ (instances − 1) × {sizing.INSTANCE_MIB:g}\n"
         f"    + phrases × (4 × dimension + {sizing.PHRASE_BYTES:,} bytes) × {sizing.SWAP_TIMES:g}\n"
     ) in PAGE
 
