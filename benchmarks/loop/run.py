@@ -10,6 +10,8 @@ from typing import Any
 import malgil
 import numpy as np
 from malgil_core.catalog.reading import Catalog
+from malgil_core.ranking.cpu import product_threads
+from threadpoolctl import threadpool_limits
 
 from benchmarks.loop import federation, harm, retraining, trials
 from benchmarks.loop.habits import HABITS
@@ -54,8 +56,26 @@ def run(
     world: World, catalog: Catalog, labelled: Sequence[Labelled], size: Size, say: Say = lambda _: None
 ) -> dict[str, Any]:
     """Everything; figures are means over seeds, intervals over people."""
+    with threadpool_limits(product_threads(world.corpus.index), user_api="blas"):  # as the scorer's model has it
+        result = _parts(world, labelled, size, say)
+    if size.steps:
+        say("retraining")
+        people, others = _people(size)
+        found = retraining.measure(world, catalog, labelled, people, others, size.steps, 0, say)
+        result["retraining"] = asdict(found)
+    finished: dict[str, Any] = plain(result)
+    return finished
+
+
+def _people(size: Size) -> tuple[list[Person], list[Person]]:
+    """Who search, and who are new."""
     everybody = invent(size.people + size.others, seed=0)
-    people, others = everybody[: size.people], everybody[size.people :]
+    return everybody[: size.people], everybody[size.people :]
+
+
+def _parts(world: World, labelled: Sequence[Labelled], size: Size, say: Say) -> dict[str, Any]:
+    """All but retraining."""
+    people, others = _people(size)
     world.know([query for queries in SETS.values() for query in queries])
     result: dict[str, Any] = {
         "size": asdict(size), "habits": [*HABITS], "queries": SETS,
@@ -72,12 +92,7 @@ def run(
     say("federated start")
     result["federated"] = _federated(world, others, size)
     result["experiments"] = _experiments(world, people, size, say)
-    if size.steps:
-        say("retraining")
-        found = retraining.measure(world, catalog, labelled, people, others, size.steps, 0, say)
-        result["retraining"] = asdict(found)
-    finished: dict[str, Any] = plain(result)
-    return finished
+    return result
 
 
 def _learning(world: World, people: Sequence[Person], seeds: int, say: Say) -> tuple[dict[str, list[Curve]], Personal]:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from malgil_core.catalog.reading import NullTopic, Service
 from malgil_core.lexical.index import LexicalMatches
-from malgil_core.ranking.cpu import CpuScorer, product_threads
+from malgil_core.ranking.cpu import CpuScorer
 from malgil_core.ranking.topk import unit
 from malgil_core.ranking.types import NO_LAYERS, Floats, Layers, QueryOptions
-from threadpoolctl import threadpool_limits
 
 from benchmarks.loop.clicks import SHOWN
 from training.evaluation.corpus import Corpus, Entry
@@ -59,6 +58,7 @@ class World:
         self._as_query = as_query
         self._vectors: dict[str, Floats] = {}
         self._matches: dict[str, LexicalMatches] = {}
+        self._plain: dict[str, Shown] = {}  # what is shown without a layer
 
     @property
     def dimension(self) -> int:
@@ -90,20 +90,23 @@ class World:
             layers: [queries, 2·D], the personal layer of each; None for none.
         """
         self.know(queries)
-        found: list[Shown] = []
-        with threadpool_limits(product_threads(self.corpus.index), user_api="blas"):  # as the scorer's model does
-            for at in range(0, len(queries), BATCH):
-                part = queries[at : at + BATCH]
-                vectors = np.stack([self._vectors[query] for query in part])
-                found += self._batch(part, vectors, None if layers is None else layers[at : at + BATCH])
-        return found
+        if layers is not None:
+            return self._rank(queries, layers)
+        if new := [query for query in dict.fromkeys(queries) if query not in self._plain]:
+            self._plain.update(zip(new, self._rank(new, None), strict=True))
+        return [self._plain[query] for query in queries]
 
-    def _batch(self, queries: Sequence[str], vectors: Floats, layers: Floats | None) -> list[Shown]:
-        carried = NO_LAYERS if layers is None else _carried(layers)
-        matches = [self._matches[query] for query in queries]
-        ranked = self._scorer.rank(vectors, [QueryOptions(SHOWN)] * len(queries), matches, carried)
-        ids = self.corpus.ids_padded
-        return [Shown(ids[one.services].tolist(), one.rows.tolist(), one.scores.tolist()) for one in ranked]
+    def _rank(self, queries: Sequence[str], layers: Floats | None) -> list[Shown]:
+        found: list[Shown] = []
+        for at in range(0, len(queries), BATCH):
+            part = queries[at : at + BATCH]
+            vectors = np.stack([self._vectors[query] for query in part])
+            carried = NO_LAYERS if layers is None else _carried(layers[at : at + BATCH])
+            matches = [self._matches[query] for query in part]
+            ranked = self._scorer.rank(vectors, [QueryOptions(SHOWN)] * len(part), matches, carried)
+            ids = self.corpus.ids_padded
+            found += [Shown(ids[one.services].tolist(), one.rows.tolist(), one.scores.tolist()) for one in ranked]
+        return found
 
 
 def _carried(layers: Floats) -> Layers:
