@@ -118,13 +118,14 @@ def test_a_choice_that_arrives_without_the_result_is_reported_by_its_ticket(clie
 
 @pytest.mark.parametrize(("protocol", "mode"), MODES)
 def test_nothing_is_sent_without_feedback(protocol: str, mode: str, scenario: Scenario) -> None:
+    before = set(threading.enumerate())
     with SERVERS[protocol](scenario) as url, open_client(mode, url) as client:
         result = client.search("카드", person="user-17", search_id=new_search_id())
         result.chose(result[0])
         assert feedback_of(client).flush(30)
+        assert "malgil-feedback" not in {thread.name for thread in set(threading.enumerate()) - before}
     assert scenario.event_requests == []
     assert "refused_by" not in scenario.outputs[0]
-    assert "malgil-feedback" not in {thread.name for thread in threading.enumerate()}
 
 
 @pytest.mark.parametrize("protocol", SERVERS)

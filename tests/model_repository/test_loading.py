@@ -52,10 +52,11 @@ def test_a_triton_that_runs_already_takes_the_folders_and_warns_of_no_file_in_th
         try:
             wait_live(url)
             shutil.copytree(repository, models, dirs_exist_ok=True)
-            config = models / "scorer" / "config.pbtxt"  # no index beside this repository: an absolute path
-            config.write_text(config.read_text("utf-8").replace("../../index", str(index)), "utf-8")
+            for reads in ("scorer", "suggest"):  # no index beside this repository: an absolute path
+                config = models / reads / "config.pbtxt"
+                config.write_text(config.read_text("utf-8").replace("../../index", str(index)), "utf-8")
             loads = re.findall(r"-X POST localhost:8000(\S+)", README)
-            assert len(loads) == 5
+            assert len(loads) == 6
             for path in loads:
                 call(url + path, "{}")
             ((path, body),) = re.findall(r"localhost:8000(\S+generate) -d '(.*)'", README)

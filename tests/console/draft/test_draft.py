@@ -42,7 +42,7 @@ def queries() -> list[str]:
 def same(draft: Draft, client: malgil.SearchClient, query: str, **options: Any) -> None:
     answer = draft.search(query, **options)
     live = client.search(query, explain=True, **{**options, "null_phrases": options.pop("null", None)})
-    fields = [field.name for field in dataclasses.fields(malgil.Hit)]
+    fields = [field.name for field in dataclasses.fields(malgil.Hit) if field.name != "team"]
     assert [{name: getattr(hit, name) for name in fields} for hit in answer.hits] == [
         {name: getattr(hit, name) for name in fields} for hit in live
     ]
