@@ -1,12 +1,38 @@
-"""What the commands of export, training and documents share: a click group run to an exit status."""
+"""What groups of commands share: commands imported on demand, and a group run to an exit status."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import click
 
 Refusals = tuple[type[Exception], ...]
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are named, or for the group's help.
+
+    Args:
+        lazy: command → module and attribute, "package.module:attribute".
+    """
+
+    def __init__(self, *args: Any, lazy: Mapping[str, str], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands."""
+        return list(self._lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name, or None."""
+        if cmd_name not in self._lazy:
+            return None
+        module, _, attribute = self._lazy[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
 
 
 def run(

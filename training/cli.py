@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
-from export.command import run
+from export.command import LazyGroup, run
 from training.errors import TrainingError
 
-# Command → module and attribute. A command's module is imported when the command is named, or for the group's help.
 COMMANDS = {
     "encoder": "training.encoder_cli:encoder",
     "evaluate": "training.evaluation.cli:evaluate",
@@ -27,24 +24,9 @@ Exit status:
 """
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported on demand."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of the commands."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a name, or None."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-
 @click.group(
     cls=LazyGroup,
+    lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog=EPILOG,
 )
