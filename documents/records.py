@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from malgil_core.catalog.errors import shown
 from malgil_core.documents.filters import MAX_NAME, date_number
-from malgil_core.text.validation import is_blank
+from malgil_core.text.validation import is_blank, shown
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from documents.errors import RecordError

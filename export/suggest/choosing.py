@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from malgil_core.catalog.errors import shown
 from malgil_core.catalog.service import Service
+from malgil_core.text.validation import shown
 
 from export.errors import ExportError
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from malgil_core.catalog import reading
-from malgil_core.catalog.errors import shown
 from malgil_core.catalog.reading import Catalog
+from malgil_core.text.validation import shown
 
 from export.errors import ExportError
 from export.suggest.parsing import tidy

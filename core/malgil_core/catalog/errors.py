@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from malgil_core.catalog.problems import Problem
 
@@ -21,9 +19,3 @@ class CatalogError(ValueError):
         self.problems = list(map(str, problems))
         self.details = [problem for problem in problems if isinstance(problem, Problem)]
         super().__init__("\n".join(self.problems))
-
-
-def shown(value: Any) -> str:
-    """A value as JSON, cut to 60 characters, that can always be printed."""
-    text = json.dumps(value, ensure_ascii=False)
-    return (text if len(text) <= 60 else text[:57] + "...").encode("utf-8", "backslashreplace").decode()

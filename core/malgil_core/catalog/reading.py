@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from malgil_core.catalog.errors import CatalogError, shown
+from malgil_core.catalog.errors import CatalogError
 from malgil_core.catalog.null_topic import NullTopic
 from malgil_core.catalog.relations import Numbered, NumberedTopic, null_relations, relations
 from malgil_core.catalog.service import Service
 from malgil_core.catalog.validation import validate
+from malgil_core.text.validation import shown
 
 __all__ = [
     "Catalog",

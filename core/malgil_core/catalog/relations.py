@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from malgil_core.catalog.errors import shown
 from malgil_core.catalog.null_topic import NullTopic
 from malgil_core.catalog.problems import Problem
 from malgil_core.catalog.service import Service
+from malgil_core.text.validation import shown
 
 Numbered = tuple[int, Service]  # line number, service
 NumberedTopic = tuple[int, NullTopic]

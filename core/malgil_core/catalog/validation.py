@@ -14,12 +14,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic import ValidatorFunctionWrapHandler as Validate
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from malgil_core.catalog.errors import CatalogError, shown
+from malgil_core.catalog.errors import CatalogError
 from malgil_core.catalog.null_topic import NullTopic
 from malgil_core.catalog.problems import Problem
 from malgil_core.catalog.service import Service
 from malgil_core.limits import MAX_TEXT_BYTES
-from malgil_core.text.validation import is_blank
+from malgil_core.text.validation import is_blank, shown
 
 MAX_ID = 2**53 - 1  # JavaScript's largest whole number: apps read ids as JSON
 

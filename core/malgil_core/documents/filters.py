@@ -13,7 +13,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from malgil_core.catalog.errors import shown
+from malgil_core.text.validation import shown
 
 MAX_FILTER_BYTES = 2048
 MAX_VALUES = 16  # categories in one filter

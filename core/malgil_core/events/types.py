@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from malgil_core.limits import MAX_TEXT_BYTES, MAX_TOP_K
-from malgil_core.text.validation import check_shape, require
+from malgil_core.text.validation import check_shape, require, shown
 
 MAX_EVENT_BYTES = 16 * 1024
 MAX_HITS = 100  # of an event `shown`
@@ -282,11 +282,10 @@ def _no_type(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as JSON, cut to 60 characters, that can always be printed."""
-    if isinstance(value, int) and abs(value) > 2**64:  # Python refuses to write thousands of digits
+    """A value as `shown` has it, or a few words where Python refuses to write its thousands of digits."""
+    if isinstance(value, int) and abs(value) > 2**64:
         return f"a number of {value.bit_length()} bits"
     try:
-        text = json.dumps(value, ensure_ascii=False)
+        return shown(value)
     except ValueError:  # such a number in a list
-        text = f"a {type(value).__name__}"
-    return (text if len(text) <= 60 else text[:57] + "...").encode("utf-8", "backslashreplace").decode()
+        return f"a {type(value).__name__}"

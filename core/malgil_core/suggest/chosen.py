@@ -22,9 +22,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from malgil_core.catalog.errors import CatalogError, shown
+from malgil_core.catalog.errors import CatalogError
 from malgil_core.text.jamo import composed
 from malgil_core.text.keystrokes import words
+from malgil_core.text.validation import shown
 
 MIN_PERSONS = 30  # distinct ones, within one period of their hashes: see feedback/suggestions.py
 MIN_DAYS = 7

@@ -1,10 +1,11 @@
-"""Validation of the texts in a request, for tokenizer and scorer alike.
+"""Validation of the texts in a request, for tokenizer and scorer alike, and how a refused value is shown.
 
 The text of every ValueError is a sentence for the caller: the field, the value, the bound.
 """
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
@@ -118,3 +119,9 @@ def _elements(field: str, array: Any) -> list[bytes] | None:
     check_shape(field, array.shape)
     elements: list[bytes] = array.ravel().tolist()
     return elements
+
+
+def shown(value: Any) -> str:
+    """A value as JSON, cut to 60 characters, that can always be printed."""
+    text = json.dumps(value, ensure_ascii=False)
+    return (text if len(text) <= 60 else text[:57] + "...").encode("utf-8", "backslashreplace").decode()
