@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import statistics
 import tempfile
@@ -28,7 +27,7 @@ from malgil_core.serving.metrics import Metrics
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from benchmarks import CATALOG, QUERIES, ROOT, SLIPS, machine, perf_analyzer
+from benchmarks import CATALOG, QUERIES, ROOT, SLIPS, machine, pages, perf_analyzer
 from benchmarks.null_phrases import NoFamily
 from benchmarks.options import CONSOLE, FILE
 from benchmarks.serving import serving
@@ -179,14 +178,11 @@ def personal(turns: int, requests: int, clients: int, url: str | None, note: str
     CONSOLE.print(table)
     for cost in batches:
         CONSOLE.print(f"{cost.ratio.name}: {cost.without_ms:.2f} ms without layers, {cost.ratio.median:.2f} times with")
-    if file is not None:
-        file.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        file.with_suffix(".md").write_text(page(result), encoding="utf-8")
+    pages.write(file, result, page)
 
 
 def page(result: Mapping[str, Any]) -> str:
     """The page, in Markdown."""
-    at = result["machine"]
     pairs = [
         f"| {one['name']} | {one['median']:.3f} | {one['low']:.3f} | {one['high']:.3f} | {one['turns']} |"
         for one in result["throughput"]
@@ -199,9 +195,7 @@ def page(result: Mapping[str, Any]) -> str:
     steps = ", ".join(f"{value:.0f} µs at D = {dimension}" for dimension, value in result["learning_us"].items())
     parts = [
         "# Personal layers: cost",
-        f"Made by `python -m benchmarks personal --json …` on **{at['cpu']}, {at['cores']} cores, "
-        f"{at['memory_gib']:.0f} GiB**, clients and server on the same machine. Commit "
-        f"{(result['code']['commit'] or 'unknown')[:10]}.",
+        pages.made_by("personal", result, ", clients and server on the same machine"),
         *([result["note"]] if result["note"] else []),
         f"Searches/s of {result['clients']} clients with layers over those without, in pairs of runs; {LAYERS} "
         f"different layers, sent as bytes. The goal is {result['goal']} with a layer on each.",

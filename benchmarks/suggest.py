@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import statistics
 import tempfile
@@ -19,7 +18,7 @@ from malgil_core.catalog.reading import read
 from rich.table import Table
 from tritonclient import grpc
 
-from benchmarks import CATALOG, QUERIES, machine, perf_analyzer
+from benchmarks import CATALOG, QUERIES, machine, pages, perf_analyzer
 from benchmarks.options import CONSOLE, FILE, Numbers
 from benchmarks.serving import serving
 from export.catalog import labelled
@@ -173,21 +172,16 @@ def suggest(
         table.add_row(*row)
     CONSOLE.print(table)
     CONSOLE.print(_sentences(result))
-    if file is not None:
-        file.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        file.with_suffix(".md").write_text(page(result), encoding="utf-8")
+    pages.write(file, result, page)
 
 
 def page(result: Mapping[str, Any]) -> str:
     """The page, in Markdown."""
-    at = result["machine"]
     head = ["clients", "suggest p50, ms", "search p50, ms", "ratio (lowest to highest)", "suggest/s", "search/s"]
     lines = [head, ["---:"] * len(head), *_rows(result)]
     parts = [
         "# Suggestions",
-        f"Made by `python -m benchmarks suggest --json …` on **{at['cpu']}, {at['cores']} cores, "
-        f"{at['memory_gib']:.0f} GiB**; clients and server on the same machine. Commit "
-        f"{(result['code']['commit'] or 'unknown')[:10]}.",
+        pages.made_by("suggest", result, "; clients and server on the same machine"),
         *([result["note"]] if result["note"] else []),
         f"The same texts in turns, {result['turns']} of them, medians: each keystroke on the way to names and keywords "
         "of the sample, their initials, and the wrong keyboard layout; five suggestions, five hits.",

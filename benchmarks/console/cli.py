@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from benchmarks import machine
+from benchmarks import machine, pages
 from benchmarks.options import CONSOLE, FILE, Numbers
 from benchmarks.serving import serving
 
@@ -36,19 +35,16 @@ def console(services: tuple[int, ...], keystrokes: int, url: str | None, note: s
         for times in one["times"]:
             table.add_row(times["name"], *(f"{times[name]:.1f}" for name in ("p50", "p95", "longest")))
         CONSOLE.print(table)
-    if file is not None:
-        file.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        file.with_suffix(".md").write_text(page(result), encoding="utf-8")
+    pages.write(file, result, page)
 
 
 def page(result: Mapping[str, Any]) -> str:
     """The page, in Markdown."""
-    at = result["machine"]
     parts = [
         "# Console",
-        f"Made by `python -m benchmarks console --json …` on **{at['cpu']}, {at['cores']} cores, "
-        f"{at['memory_gib']:.0f} GiB**; console, store (SQLite), server and the browser's part on the same machine. "
-        f"Commit {(result['code']['commit'] or 'unknown')[:10]}.",
+        pages.made_by(
+            "console", result, "; console, store (SQLite), server and the browser's part on the same machine"
+        ),
         *([result["note"]] if result["note"] else []),
         "Times are from a request to the end of its answer, over HTTP on loopback. Search as one types asks the draft "
         "and the live server for each letter of labelled queries; warnings check a service of seven lines while the "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ import psutil
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks import ROOT, perf_analyzer
+from benchmarks import ROOT, pages, perf_analyzer
 from benchmarks.documents import engines, sla, updates
 from benchmarks.documents.page import page
 from benchmarks.documents.proxy import Proxy
@@ -67,9 +66,7 @@ def documents(
             table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
         CONSOLE.print(table)
     CONSOLE.print(result["updates"], result["kill"])
-    if file is not None:
-        file.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        file.with_suffix(".md").write_text(page(result), encoding="utf-8")
+    pages.write(file, result, page)
 
 
 def _engines(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from benchmarks import machine
+from benchmarks import machine, pages
 from benchmarks.events.measure import measure
 from benchmarks.options import CONSOLE, FILE, Seconds
 from server.launcher import REPOSITORY
@@ -40,9 +39,7 @@ def events(number: int, rate: int, seconds: float, note: str, file: Path | None)
     for name, value in rows(result):
         table.add_row(name, value)
     CONSOLE.print(table)
-    if file is not None:
-        file.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        file.with_suffix(".md").write_text(page(result), encoding="utf-8")
+    pages.write(file, result, page)
 
 
 def rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -66,12 +63,9 @@ def rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def page(result: Mapping[str, Any]) -> str:
     """The page, in Markdown."""
-    at = result["machine"]
     parts = [
         "# Events",
-        f"Made by `python -m benchmarks events --json …` on **{at['cpu']}, {at['cores']} cores, "
-        f"{at['memory_gib']:.0f} GiB**: server, the process that sends and the client that searches on one machine. "
-        f"Commit {(result['code']['commit'] or 'unknown')[:10]}.",
+        pages.made_by("events", result, ": server, the process that sends and the client that searches on one machine"),
         *([result["note"]] if result["note"] else []),
         f"{result['events']:,} events in batches of 64, a tenth of them without searches. In each pair one client "
         "searches without a pause, as long without events as with them, the first of the two alternating. Then the "

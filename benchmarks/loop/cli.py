@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from benchmarks import CATALOG, NULL_TOPICS, QUERIES, machine
+from benchmarks import CATALOG, NULL_TOPICS, QUERIES, machine, pages
 from benchmarks.options import CONSOLE, FILE
 
 
@@ -55,9 +54,7 @@ def loop(
     result: dict[str, Any] = run(world, catalog, labelled.read(QUERIES), size, say)
     result = {"machine": machine.machine(), "code": machine.code(), "seconds": time.monotonic() - started, **result}
     _show(result)
-    if file is not None:
-        file.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        file.with_suffix(".md").write_text(page(result), encoding="utf-8")
+    pages.write(file, result, page)
 
 
 def _show(result: dict[str, Any]) -> None:
