@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 import click
+from malgil_core.events.reading import ABANDONED_SECONDS
 
 from feedback import options
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True)
-ABANDONED_MINUTES = 30  # a server seals its segment after ten
+ABANDONED_MINUTES = int(ABANDONED_SECONDS // 60)
 
 
 @click.command(
@@ -35,7 +36,7 @@ def retain(days: int, dry_run: bool, events: Path) -> None:
 
     with segments.locked(events):
         if not dry_run:
-            reading.seal(events, ABANDONED_MINUTES * 60)
+            reading.seal(events)
         old, still_open = segments.older(events, days)
         size = sum(path.stat().st_size for path in old)
         if not dry_run:
@@ -78,7 +79,7 @@ def forget(context: click.Context, ids: Path, key_file: Path, rotation_days: int
     if not people:
         raise FeedbackError(f"{ids}: no ids: one a line")
     with segments.locked(events):
-        reading.seal(events, ABANDONED_MINUTES * 60)
+        reading.seal(events)
         done = segments.forget(events, segments.hashes(key_file.read_bytes(), people, rotation_days))
     click.echo(
         f"{events}: {done.events} events of {len(people)} people removed, {len(done.segments)} segments written anew"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from malgil_core.events import reading
 from malgil_core.events.segment import OPEN, write_sealed
 
 from feedback.errors import FeedbackError
+from feedback.files import holding
 
 LOCK = ".feedback.lock"
 DAY_SECONDS = 86_400
@@ -48,14 +47,8 @@ def locked(folder: Path) -> Iterator[None]:
     """
     if not folder.is_dir():
         raise FeedbackError(f"{folder} is not there: it must be the folder of the event segments")
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with holding(folder / LOCK, f"{folder}: another command changes its segments: wait for its end"):
         yield
-    except BlockingIOError:
-        raise FeedbackError(f"{folder}: another command changes its segments: wait for its end") from None
-    finally:
-        os.close(descriptor)
 
 
 def is_open(path: Path) -> bool:

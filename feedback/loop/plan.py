@@ -16,7 +16,7 @@ from malgil_core.index import history, reader
 from feedback.errors import FeedbackError
 from feedback.loop import variant
 from feedback.loop.settings import Settings
-from feedback.loop.steps import Done, Step, command, hash_of, shown
+from feedback.loop.steps import Done, Step, combined, command, hash_of, shown
 
 PAIRS, HELD_OUT, CATALOG, REPORT = "pairs.jsonl", "held_out.jsonl", "catalog.jsonl", "evaluation.json"
 EXPERIMENT = "experiment.json"
@@ -171,8 +171,7 @@ def _weights(done: Done) -> str:
 
 def _events(folder: Path) -> str:
     """A hash of the segments: of their lines, that is, whether they are sealed or not."""
-    found = {path.name.removesuffix(OPEN): _lines_hash(path) for path in reading.segments(folder)}
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    return combined({path.name.removesuffix(OPEN): _lines_hash(path) for path in reading.segments(folder)})
 
 
 def _lines_hash(path: Path) -> str:

@@ -9,10 +9,8 @@ step works in a folder with the suffix `.part`, which gets its name when everyth
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -28,6 +26,7 @@ from malgil_core.checksums import sha256
 
 from export import ROOT
 from feedback.errors import FeedbackError
+from feedback.files import holding
 
 FILE = "step.json"
 _KEY_DIGITS = 12
@@ -93,7 +92,7 @@ class Done:
             file: checksum for file, checksum in self.outputs.items()
             if any(file == name or file.startswith(f"{name}/") for name in names)
         }  # fmt: skip
-        return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+        return combined(found)
 
 
 def find(root: Path, step: Step) -> Done | None:
@@ -138,14 +137,8 @@ def locked(root: Path) -> Iterator[None]:
         FeedbackError: one is running.
     """
     root.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with holding(root / ".lock", f"{root}: another loop is running in it"):
         yield
-    except BlockingIOError:
-        raise FeedbackError(f"{root}: another loop is running in it") from None
-    finally:
-        os.close(descriptor)
 
 
 def files(folder: Path) -> list[str]:
@@ -163,8 +156,12 @@ def hash_of(path: Path) -> str:
         return sha256(path)
     if not path.is_dir():
         raise FeedbackError(f"{path} is not there")
-    found = {name: sha256(path / name) for name in files(path)}
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    return combined({name: sha256(path / name) for name in files(path)})
+
+
+def combined(hashes: Mapping[str, str]) -> str:
+    """One hash of several, with their names."""
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
 
 def command(words: Sequence[str], output: Path | None = None) -> None:

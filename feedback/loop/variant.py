@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +11,7 @@ from malgil_core.checksums import sha256
 from malgil_core.encoder import EncoderMetadata
 
 from feedback.loop.settings import Settings
-from feedback.loop.steps import Done, files, shown
+from feedback.loop.steps import Done, combined, files, shown
 
 REPOSITORY, INDEX, SETTINGS = "model_repository", "index", "settings.json"
 # What an export and a server make: not taken from the repository that serves.
@@ -29,8 +27,7 @@ def copy(repository: Path, target: Path) -> None:
 def hash_of(repository: Path) -> str:
     """A hash of what `copy` copies."""
     kept = [name for name in files(repository) if not _is_made(Path(name))]
-    found = {name: sha256(repository / name) for name in kept}
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    return combined({name: sha256(repository / name) for name in kept})
 
 
 def commands(
