@@ -17,17 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from malgil_core.lexical.index import NO_MATCHES, LexicalMatches
-from malgil_core.ranking import personal, scope
-from malgil_core.ranking.fusion import ServiceMatches, merge, rows_of, with_lexical
+from malgil_core.ranking import personal
+from malgil_core.ranking.fusion import rows_of
+from malgil_core.ranking.scoring import DeviceScorer
 from malgil_core.ranking.topk import (
     ROUNDING,
     BatchHits,
     Pairs,
     candidates,
     nearest,
-    row_starts,
     select,
-    top_ks,
     unit,
 )
 from malgil_core.ranking.types import (
@@ -39,7 +38,6 @@ from malgil_core.ranking.types import (
     Layers,
     QueryOptions,
     Ranked,
-    ScoreThresholds,
 )
 
 # Numbers in a matrix up to which a product takes one thread: idle threads would spin, and take the encoder's time. One
@@ -57,7 +55,7 @@ def product_threads(index: Index) -> int:
 class Rows(NamedTuple):
     """Queries with their cosines."""
 
-    embeddings: Floats  # [b, D]
+    host: Floats  # their embeddings, [b, D]
     scores: Floats  # [b, blocks, BLOCK_ROWS], padded with -inf
     maxima: Floats  # [b, blocks], the highest score in each block
 
@@ -67,13 +65,13 @@ class Rows(NamedTuple):
         return self.scores.reshape(len(self.scores), -1)
 
 
-class CpuScorer:
+class CpuScorer(DeviceScorer[Rows]):
     """Exact top-k with NumPy: one matrix product, then only the blocks of rows that can hold a hit."""
 
+    ROOM = 2 * ROUNDING
+
     def __init__(self, index: Index) -> None:
-        self._index = index
-        self._thresholds = ScoreThresholds(index)
-        self._row_starts = row_starts(index)
+        super().__init__(index)
         self._largest = int(np.diff(self._row_starts).max(initial=0))  # rows of a service
         self._blocks = -(-len(index.matrix) // BLOCK_ROWS)
         self._product = self._empty(0)
@@ -96,21 +94,13 @@ class CpuScorer:
         moved = personal.moved(embeddings, layers)
         product = self._products(np.concatenate([embeddings, moved]) if len(moved) else embeddings)
         matches = matches or [NO_MATCHES] * len(options)
-        asked = personal.without(layers, options)
-        ranked: list[Ranked] = []
-        for part in self._parts(asked, matches):
-            ranked += self._rank_part(self._rows(embeddings, product, part), asked[part], matches[part])
-        # Whether anything is shown at all does not depend on a layer.
-        shown = [place for place, row in enumerate(layers.rows.tolist()) if len(ranked[row].services)]
-        own = layers.rows[shown].tolist()
-        wanted, found = [options[row] for row in own], [matches[row] for row in own]
-        for part in self._parts(wanted, found) if own else ():
-            plain = self._rows(embeddings, product, own[part])
-            by_layer = self._rows(moved, product[len(options) :], shown[part])
-            hits = self._rank_personal(plain, by_layer, wanted[part], found[part])
-            for row, one in zip(own[part], hits, strict=True):
-                ranked[row] = personal.answered(one, ranked[row])
-        return ranked
+        return self._rank(
+            lambda part: self._rows(embeddings, product, part),
+            lambda part: self._rows(moved, product[len(options) :], part),
+            options,
+            matches,
+            layers,
+        )
 
     def _products(self, embeddings: Floats) -> Floats:
         """The cosines of each row of `embeddings` with each phrase, padded to whole blocks with -inf."""
@@ -142,66 +132,21 @@ class CpuScorer:
         scores = product[part].reshape(-1, self._blocks, BLOCK_ROWS)
         return Rows(embeddings[part], scores, scores.max(axis=2))
 
-    def _rank_part(
-        self, rows: Rows, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]
-    ) -> list[Ranked]:
-        """The answers to some queries without a layer."""
-        by_service = ServiceMatches.of(matches, self._index)
-        matched = self._matched(rows, by_service)
-        ranked = self._rank_hits(rows, self._thresholds.of(options), top_ks(options), by_service, matched)
-        if self._index.null is None:
-            return ranked
-        queries, by_initials = scope.compared(options, matches)
-        if not len(queries):
-            return ranked
-        services, _ = candidates(rows.scores, rows.maxima, queries, np.ones_like(queries), rows.maxima.max(axis=1))
-        nulls = _nearest_rows(rows.embeddings, queries, self._index.null.matrix)
-        near = scope.Near(queries, by_initials, services, nulls)
-        return scope.refuse(ranked, near, matched, rows.embeddings, self._index)
-
-    def _rank_personal(
-        self, plain: Rows, moved: Rows, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]
-    ) -> list[Ranked]:
-        """The hits of queries with a layer: of the services that are shown without it, in the order of q'."""
-        by_service = ServiceMatches.of(matches, self._index)
-        thresholds = personal.shown_services(
-            self._thresholds.of(options),
-            by_service,
-            lambda: np.maximum.reduceat(plain.phrases, self._row_starts[:-1], axis=1),
-            2 * ROUNDING,
-            lambda queries, services: self._nearest(plain, queries, services).dense,
-        )
-        matched, by_plain = self._matched(moved, by_service), self._matched(plain, by_service)
-        if matched is not None and by_plain is not None:
-            matched = personal.with_layer(matched, by_plain)
-        return self._rank_hits(moved, thresholds, top_ks(options), by_service, matched)
-
-    def _rank_hits(
-        self,
-        rows: Rows,
-        thresholds: BatchThresholds,
-        top_k: Ints,
-        by_service: ServiceMatches,
-        matched: BatchHits | None,
-    ) -> list[Ranked]:
-        """The hits of each query, by the score in `matched`, or the cosine."""
-        hits = self._rank_dense(rows, thresholds, top_k)
-        if matched is not None:
-            hits = merge(hits, matched, by_service, self._index, thresholds, top_k)
-        return hits.split(len(top_k))
-
-    def _matched(self, rows: Rows, by_service: ServiceMatches) -> BatchHits | None:
-        """The services with a lexical match, by the fused score; None if there are none."""
-        if not len(by_service.services):
-            return None
-        return with_lexical(self._nearest(rows, by_service.queries, by_service.services), by_service)
-
     def _nearest(self, rows: Rows, queries: Ints, services: Ints) -> BatchHits:
         """Pairs of a query and a service, in this order, by the service's phrase of the highest cosine."""
         of_query, phrases = rows_of(queries, services, self._row_starts)
-        return nearest(Pairs(of_query, phrases, rows.phrases[of_query, phrases]), rows.embeddings, self._index)
+        return nearest(Pairs(of_query, phrases, rows.phrases[of_query, phrases]), rows.host, self._index)
 
-    def _rank_dense(self, rows: Rows, thresholds: BatchThresholds, top_k: Ints) -> BatchHits:
+    def _best(self, rows: Rows) -> Floats:
+        best: Floats = np.maximum.reduceat(rows.phrases, self._row_starts[:-1], axis=1)
+        return best
+
+    def _near(self, rows: Rows, queries: Ints) -> tuple[Pairs, Pairs]:
+        assert self._index.null
+        services, _ = candidates(rows.scores, rows.maxima, queries, np.ones_like(queries), rows.maxima.max(axis=1))
+        return services, _nearest_rows(rows.host, queries, self._index.null.matrix)
+
+    def _dense(self, rows: Rows, thresholds: BatchThresholds, top_k: Ints) -> BatchHits:
         """Look into the blocks with the highest maxima, and into more of them until nothing outside can be a hit."""
         lowest = thresholds.lowest()
         queries, counts = np.arange(len(top_k)), np.minimum(top_k, self._blocks)
@@ -210,7 +155,7 @@ class CpuScorer:
             fitting = max(int(np.searchsorted(np.cumsum(counts), PART_ROWS // BLOCK_ROWS, side="right")), 1)
             part, part_counts = queries[:fitting], counts[:fitting]
             pairs, bounds = candidates(rows.scores, rows.maxima, part, part_counts, lowest)
-            hits = select(pairs, rows.embeddings, self._index, thresholds, top_k)
+            hits = select(pairs, rows.host, self._index, thresholds, top_k)
             # Services share blocks, or do not reach their thresholds: then look further down.
             more = (part_counts < self._blocks) & (bounds > lowest[part] - np.float32(3 * ROUNDING))
             again = more & ~self._is_full(hits, part, bounds, top_k)

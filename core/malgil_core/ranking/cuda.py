@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 from malgil_core.lexical.index import NO_MATCHES, LexicalMatches
-from malgil_core.ranking import personal, scope
-from malgil_core.ranking.fusion import ServiceMatches, merge, rows_of, with_lexical
-from malgil_core.ranking.topk import BatchHits, Pairs, nearest, row_starts, select, top_ks
+from malgil_core.ranking import personal
+from malgil_core.ranking.fusion import rows_of
+from malgil_core.ranking.scoring import DeviceScorer
+from malgil_core.ranking.topk import BatchHits, Pairs, nearest, select
 from malgil_core.ranking.types import (
     NO_LAYERS,
     BatchThresholds,
@@ -25,7 +26,6 @@ from malgil_core.ranking.types import (
     Layers,
     QueryOptions,
     Ranked,
-    ScoreThresholds,
 )
 
 # |error| of a float16 product of unit vectors: 2⁻¹¹ for each factor and 2⁻¹¹ for the result, with room.
@@ -39,18 +39,18 @@ class Rows(NamedTuple):
     embeddings: Any  # the same on the device
     scores: Any  # [b, P], on the device, as float16 gives them
 
-    def take(self, places: list[int]) -> Rows:
+    def take(self, places: slice | list[int]) -> Rows:
         """The queries at these places."""
         return Rows(*(part[places] for part in self))
 
 
-class CudaScorer:
+class CudaScorer(DeviceScorer[Rows]):
     """Exact top-k with torch on `device`; tested on "cpu" for the same answers."""
 
+    ROOM = HALF_ROUNDING
+
     def __init__(self, index: Index, device: str = "cuda") -> None:
-        self._index = index
-        self._thresholds = ScoreThresholds(index)
-        self._row_starts = row_starts(index)
+        super().__init__(index)
         self._device = torch.device(device)
         self._matrix = torch.from_numpy(index.matrix).to(self._device)
         # torch may add up halves in halves, which HALF_ROUNDING has no room for.
@@ -84,79 +84,23 @@ class CudaScorer:
         moved = personal.moved(host, layers)
         both = torch.cat([queries, torch.from_numpy(moved).to(self._device)]) if len(moved) else queries
         scores = (both.half() @ self._half.T).float()  # [B + n, P]
-        matches = matches or [NO_MATCHES] * len(options)
-        asked = personal.without(layers, options)
         plain = Rows(host, queries, scores[: len(options)])
-        ranked = self._rank_plain(plain, asked, matches)
-        # Whether anything is shown at all does not depend on a layer.
-        shown = [place for place, row in enumerate(layers.rows.tolist()) if len(ranked[row].services)]
-        if not shown:
-            return ranked
-        own = layers.rows[shown].tolist()
-        by_layer = Rows(moved, both[len(options) :], scores[len(options) :]).take(shown)
-        hits = self._rank_personal(
-            plain.take(own), by_layer, [options[row] for row in own], [matches[row] for row in own]
-        )
-        for row, one in zip(own, hits, strict=True):
-            ranked[row] = personal.answered(one, ranked[row])
-        return ranked
+        by_layer = Rows(moved, both[len(options) :], scores[len(options) :])
+        return self._rank(plain.take, by_layer.take, options, matches or [NO_MATCHES] * len(options), layers)
 
-    def _rank_plain(
-        self, rows: Rows, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]
-    ) -> list[Ranked]:
-        """The answers to a batch without its layers."""
-        by_service = ServiceMatches.of(matches, self._index)
-        matched = self._matched(rows, by_service)
-        ranked = self._rank_hits(rows, self._thresholds.of(options), top_ks(options), by_service, matched)
-        if self._null is None or self._null_half is None:
-            return ranked
-        asked, by_initials = scope.compared(options, matches)
-        if not len(asked):
-            return ranked
-        places = torch.from_numpy(asked).to(self._device)
-        queries = rows.embeddings
-        nulls = self._nearest_rows(queries, places, queries[places].half() @ self._null_half.T, self._null)
-        services_near = self._nearest_rows(queries, places, rows.scores[places], self._matrix)
-        near = scope.Near(asked, by_initials, services_near, nulls)
-        return scope.refuse(ranked, near, matched, rows.host, self._index)
-
-    def _rank_personal(
-        self, plain: Rows, moved: Rows, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]
-    ) -> list[Ranked]:
-        """The hits of queries with a layer: of the services that are shown without it, in the order of q'."""
-        by_service = ServiceMatches.of(matches, self._index)
-        thresholds = personal.shown_services(
-            self._thresholds.of(options),
-            by_service,
-            lambda: self._best(plain.scores).cpu().numpy(),
-            HALF_ROUNDING,
-            lambda queries, services: self._nearest(plain, queries, services).dense,
-        )
-        matched, by_plain = self._matched(moved, by_service), self._matched(plain, by_service)
-        if matched is not None and by_plain is not None:
-            matched = personal.with_layer(matched, by_plain)
-        return self._rank_hits(moved, thresholds, top_ks(options), by_service, matched)
-
-    def _rank_hits(
-        self,
-        rows: Rows,
-        thresholds: BatchThresholds,
-        top_k: Ints,
-        by_service: ServiceMatches,
-        matched: BatchHits | None,
-    ) -> list[Ranked]:
-        """The hits of each query, by the score in `matched`, or the cosine."""
+    def _dense(self, rows: Rows, thresholds: BatchThresholds, top_k: Ints) -> BatchHits:
         pairs = self._candidates(rows.embeddings, rows.scores, thresholds, top_k)
-        hits = select(pairs, rows.host, self._index, thresholds, top_k)
-        if matched is not None:
-            hits = merge(hits, matched, by_service, self._index, thresholds, top_k)
-        return hits.split(len(top_k))
+        return select(pairs, rows.host, self._index, thresholds, top_k)
 
-    def _matched(self, rows: Rows, by_service: ServiceMatches) -> BatchHits | None:
-        """The services with a lexical match, by the fused score; None if there are none."""
-        if not len(by_service.services):
-            return None
-        return with_lexical(self._nearest(rows, by_service.queries, by_service.services), by_service)
+    def _near(self, rows: Rows, queries: Ints) -> tuple[Pairs, Pairs]:
+        places, embeddings = torch.from_numpy(queries).to(self._device), rows.embeddings
+        assert self._null_half is not None
+        nulls = self._nearest_rows(embeddings, places, embeddings[places].half() @ self._null_half.T, self._null)
+        return self._nearest_rows(embeddings, places, rows.scores[places], self._matrix), nulls
+
+    def _best(self, rows: Rows) -> Floats:
+        best: Floats = self._best_rows(rows.scores).cpu().numpy()
+        return best
 
     def _nearest(self, rows: Rows, queries: Ints, services: Ints) -> BatchHits:
         """Pairs of a query and a service, in this order, by the service's phrase of the highest cosine."""
@@ -170,11 +114,11 @@ class CudaScorer:
         threshold = torch.from_numpy(thresholds.table()).to(self._device)[:, self._service_of_row]
         # The k-th best of the services that reach their thresholds for certain bounds the candidates from below.
         certain = scores.masked_fill(scores < threshold + HALF_ROUNDING, -torch.inf)
-        top = self._best(certain).topk(int(kth.max()) + 1, dim=1).values
+        top = self._best_rows(certain).topk(int(kth.max()) + 1, dim=1).values
         bound = torch.maximum(top.gather(1, kth) - 2 * HALF_ROUNDING, threshold - HALF_ROUNDING)
         # So does the best phrase of the same service: without it, a catalog of few services with many phrases would
         # send every row.
-        best = self._best(scores)[:, self._service_of_row]
+        best = self._best_rows(scores)[:, self._service_of_row]
         bound = torch.maximum(bound, best - 2 * HALF_ROUNDING)
         return self._pairs(queries, *torch.nonzero(scores >= bound, as_tuple=True))
 
@@ -189,7 +133,7 @@ class CudaScorer:
         exact = (queries[query] * (self._matrix if matrix is None else matrix)[row]).sum(1)
         return Pairs(*(part.cpu().numpy() for part in (query, row, exact)))
 
-    def _best(self, scores: Any) -> Any:
+    def _best_rows(self, scores: Any) -> Any:
         """[B, S], the best row of each service, from [B, P]."""
         best = torch.full((len(scores), len(self._index.thresholds)), -torch.inf, device=self._device)
         return best.scatter_reduce_(1, self._service_of_row.expand_as(scores), scores, "amax")
