@@ -6,7 +6,7 @@ bounds of malgil_core.suggest.chosen, which options can raise and nothing can lo
 - **People are told apart by their hashes, and these rotate**: one person has another hash in each period (30 days
   unless the app says otherwise). Hashes of two periods are never counted together, or one person who searches for two
   and a half years would be thirty. So the bounds must hold within one period, and a log in which nobody is seen for
-  long is refused: its hashes may rotate sooner than was said.
+  long is refused: its hashes may rotate sooner than the option has it.
 - A choice without a person counts for nothing: nobody can tell how many people made such choices.
 - A person counts once a day for a text and a service, whatever they repeat. Sessions that no person can have made are
   left out (feedback/tables.py).

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
-from malgil_core.events.types import Abandoned, Chosen, Hit, Search, Shown
+from malgil_core.events.reading import read
+from malgil_core.events.types import Abandoned, AnyEvent, Chosen, Hit, Search, Shown
 
 AT = 1_764_421_500_000  # 2025-11-29T13:05:00Z
 _COMMON = {"search_id": "0" * 32, "at_ms": AT, "generation": 3, "surface": "home", "k": 1}
@@ -29,3 +32,13 @@ def chosen(**given: Any) -> Chosen:
 def abandoned(**given: Any) -> Abandoned:
     """A search without a choice, but for what is given."""
     return Abandoned(**{**_COMMON, **given})
+
+
+def stored(folder: Path, search_id: str, count: int, seconds: float = 20) -> list[AnyEvent]:
+    """The events of a search id in a log, once there are so many, or the time is up."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = [event for event in read(folder) if event.search_id == search_id]
+        if len(found) >= count or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)

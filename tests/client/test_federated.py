@@ -1,4 +1,4 @@
-"""Updates for federated averaging: clipped, noised, and with the privacy that is said."""
+"""Updates for federated averaging: clipped, noised, and with the privacy that the page states."""
 
 from __future__ import annotations
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from malgil import Experiment, Feedback, FeedbackCounts, Interleaving, SearchClient, new_search_id
-from malgil_core.events.reading import read
 from malgil_core.events.types import AnyEvent
 
+from tests import events
 from tests.client.blocking import open_client
 from tests.client.test_feedback import feedback_of
 
@@ -32,16 +32,7 @@ def client(request: pytest.FixtureRequest, server: Any) -> Iterator[Any]:
 @pytest.fixture
 def stored(repository: Path) -> Stored:
     """The events of a search id in the server's log, once there are so many."""
-
-    def wait(search_id: str, count: int) -> list[AnyEvent]:
-        end = time.monotonic() + 20
-        while True:
-            found = [event for event in read(repository.parent / "events") if event.search_id == search_id]
-            if len(found) >= count or time.monotonic() > end:
-                return found
-            time.sleep(0.1)
-
-    return wait
+    return partial(events.stored, repository.parent / "events")
 
 
 def test_a_search_and_its_choice_are_in_the_servers_log_without_the_query(client: Any, stored: Stored) -> None:
@@ -108,7 +99,7 @@ def test_a_server_without_the_model_answers_searches_and_their_events_are_counte
         assert "'nosuch' is not found" in (feedback_of(client).error or "")
 
 
-def test_thousands_of_events_arrive_once_each(server: Any, repository: Path) -> None:
+def test_thousands_of_events_arrive_once_each(server: Any, stored: Stored) -> None:
     with SearchClient(server.grpc_url, timeout=60, feedback=Feedback(KEY, close_timeout=30)) as client:
         sender = client.feedback._sender
         assert sender
@@ -119,9 +110,7 @@ def test_thousands_of_events_arrive_once_each(server: Any, repository: Path) -> 
             sender.put([event | {"k": k}])
         assert client.feedback.flush(60)
         assert client.feedback.counts == FeedbackCounts(5000, 0, 0, 0)
-    time.sleep(1.5)  # the interval of the server
-    events = [event for event in read(repository.parent / "events") if event.search_id == session]
-    assert [event.k for event in events] == list(range(1, 5001))
+    assert [event.k for event in stored(session, 5000)] == list(range(1, 5001))
 
 
 def test_an_experiment_and_an_interleaving_are_told_apart_in_the_log(server: Any, stored: Stored) -> None:

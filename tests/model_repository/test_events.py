@@ -6,6 +6,7 @@ import json
 import time
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,17 +14,17 @@ from uuid import uuid4
 import httpx
 import numpy as np
 import pytest
-from malgil_core.events.reading import lines, read
-from malgil_core.events.types import AnyEvent
+from malgil_core.events.reading import lines
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from server.launcher import Server
+from tests import events
 from tests.events import abandoned, chosen, search, shown
 from tests.live import infer, inputs, texts
 from tests.soak.wire import Call, Tensor, http_infer, string, strings
 
-SECONDS = 3.0  # the interval of config.pbtxt, and a busy machine
+stored = partial(events.stored, seconds=3.0)  # the interval of config.pbtxt, and a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +37,6 @@ def client(server: Server) -> Iterator[Any]:
 def folder(repository: Path) -> Path:
     """Where the live server stores events: beside its model repository."""
     return repository.parent / "events"
-
-
-def stored(folder: Path, search_id: str, count: int) -> list[AnyEvent]:
-    """The events of one search, once so many are stored, or the time is up."""
-    deadline = time.monotonic() + SECONDS
-    while True:
-        found = [event for event in read(folder) if event.search_id == search_id]
-        if len(found) >= count or time.monotonic() > deadline:
-            return found
-        time.sleep(0.1)
 
 
 def post(server: Server, path: str, body: Any) -> httpx.Response:
@@ -142,14 +133,14 @@ def counts(server: Server) -> dict[str, float]:
 
 
 def test_events_are_counted_once_they_are_on_the_disk_and_those_of_bad_requests_apart(
-    client: Any, server: Server, search_id: str
+    client: Any, server: Server, folder: Path, search_id: str
 ) -> None:
     before = counts(server)
     assert before.keys() == {"written", "dropped", "refused"}
     infer(client, "events", event=texts([search(search_id=search_id).as_json()] * 3))
     with pytest.raises(InferenceServerException):
         client.infer("events", inputs({"event": texts([b"{}", b"{}"])}))
-    time.sleep(1)  # the interval
+    assert len(stored(folder, search_id, 3)) == 3
     after = counts(server)
     assert {status: after[status] - before[status] for status in after} == {"written": 3, "dropped": 0, "refused": 2}
 

@@ -34,7 +34,7 @@ from server.exposure import KEY_HEADER
 from server.launcher import START_SECONDS, Server
 from server.ports import free_ports
 from tests.client.certificates import SERVER_NAME
-from tests.events import search
+from tests.events import search, stored
 from tests.live import infer, texts
 from tests.server.conftest import KEY, Secure
 from tests.server.test_launcher import SERVE
@@ -159,9 +159,7 @@ def test_events_come_through_the_door_of_tls_and_keys_like_searches(secure: Secu
     line = {"event": search(search_id=search_id, k=2).as_json().decode()}
     assert httpx.post(url, json=line, verify=context).status_code == 403
     assert httpx.post(url, json=line, verify=context, headers={KEY_HEADER: KEY}).status_code == 200
-    time.sleep(2 * INTERVAL)
-    kept = [event.k for event in read(repository.parent / "events") if event.search_id == search_id]
-    assert sorted(kept) == [1, 2]
+    assert sorted(event.k for event in stored(repository.parent / "events", search_id, 2)) == [1, 2]
 
 
 def kill_all(server: Server) -> None:
@@ -276,17 +274,19 @@ def test_a_full_disk_drops_events_and_counts_them_while_searches_go_on_and_room_
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, before)
     wait_for(lambda: len(sender.acknowledged) > taken)
     with httpx.Client() as metrics:
-        time.sleep(1)
-        (line,) = re.findall(
-            r'^malgil_events_total\{.*status="dropped".*\} (\S+)$', metrics.get(server.metrics_url).text, re.M
-        )
-    stop.set()
-    thread.join()
-    assert 0 < float(line) <= sender.dropped
+
+        def counted() -> float:
+            page = metrics.get(server.metrics_url).text
+            (line,) = re.findall(r'^malgil_events_total\{.*status="dropped".*\} (\S+)$', page, re.M)
+            return float(line)
+
+        wait_for(lambda: counted() > 0)
+        stop.set()
+        thread.join()
+        assert 0 < counted() <= sender.dropped
     server.stop()
     assert found(folder) == {(1, number) for _, numbers in sender.acknowledged for number in numbers}
-    said = (tmp_path / "log").read_text(errors="replace")
-    assert "events are written again" in said
+    assert "events are written again" in (tmp_path / "log").read_text(errors="replace")
 
 
 def test_a_server_whose_folder_of_events_is_read_only_searches_all_the_same(

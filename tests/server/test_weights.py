@@ -76,9 +76,10 @@ def kill():
     while not file.exists() or not file.stat().st_size:
         time.sleep(0.0005)
     os.kill(os.getpid(), signal.SIGKILL)
-threading.Thread(target=kill, daemon=True).start()
+killer = threading.Thread(target=kill, daemon=True)
+killer.start()
 weights.mapped(Path({str(model)!r}), file.parent, onnxruntime.SessionOptions)
-time.sleep(30)
+killer.join()
 """
     killed = subprocess.run([sys.executable, "-c", code], env={**os.environ}, check=False, timeout=60)
     assert killed.returncode == -9

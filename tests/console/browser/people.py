@@ -20,7 +20,7 @@ ABORTED = re.compile(r"htmx:(afterRequest|sendAbort)\b")
 
 
 class Person:
-    """Somebody with a browser of their own: cookies, a page, and what the browser said.
+    """Somebody with a browser of their own: cookies, a page, and the browser's complaints.
 
     Args:
         browser: where the context is made.

@@ -1,4 +1,4 @@
-"""A console's process is killed: what it said was saved is saved, what serves is whole, and the next one says so."""
+"""A console's process is killed: each acknowledged save is there, what serves is whole, and the next one tells."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def save_until_killed(console: Console, id: int) -> int:
 def until(visitor: Visitor, words: str) -> None:
     """Wait until the job's part of the page says something."""
     deadline = time.monotonic() + 60
-    while words not in (said := visitor.page("/publish/job")):
-        assert time.monotonic() < deadline, said
+    while words not in (shown := visitor.page("/publish/job")):
+        assert time.monotonic() < deadline, shown
 
 
 def test_a_console_killed_while_people_save_and_publish_loses_nothing_that_it_acknowledged(

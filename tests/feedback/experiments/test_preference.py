@@ -1,4 +1,4 @@
-"""What interleaving says is said by people, each once."""
+"""A preference in an interleaving is of people, each of whom counts once."""
 
 from __future__ import annotations
 
