@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import click
-from malgil_core.events.reading import ABANDONED_SECONDS
+from malgil_core.limits import ABANDONED_SECONDS
 
 from feedback import options
 

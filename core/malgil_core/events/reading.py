@@ -11,8 +11,8 @@ import zstandard
 
 from malgil_core.events.segment import OPEN, SUFFIX, write_sealed
 from malgil_core.events.types import MAX_EVENT_BYTES, AnyEvent, parse_event
+from malgil_core.limits import ABANDONED_SECONDS
 
-ABANDONED_SECONDS = 1800.0  # a writer seals its segment after a third of that
 _CHUNK = 2**20
 
 

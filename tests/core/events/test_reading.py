@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from malgil_core.events.reading import ABANDONED_SECONDS, Damage, lines, read, seal, segments
+from malgil_core.events.reading import Damage, lines, read, seal, segments
 from malgil_core.events.segment import OPEN, SUFFIX, Segment, write_sealed
+from malgil_core.limits import ABANDONED_SECONDS
 
 from tests.events import abandoned, chosen, search, shown
 
