@@ -18,7 +18,7 @@ SHIFT = 0.2
 
 # Of `learn`; docs/personal.md, "Learning", says how they were chosen.
 RATE = 0.15  # length of a step for a difference of length 1 that is all wrong
-SCALE_RATE = 100.0  # how much larger a step of s is than one of b
+SCALE_RATE = 400.0  # how much larger a step of s is than one of b
 MARGIN = 0.03  # cosine by which the choice should be ahead
 TEMPERATURE = 0.01  # of the logistic loss, in cosines
 

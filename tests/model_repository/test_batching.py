@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import grpc as rpc
+import malgil
 import numpy as np
 import pytest
 from tritonclient import grpc
@@ -78,6 +79,29 @@ def test_64_searches_of_64_lengths_share_batches_and_answer_as_alone(server: Ser
     for answer, one in zip(answers, alone, strict=True):
         np.testing.assert_allclose(answer.as_numpy("score"), one["score"], atol=1e-5)
         assert answer.as_numpy("id")[0, 0] == one["id"][0, 0]
+
+
+def test_searches_with_different_options_share_batches_and_keep_their_own(server: Server) -> None:
+    with malgil.SearchClient(server.grpc_url) as asking:
+        layer = np.array([[asking.new_layer().to_bytes()]], dtype=np.object_)
+    options: list[dict[str, Any]] = [
+        {},
+        {"top_k": np.array([[3]], np.int32)},
+        {"surface": texts(["RECO"])},
+        {"min_score": np.array([[0.9]], np.float32)},
+        {"null": np.array([[False]])},
+        {"top_k": np.array([[1]], np.int32), "personal": layer},
+    ]
+    requests = [{"query": texts([f"카드 {i}"]), **options[i % 6]} for i in range(48)]
+    with grpc.InferenceServerClient(server.grpc_url) as client:
+        alone = [infer(client, "search", **request) for request in requests]
+        before = executions(client, "scorer")
+        keep_busy(client)
+        answers = all_at_once(client, "search", requests)
+        assert executions(client, "scorer") - before <= 12  # Triton alone: one for each
+    for answer, one in zip(answers, alone, strict=True):
+        assert answer.as_numpy("id").shape == one["id"].shape
+        np.testing.assert_allclose(answer.as_numpy("score"), one["score"], atol=1e-5)
 
 
 def test_a_bad_search_in_a_batch_leaves_its_neighbours_answers_unchanged(server: Server) -> None:

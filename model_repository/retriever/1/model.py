@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import triton_python_backend_utils as pb_utils
-from malgil_core.documents.request import INPUTS, DocumentsRequest, lay_out
+from malgil_core.documents.request import DocumentsRequest, lay_out
 from malgil_core.encoder import EncoderMetadata
 from malgil_core.serving.counters import Counters
+from malgil_core.serving.options import unpacked
 from malgil_core.serving.parameters import positive, read_parameters
 
 from documents.engine import Access
@@ -44,7 +45,7 @@ class TritonPythonModel:
         accepted: dict[int, DocumentsRequest] = {}
         for i, request in enumerate(requests):
             try:
-                accepted[i] = DocumentsRequest.parse(_inputs(request), self.dimension, self.deadline_ms)
+                accepted[i] = DocumentsRequest.parse(unpacked(_inputs(request)), self.dimension, self.deadline_ms)
             except ValueError as error:
                 responses[i] = _error(str(error), pb_utils.TritonError.INVALID_ARG)
         answers = self.retriever.answer(list(accepted.values()))
@@ -60,8 +61,7 @@ class TritonPythonModel:
 
 
 def _inputs(request: Any) -> dict[str, Any]:
-    tensors = {name: pb_utils.get_input_tensor_by_name(request, name) for name in INPUTS}
-    return {name: tensor.as_numpy() for name, tensor in tensors.items() if tensor is not None}
+    return {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
 
 
 def _error(sentence: str, status: int) -> Any:

@@ -11,6 +11,7 @@ from malgil_core.ranking.request import SearchRequest
 from malgil_core.serving.batch import answer
 from malgil_core.serving.follower import IndexFollower
 from malgil_core.serving.metrics import Metrics
+from malgil_core.serving.options import unpacked
 from malgil_core.serving.parameters import is_on, read_parameters
 
 
@@ -50,7 +51,7 @@ class TritonPythonModel:
         accepted: dict[int, SearchRequest] = {}
         for i, request in enumerate(requests):
             try:
-                accepted[i] = SearchRequest.parse(self._inputs(request), serving.generation)
+                accepted[i] = SearchRequest.parse(unpacked(self._inputs(request)), serving.generation)
             except ValueError as error:
                 self.metrics.count_errors("invalid_argument")
                 responses[i] = _error(str(error), pb_utils.TritonError.INVALID_ARG)

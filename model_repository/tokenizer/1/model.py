@@ -11,6 +11,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from malgil_core.serving.admission import Admission, fetch, pending
 from malgil_core.serving.latin_words import LatinWords
+from malgil_core.serving.options import NAME, packed
 from malgil_core.serving.parameters import positive, read_parameters
 from malgil_core.text.tokenization import Tokenization, pad
 from malgil_core.text.validation import parse_request
@@ -20,7 +21,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 class TritonPythonModel:
-    """text (and kind) → input_ids, and when they were taken up."""
+    """text (and kind) → input_ids; for the steps behind, when the request was taken up, and its options."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the exported tokenizer."""
@@ -47,19 +48,19 @@ class TritonPythonModel:
 
     def _tokenize(self, request: Any) -> Any:
         arrived = time.monotonic_ns()
+        wanted = request.requested_output_names()
         try:
-            tensors = {tensor.name(): tensor for tensor in request.inputs()}
-            texts, kinds = parse_request(_array(tensors.get("text")), _array(tensors.get("kind")))
+            tensors = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
+            texts, kinds = parse_request(tensors.get("text"), tensors.get("kind"))
+            options = packed(tensors, len(texts)) if NAME in wanted else None
         except ValueError as error:
             return _error(str(error), pb_utils.TritonError.INVALID_ARG)
         outputs = [pb_utils.Tensor("input_ids", pad(self.tokenization.encode(texts, kinds)))]
-        if "arrived" in request.requested_output_names():
+        if options is not None:
+            outputs.append(pb_utils.Tensor(NAME, options))
+        if "arrived" in wanted:
             outputs.append(pb_utils.Tensor("arrived", np.full((len(texts), 1), arrived, np.int64)))
         return pb_utils.InferenceResponse(outputs)
-
-
-def _array(tensor: Any) -> Any:
-    return None if tensor is None else tensor.as_numpy()
 
 
 def _error(sentence: str, status: int) -> Any:
