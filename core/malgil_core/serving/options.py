@@ -1,9 +1,9 @@
 """The optional inputs of a request, packed in one string on their way from the tokenizer to scorer and retriever.
 
-Triton puts two requests into one batch only if they have the same inputs (`RequiredEqualInputs` in its
-scheduler_utils.cc). So a search with `surface` and one without would be ranked apart, and where every other search has an
-option, most batches are of one or two. The tokenizer takes one request at a time anyway: it packs what is there, and the
-models behind it have one input more that every request has.
+Triton puts two requests into one batch only if they have the same inputs (`RequiredEqualInputs` in its core's
+scheduler_utils.cc). So a search with `surface` and one without would be ranked apart, and where every other search has
+an option, most batches are of one or two. The tokenizer takes one request at a time anyway: it packs what is there, and
+the models behind it have one input more, which every request has.
 
 For each query of a request, each option that is there: its place in OPTIONS (a byte), the length of its value (four
 bytes, little-endian), its value.
@@ -38,8 +38,8 @@ _NAMES = tuple(OPTIONS)
 def packed(tensors: Mapping[str, Any], batch: int) -> Any:
     """The options of a request of `batch` queries as one tensor, object array [B, 1] of bytes.
 
-    >>> packed({"text": [[b"a"]], "top_k": np.array([[3]], np.int32), "surface": np.array([[b"HOME"]], object)}, 1)
-    array([[b'\\x00\\x04\\x00\\x00\\x00\\x03\\x00\\x00\\x00\\x01\\x04\\x00\\x00\\x00HOME']], dtype=object)
+    >>> packed({"top_k": np.array([[3]], np.int32), "surface": np.array([[b"HOME"]], object)}, 1).item()
+    b'\\x00\\x04\\x00\\x00\\x00\\x03\\x00\\x00\\x00\\x01\\x04\\x00\\x00\\x00HOME'
 
     Args:
         tensors: the request's inputs by name; those that are no options are left alone.
