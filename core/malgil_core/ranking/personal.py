@@ -174,22 +174,21 @@ def shown_services(
     return BatchThresholds(np.where(shown, -np.inf, np.inf).astype(np.float32), np.arange(len(table)))
 
 
-def with_layer(matched: BatchHits, plain: BatchHits) -> BatchHits:
+def with_layer(matched: BatchHits, plain: Floats) -> BatchHits:
     """Services with a lexical match, by the score that a layer gives them.
 
     A name typed halfway stays before a phrase that is near in meaning, unless the layer adds more than the difference:
 
     >>> lexical, rows = np.array([0.75, 0.5], np.float32), np.array([0, 1])
     >>> q, moved = np.array([0.84, 0.84], np.float32), np.array([0.84, 0.94], np.float32)
-    >>> plain, matched = (BatchHits(rows, rows, rows, dense, dense, lexical) for dense in (q, moved))
-    >>> print(with_layer(matched, plain).scores)
+    >>> print(with_layer(BatchHits(rows, rows, rows, moved, moved, lexical), q).scores)
     [0.96 1.02]
 
     Args:
-        matched: by q', in the order of `plain`; their scores are not read.
-        plain: the same services by q, with lexical scores.
+        matched: by q', with lexical scores; their own scores are not read.
+        plain: the cosines of the same services by q.
     """
-    gap = plain.lexical.astype(np.float64) * (1 - plain.dense.astype(np.float64))
+    gap = matched.lexical.astype(np.float64) * (1 - plain.astype(np.float64))
     scores = (matched.dense + gap).round(DECIMALS).astype(np.float32)
     return replace(matched, scores=scores)
 

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
+import numpy as np
+
 from malgil_core.lexical.index import LexicalMatches
 from malgil_core.ranking import personal, scope
 from malgil_core.ranking.fusion import ServiceMatches, merge, with_lexical
@@ -83,35 +85,55 @@ class DeviceScorer(ABC, Generic[R]):
         """
         asked = personal.without(layers, options)
         ranked: list[Ranked] = []
+        cosines: list[Floats] = []  # of each query with the services that it matches lexically
         for part in self._parts(asked, matches):
-            ranked += self._rank_plain(plain(part), asked[part], matches[part])
+            hits, matched = self._rank_plain(plain(part), asked[part], matches[part])
+            ranked += hits
+            if len(layers.rows):
+                cosines += _by_query(matched, len(hits))
         # Whether anything is shown at all does not depend on a layer.
         shown = [place for place, row in enumerate(layers.rows.tolist()) if len(ranked[row].services)]
         own = layers.rows[shown].tolist()
         wanted, found = [options[row] for row in own], [matches[row] for row in own]
         for part in self._parts(wanted, found) if own else ():
-            hits = self._rank_personal(plain(own[part]), moved(shown[part]), wanted[part], found[part])
+            of_matched = [cosines[row] for row in own[part]]
+            hits = self._rank_personal(plain(own[part]), moved(shown[part]), wanted[part], found[part], of_matched)
             for row, one in zip(own[part], hits, strict=True):
                 ranked[row] = personal.answered(one, ranked[row])
         return ranked
 
-    def _rank_plain(self, rows: R, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]) -> list[Ranked]:
-        """The answers to some queries without a layer."""
+    def _rank_plain(
+        self, rows: R, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]
+    ) -> tuple[list[Ranked], BatchHits | None]:
+        """The answers to some queries without a layer, and their services with a lexical match."""
         by_service = ServiceMatches.of(matches, self._index)
         matched = self._matched(rows, by_service)
         ranked = self._rank_hits(rows, self._thresholds.of(options), top_ks(options), by_service, matched)
         if self._index.null is None:
-            return ranked
+            return ranked, matched
         queries, by_initials = scope.compared(options, matches)
         if not len(queries):
-            return ranked
+            return ranked, matched
         near = scope.Near(queries, by_initials, *self._near(rows, queries))
-        return scope.refuse(ranked, near, matched, rows.host, self._index)
+        return scope.refuse(ranked, near, matched, rows.host, self._index), matched
 
     def _rank_personal(
-        self, plain: R, moved: R, options: Sequence[QueryOptions], matches: Sequence[LexicalMatches]
+        self,
+        plain: R,
+        moved: R,
+        options: Sequence[QueryOptions],
+        matches: Sequence[LexicalMatches],
+        cosines: Sequence[Floats],
     ) -> list[Ranked]:
-        """The hits of queries with a layer: of the services that are shown without it, in the order of q'."""
+        """The hits of queries with a layer: of the services that are shown without it, in the order of q'.
+
+        Args:
+            plain: the queries as they are.
+            moved: the same, moved by their layers.
+            options: [b].
+            matches: [b].
+            cosines: of each query as it is with the services that it matches lexically, [b].
+        """
         by_service = ServiceMatches.of(matches, self._index)
         thresholds = personal.shown_services(
             self._thresholds.of(options),
@@ -120,9 +142,9 @@ class DeviceScorer(ABC, Generic[R]):
             self.ROOM,
             lambda queries, services: self._nearest(plain, queries, services).dense,
         )
-        matched, by_plain = self._matched(moved, by_service), self._matched(plain, by_service)
-        if matched is not None and by_plain is not None:
-            matched = personal.with_layer(matched, by_plain)
+        matched = self._matched(moved, by_service)
+        if matched is not None:
+            matched = personal.with_layer(matched, np.concatenate(cosines))
         return self._rank_hits(moved, thresholds, top_ks(options), by_service, matched)
 
     def _rank_hits(
@@ -144,3 +166,10 @@ class DeviceScorer(ABC, Generic[R]):
         if not len(by_service.services):
             return None
         return with_lexical(self._nearest(rows, by_service.queries, by_service.services), by_service)
+
+
+def _by_query(matched: BatchHits | None, batch: int) -> list[Floats]:
+    """The cosines of each of `batch` queries with the services that it matches lexically."""
+    if matched is None:
+        return [np.empty(0, np.float32)] * batch
+    return np.split(matched.dense, matched.queries.searchsorted(np.arange(1, batch)))
