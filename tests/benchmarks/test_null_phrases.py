@@ -58,6 +58,15 @@ def test_the_cost_is_that_of_the_same_batches_with_and_without(corpus: Corpus, m
     assert all(cost.without > 0 and 0.2 < cost.ratio < 20 for cost in costs)
 
 
+def test_the_null_phrases_of_a_load_are_as_many_as_were_asked_for_and_the_catalog_s_own() -> None:
+    topics = [NullTopic("날씨", ("비", "눈", "해")), NullTopic("운세", ("띠",)), NullTopic("게임", ("롤", "비"))]
+    for count in range(1, 7):
+        few = {topic.name: topic.phrases for topic in null_load.drawn(topics, count)}
+        assert sum(map(len, few.values())) == count
+        assert all(set(few[topic.name]) <= set(topic.phrases) for topic in topics if topic.name in few)
+    assert null_load.drawn(topics, 100) == topics
+
+
 @pytest.mark.slow
 def test_half_of_the_load_has_null_phrases_and_half_has_not(server: Server) -> None:
     def refused() -> float:
