@@ -73,8 +73,10 @@ def _serving(phrases: int | None, url: str | None) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="malgil-bench-") as name:
         folder = Path(name)
         catalog = read_catalog(CATALOG, [NULL_TOPICS])
-        few = replace(catalog, null_topics=drawn(catalog.null_topics, phrases))
-        writer.publish(few, folder / "index", EncoderMetadata.of(REPOSITORY), embedding.offline(REPOSITORY))
+        writer.publish(
+            catalog.services, folder / "index", EncoderMetadata.of(REPOSITORY), embedding.offline(REPOSITORY),
+            null_topics=drawn(catalog.null_topics, phrases),
+        )  # fmt: skip
         repository = repositories.copy(REPOSITORY, folder / "model_repository", index_at=folder / "index")
         with started(repository, folder) as server:
             yield server.grpc_url
