@@ -6,7 +6,6 @@ import ipaddress
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from console.suggestions import Suggestions
 from export.catalog import access
 from store.store import Store
 
-SWITCH_SECONDS = 0.0005  # Python's own is 0.005
 _FILE = "sqlite:///"
 
 
@@ -101,8 +99,6 @@ def serve(given: dict[str, Any]) -> None:
         check_exposure(settings, sum(account.active for account in store.accounts()))
         secret = read_secret(settings.secret_file)
         threadpool_limits(1, user_api="blas")  # idle threads of a product would spin, and take the encoder's time
-        # A rebuild of the draft keeps the interpreter busy: a search beside it waits this long at each of its many turns.
-        sys.setswitchinterval(SWITCH_SECONDS)
         draft.start()
         app = make_app(settings, store, secret, draft, Publishing(settings, store, draft), suggestions, search_data)
         config = uvicorn.Config(
