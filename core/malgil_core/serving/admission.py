@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Sequence
 from urllib.parse import urlsplit
 
 FRESH_SECONDS = 0.01  # a reading so old is good enough to refuse by: an overload costs 100 readings a second at most
+READING_SHARE = 0.1  # of the time at most: on a busy machine a reading takes longer, and all requests wait for it
 STALE_SECONDS, STALE_COUNT = 0.25, 16  # after both of these the metric is read again
 RATE_SECONDS = 1.0  # readings further apart say little of how fast a queue empties
 _PENDING = re.compile(r'^nv_inference_pending_request_count\{[^}]*?model="([^"]+)"[^}]*\} (\S+)$', re.MULTILINE)
@@ -45,6 +46,7 @@ class Admission:
         self._waiting = 0  # at the last reading
         self._admitted = 0  # since then
         self._read_at = float("-inf")
+        self._fresh = FRESH_SECONDS
         self._rate: float | None = None  # requests answered a second, while some waited
         self._failing = False
 
@@ -79,7 +81,7 @@ class Admission:
 
     def _read(self) -> None:
         now = self._clock()
-        if now - self._read_at < FRESH_SECONDS:
+        if now - self._read_at < self._fresh:
             return
         try:
             waiting = self._count_waiting()
@@ -96,6 +98,7 @@ class Admission:
                 rate = answered / seconds
                 self._rate = rate if self._rate is None else 0.8 * self._rate + 0.2 * rate
         self._waiting, self._admitted, self._read_at = waiting, 0, now
+        self._fresh = min(max(FRESH_SECONDS, (self._clock() - now) / READING_SHARE), STALE_SECONDS)
 
 
 def pending(metrics: str, models: Collection[str]) -> int:

@@ -26,11 +26,13 @@ class WaitingServer:
         self.readings = 0
         self.now = 100.0
         self.broken = False
+        self.reading_takes = 0.0
         self.log: list[str] = []
         self.admission = Admission(limit, self._count, self.log.append, lambda: self.now)
 
     def _count(self) -> int:
         self.readings += 1
+        self.now += self.reading_takes
         if self.broken:
             raise ConnectionRefusedError("no server there")
         return self.waiting
@@ -85,6 +87,20 @@ def test_an_overload_does_not_become_a_load_of_metrics_requests() -> None:
         server.send(5)
         server.now += 0.001
     assert server.readings <= 1000 * 0.001 / FRESH_SECONDS + 2
+
+
+def test_a_busy_machine_spends_its_time_on_refusals_not_on_slow_readings() -> None:
+    server = WaitingServer(limit=10)
+    server.reading_takes = 0.005
+    began = server.now
+    while server.now < began + 10:
+        server.send(5)
+        server.now += 0.001
+    assert 0.08 < server.readings * server.reading_takes / (server.now - began) < 0.11
+    server.reading_takes = 1.0  # however slow: what waits is looked at four times a second
+    server.send(5)
+    server.drain(STALE_SECONDS, rate=100)
+    assert server.send(1) == [""]
 
 
 def test_a_request_that_would_be_answered_too_late_is_refused_before_work_is_done_for_it() -> None:
