@@ -106,6 +106,9 @@ def curve(report: Report, file: Path) -> bool:
             if untrained:
                 panel.axhline(figures[untrained.name], color="grey", linestyle="--", label=untrained.name)
             panel.set(title=title, xlabel="training pairs", xscale="log")
+            pairs = sorted({about.pairs or 0 for about in trained})
+            panel.set_xticks(pairs, [f"{count:,}" for count in pairs])
+            panel.minorticks_off()
             panel.grid(alpha=0.3)
         panels[0].legend(fontsize="x-small")
     return True
