@@ -72,11 +72,11 @@ class Admission:
 
     def _refusal(self, timeout: float, more: int = 0) -> str:
         ahead = self._waiting + self._admitted + more
-        if ahead >= self._limit:
-            return f"{ahead} requests wait, of {self._limit} that may"
         wait = ahead / self._rate if self._rate else 0.0
         if 0 < timeout < wait:
             return f"the wait is about {wait * 1000:.0f} ms, and timeout {timeout * 1000:g} ms"
+        if ahead >= self._limit:
+            return f"{ahead} requests wait, of {self._limit} that may"
         return ""
 
     def _read(self) -> None:
