@@ -108,7 +108,7 @@ def test_a_request_that_would_be_answered_too_late_is_refused_before_work_is_don
     for _ in range(20):  # 50 a second are answered, and 60 to 100 wait
         server.send(100)
         server.drain(0.5, rate=50)
-    assert server.send(100, timeout=0.2)[-1].startswith("overloaded: the wait is about ")  # though the queue is full, too
+    assert server.send(100, timeout=0.2)[-1].startswith("overloaded: the wait is about ")  # full, too
     (refusal,) = server.send(1, timeout=0.2)
     assert refusal.startswith("overloaded: the wait is about ")
     assert refusal.endswith(" ms, and timeout 200 ms; try again later")
