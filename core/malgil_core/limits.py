@@ -5,6 +5,5 @@ MAX_TOP_K = 1000
 DEFAULT_TOP_K = 10
 MAX_SUGGESTIONS = 20
 DEFAULT_SUGGESTIONS = 5
-ABANDONED_SECONDS = (
-    1800.0  # after its last change nobody writes a segment of events: it is sealed after a third of that
-)
+# After its last change nobody writes a segment of events any more: it is sealed after a third of that.
+ABANDONED_SECONDS = 1800.0

@@ -92,8 +92,9 @@ def plane(before_after: Mapping[str, Phrases], file: Path, seed: int = 0) -> Non
 def curve(report: Report, file: Path) -> bool:
     """Draw figures over the number of training pairs, with and without BM25 negatives; False if there is no curve."""
     trained = [about for about in report.encoders if about.pairs]
+    pairs = sorted({about.pairs or 0 for about in trained})
     drawn = report.curve()
-    if len({about.pairs for about in trained}) < 2 or not drawn:
+    if len(pairs) < 2 or not drawn:
         return False
     untrained = next((about for about in report.encoders if about.pairs is None), None)
     with _figure(file, len(drawn), height=2.8) as panels:
@@ -106,7 +107,6 @@ def curve(report: Report, file: Path) -> bool:
             if untrained:
                 panel.axhline(figures[untrained.name], color="grey", linestyle="--", label=untrained.name)
             panel.set(title=title, xlabel="training pairs", xscale="log")
-            pairs = sorted({about.pairs or 0 for about in trained})
             panel.set_xticks(pairs, [f"{count:,}" for count in pairs])
             panel.minorticks_off()
             panel.grid(alpha=0.3)

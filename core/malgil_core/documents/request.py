@@ -18,7 +18,6 @@ from malgil_core.ranking.request import check_embeddings
 from malgil_core.ranking.types import Floats
 from malgil_core.text.validation import check_shape, parse_texts, require
 
-INPUTS = ("query", "embedding", "documents_top_k", "documents_filter", "documents_deadline_ms", "arrived")
 MAX_DEADLINE_MS = 10_000
 T = TypeVar("T")
 
@@ -47,7 +46,7 @@ class DocumentsRequest:
 
     @classmethod
     def parse(cls, tensors: Mapping[str, Any], dimension: int, deadline_ms: int) -> DocumentsRequest:
-        """A request's input tensors by name (INPUTS), None or no entry where an optional one is absent.
+        """A request's input tensors by the names of the retriever's config; no entry where an optional one is absent.
 
         Args:
             tensors: arrays, each with the batch first.
