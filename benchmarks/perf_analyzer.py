@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psutil
+from tritonclient import grpc
+from tritonclient.utils import InferenceServerException
 
 from benchmarks import ROOT
 from server.triton import SetupError
@@ -29,6 +33,8 @@ FOLDER = ROOT / ".venv" / "perf_analyzer"  # where server/install.sh puts it, wi
 PERCENTILES = (50, 90, 95, 99)
 PARTS = 3  # as perf_analyzer's own rule: three parts of a run …
 STABLE_WITHIN = 1.10  # … whose throughputs, and mean latencies, are within 10 % of each other
+TRIES = 3  # of a run in which perf_analyzer lost answers
+LOOK_S = 5.0  # between two looks at whether it did
 
 Ids = npt.NDArray[np.int64]
 
@@ -105,6 +111,8 @@ def _written(value: str | bytes | bool | Ids) -> Any:
 def run(url: str, model: str, data: Path, clients: int, requests: int, timeout: float) -> Load:
     """Send requests from so many clients at once, each again as soon as it is answered.
 
+    A run in which perf_analyzer lost answers (`_ends`) is made again; each has the whole timeout.
+
     Args:
         url: HOST:PORT of gRPC.
         model: its name.
@@ -118,20 +126,63 @@ def run(url: str, model: str, data: Path, clients: int, requests: int, timeout: 
         SetupError: there is no perf_analyzer, or it does not start.
     """
     binary, environment = find()
+    count = max(requests, clients)
     with tempfile.TemporaryDirectory(prefix="malgil-load-") as folder:
-        export = Path(folder, "requests.json")
+        export, said = Path(folder, "requests.json"), Path(folder, "said.txt")
         command = [str(binary), "-m", model, "-u", url, "-i", "grpc", "--async", "--input-data", str(data)]
-        command += ["--concurrency-range", str(clients), "--request-count", str(max(requests, clients))]
+        command += ["--concurrency-range", str(clients), "--request-count", str(count)]
         command += ["--profile-export-file", str(export)]
+        for _ in range(TRIES):
+            answered = _answered(url, model) + count
+            export.unlink(missing_ok=True)  # it is refused where it exists
+            with said.open("wb") as stream:
+                process = psutil.Popen(command, env=environment, stdout=stream, stderr=subprocess.STDOUT)
+            try:
+                ended = _ends(process, timeout, url, model, answered)
+            except TimeoutError:
+                why = f"{requests} requests of {clients} clients took over {timeout:.0f} s"
+                raise LoadError(f"{model}: {why}") from None
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+            if not ended:
+                continue
+            if process.returncode or not export.exists():
+                raise LoadError(f"{model}: {why_failed(said.read_text(errors='replace'))}")
+            return summarise(*read_export(export.read_bytes()), clients)
+    raise LoadError(f"{model}: perf_analyzer lost answers in {TRIES} runs: is the machine overloaded?")
+
+
+def _ends(process: psutil.Popen, timeout: float, url: str, model: str, answered: int) -> bool:
+    """Whether perf_analyzer ends; false where it waits for good, though the server has answered all by its count.
+
+    It forgets the answers that come before its main thread has got from starting the clients to measuring
+    (`InferenceProfiler::ProfileHelper`), which takes long on a busy machine, and then waits for their number in vain.
+    """
+    until, idle = time.monotonic() + timeout, False
+    while True:
+        used = sum(process.cpu_times()[:2])
         try:
-            ended = subprocess.run(
-                command, env=environment, capture_output=True, text=True, errors="replace", timeout=timeout, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise LoadError(f"{model}: {requests} requests of {clients} clients took over {timeout:.0f} s") from None
-        if ended.returncode or not export.exists():
-            raise LoadError(f"{model}: {why_failed(ended.stdout + ended.stderr)}")
-        return summarise(*read_export(export.read_bytes()), clients)
+            process.wait(min(LOOK_S, max(until - time.monotonic(), 0)))
+            return True
+        except psutil.TimeoutExpired:
+            pass
+        if time.monotonic() >= until:
+            raise TimeoutError
+        # A large export is still written after the last answer: that takes processor time.
+        was, idle = idle, _answered(url, model) == answered and sum(process.cpu_times()[:2]) - used < LOOK_S / 10
+        if was and idle:
+            return False
+
+
+def _answered(url: str, model: str) -> int:
+    """How many requests for a model a server has answered; 0 where it does not say."""
+    with grpc.InferenceServerClient(url) as client:
+        try:
+            return int(client.get_inference_statistics(model).model_stats[0].inference_stats.success.count)
+        except InferenceServerException:
+            return 0  # perf_analyzer says what is wrong
 
 
 def why_failed(printed: str) -> str:
