@@ -34,7 +34,7 @@ class SoakError(Exception):
     "  publish   catalogs are published while clients search without pause\n"
     "  kills     publishers are killed at every instant\n"
     "  heal      tritonserver and each model's process are killed\n"
-    "  overload  up to four times the load that the server can take\n"
+    "  overload  twice the load that the server can take\n"
     "  fuzz      random requests, good and bad, over gRPC and HTTP\n"
     "  burst     thousands of clients at once, then calm, again and again",
 )

@@ -17,9 +17,9 @@ from tests.soak.wire import Call, grpc_infer, string
 
 CLIENTS = 256  # that each wait for their answer: as many as the server takes without refusing any
 CONNECTIONS = 4
+TIMES = 2.0  # what it can answer; of more, two cores cannot send and refuse the rest beside some answers
 HUNG_SECONDS = 30.0  # a request that has not ended by then never will
 NORMAL = 2.0  # times the latency of a lone client before the load
-MOST_PER_S = 1000.0  # more than that, two cores cannot send and refuse beside some answers
 STEADY = 5  # searches in a row that are as fast as that
 SATURATE_SECONDS = 10.0
 _TICK = 0.002
@@ -72,12 +72,12 @@ class Ends:
 def run(
     server: Server,
     queries: Sequence[str],
-    times: float = 4.0,
+    times: float = TIMES,
     seconds: float = 60.0,
     saturate: float = SATURATE_SECONDS,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> Overload:
-    """Find what the server can answer, send `times` as much, or MOST_PER_S, for so many seconds; see how it recovers.
+    """Find what the server can answer, send `times` as much for so many seconds; see how it recovers.
 
     The load comes from this machine, and takes from the server what it needs itself.
 
@@ -104,7 +104,7 @@ class _Loader:
             normal = float(np.median(await self._alone(20)))
             await self._closed(saturate / 4)  # warm
             rate, closed = await self._closed(saturate)
-            wanted = min(rate * times, MOST_PER_S)
+            wanted = rate * times
             open_, sent, took = await self._open(wanted, seconds, advance)
             recovered = await self._recovered(normal)
         p99, open_p99 = _p99_ms(closed.answered), _p99_ms(open_.answered)
