@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import numpy.typing as npt
 import psutil
@@ -147,6 +148,7 @@ def run(url: str, model: str, data: Path, clients: int, requests: int, timeout: 
                     process.kill()
                     process.wait()
             if not ended:
+                click.echo(f"{model}: perf_analyzer lost answers of a run, which is made again", err=True)
                 continue
             if process.returncode or not export.exists():
                 raise LoadError(f"{model}: {why_failed(said.read_text(errors='replace'))}")
@@ -180,7 +182,11 @@ def _answered(url: str, model: str) -> int:
     """How many requests for a model a server has answered; 0 where it does not say."""
     with grpc.InferenceServerClient(url) as client:
         try:
-            return int(client.get_inference_statistics(model).model_stats[0].inference_stats.success.count)
+            return int(
+                client.get_inference_statistics(model, client_timeout=LOOK_S)
+                .model_stats[0]
+                .inference_stats.success.count
+            )
         except InferenceServerException:
             return 0  # perf_analyzer says what is wrong
 

@@ -142,13 +142,14 @@ def as_program(folder: Path, monkeypatch: pytest.MonkeyPatch, then: str) -> None
 
 
 def test_a_run_whose_answers_perf_analyzer_lost_is_made_again_and_does_not_hang_a_benchmark(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = perf_analyzer.write_input(tmp_path / "in.json", [{"query": "송금"}])
     as_program(tmp_path, monkeypatch, "exec sleep 60")
     load = perf_analyzer.run(server.grpc_url, "search", data, clients=2, requests=10, timeout=30)
     assert (tmp_path / "first").exists()
     assert load.requests == 6
+    assert capsys.readouterr().err == "search: perf_analyzer lost answers of a run, which is made again\n"
 
 
 def test_a_server_that_owes_an_answer_is_not_asked_again_in_its_place(
