@@ -27,6 +27,7 @@ from training.evaluation.outcome import BM25, BOTH, DENSE, KORQUAD, Outcome
 
 FILE = Path("korquad") / "KorQuAD_v1.0_dev.json"
 DEPTHS = (1, 5, 20, 100)
+DIGITS = 6  # of a cosine: beyond them texts that are the same to an encoder differ by how a processor rounds
 LAMBDAS = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # of BM25 + lambda · cosine
 
 
@@ -109,6 +110,7 @@ def measure(passages: Passages, encoder: Encoder, advance: Advance) -> list[Outc
     """Dense retrieval, and BM25 + lambda · cosine with the lambda that is best on the other half."""
     matrix = encoder.embed(passages.texts, "passage", advance)
     cosines = encoder.embed([one.text for one in passages.questions], "query", advance) @ matrix.T
+    cosines = cosines.round(DIGITS)
     chosen = best_lambda(passages.bm25, cosines, passages.gold, ~passages.reported)
     reported, gold = passages.reported, passages.gold[passages.reported]
     dense = _top(places_of(cosines[reported], gold))
