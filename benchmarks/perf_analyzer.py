@@ -129,14 +129,14 @@ def run(url: str, model: str, data: Path, clients: int, requests: int, timeout: 
     binary, environment = find()
     count = max(requests, clients)
     with tempfile.TemporaryDirectory(prefix="malgil-load-") as folder:
-        export, said = Path(folder, "requests.json"), Path(folder, "said.txt")
+        export, output = Path(folder, "requests.json"), Path(folder, "output.txt")
         command = [str(binary), "-m", model, "-u", url, "-i", "grpc", "--async", "--input-data", str(data)]
         command += ["--concurrency-range", str(clients), "--request-count", str(count)]
         command += ["--profile-export-file", str(export)]
         for _ in range(TRIES):
             answered = _answered(url, model) + count
             export.unlink(missing_ok=True)  # it is refused where it exists
-            with said.open("wb") as stream:
+            with output.open("wb") as stream:
                 process = psutil.Popen(command, env=environment, stdout=stream, stderr=subprocess.STDOUT)
             try:
                 ended = _ends(process, timeout, url, model, answered)
@@ -151,7 +151,7 @@ def run(url: str, model: str, data: Path, clients: int, requests: int, timeout: 
                 click.echo(f"{model}: perf_analyzer lost answers of a run, which is made again", err=True)
                 continue
             if process.returncode or not export.exists():
-                raise LoadError(f"{model}: {why_failed(said.read_text(errors='replace'))}")
+                raise LoadError(f"{model}: {why_failed(output.read_text(errors='replace'))}")
             return summarise(*read_export(export.read_bytes()), clients)
     raise LoadError(f"{model}: perf_analyzer lost answers in {TRIES} runs: is the machine overloaded?")
 
@@ -182,11 +182,8 @@ def _answered(url: str, model: str) -> int:
     """How many requests for a model a server has answered; 0 where it does not say."""
     with grpc.InferenceServerClient(url) as client:
         try:
-            return int(
-                client.get_inference_statistics(model, client_timeout=LOOK_S)
-                .model_stats[0]
-                .inference_stats.success.count
-            )
+            (found,) = client.get_inference_statistics(model, client_timeout=LOOK_S).model_stats
+            return int(found.inference_stats.success.count)
         except InferenceServerException:
             return 0  # perf_analyzer says what is wrong
 

@@ -127,14 +127,14 @@ def test_a_load_that_outlasts_its_time_is_given_up(server: Server, tmp_path: Pat
         perf_analyzer.run(server.grpc_url, "search", data, clients=1, requests=100_000, timeout=1)
 
 
-def as_program(folder: Path, monkeypatch: pytest.MonkeyPatch, then: str) -> None:
-    """perf_analyzer as it is, but for what it does in its first run when all its requests are answered."""
+def hang_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """perf_analyzer as it is, except that it does not end after its first run, when all its requests are answered."""
     real, environment = perf_analyzer.find()
     program = folder / "perf_analyzer"
     libraries = environment["LD_LIBRARY_PATH"]
     program.write_text(
         f'#!/bin/sh\nexport LD_LIBRARY_PATH="{libraries}"\n[ "$1" = --version ] && exec "{real}" --version\n'
-        f'"{real}" "$@" || exit\n[ -e "{folder}/first" ] && exit\ntouch "{folder}/first"\n{then}\n'
+        f'"{real}" "$@" || exit\n[ -e "{folder}/first" ] && exit\ntouch "{folder}/first"\nexec sleep 60\n'
     )
     program.chmod(0o755)
     monkeypatch.setattr(perf_analyzer, "FOLDER", folder)
@@ -145,7 +145,7 @@ def test_a_run_whose_answers_perf_analyzer_lost_is_made_again_and_does_not_hang_
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = perf_analyzer.write_input(tmp_path / "in.json", [{"query": "송금"}])
-    as_program(tmp_path, monkeypatch, "exec sleep 60")
+    hang_once(tmp_path, monkeypatch)
     load = perf_analyzer.run(server.grpc_url, "search", data, clients=2, requests=10, timeout=30)
     assert (tmp_path / "first").exists()
     assert load.requests == 6
@@ -156,7 +156,7 @@ def test_a_server_that_owes_an_answer_is_not_asked_again_in_its_place(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = perf_analyzer.write_input(tmp_path / "in.json", [{"query": "송금"}])
-    as_program(tmp_path, monkeypatch, "exec sleep 60")
+    hang_once(tmp_path, monkeypatch)
     answered = perf_analyzer._answered
     owed = iter([0])  # nothing before the run, one answer ever after
     monkeypatch.setattr(perf_analyzer, "_answered", lambda url, model: answered(url, model) - next(owed, 1))

@@ -109,8 +109,8 @@ def bm25_alone(passages: Passages) -> Outcome:
 def measure(passages: Passages, encoder: Encoder, advance: Advance) -> list[Outcome]:
     """Dense retrieval, and BM25 + lambda · cosine with the lambda that is best on the other half."""
     matrix = encoder.embed(passages.texts, "passage", advance)
-    cosines = encoder.embed([one.text for one in passages.questions], "query", advance) @ matrix.T
-    cosines = cosines.round(DIGITS)
+    questions = encoder.embed([one.text for one in passages.questions], "query", advance)
+    cosines = (questions @ matrix.T).round(DIGITS)
     chosen = best_lambda(passages.bm25, cosines, passages.gold, ~passages.reported)
     reported, gold = passages.reported, passages.gold[passages.reported]
     dense = _top(places_of(cosines[reported], gold))
