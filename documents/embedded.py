@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from documents.engine import EngineError
+from server.documents import milvus_lite
 
 START_SECONDS = 60.0
 
@@ -25,11 +26,10 @@ def embedded(folder: str | None = None) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="malgil-documents-") as own, socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
         free.close()
-        command = [sys.executable, "-m", "milvus_lite", "server", "--host", "127.0.0.1", "--port", str(port)]
+        command, variables = milvus_lite(Path(folder or own), port)
         process = subprocess.Popen(
-            [*command, "--data-dir", folder or own],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             _wait(process, port)
             yield f"http://127.0.0.1:{port}"

@@ -7,7 +7,9 @@ batch is "unavailable" at once, until the engine has been reached again in the b
 
 Of a batch, the engine is asked for as many requests as it can answer in time, by what its calls took so far, those with
 the most time left first; the others are "late". An engine that searches one query after another would have none of a
-large batch in time, and one request that has waited long would let all others wait no longer than itself.
+large batch in time, and one request that has waited long would let all others wait no longer than itself. An engine
+that takes longer for a single query than there is time is asked now and then, to see whether it still does: it would
+take a processor from the services for answers that nobody gets.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ LOAD_SECONDS = 10.0  # of a collection, by an engine that has just started
 INDEX_SECONDS = 120.0  # of its sparse vectors; documents are found without them meanwhile
 RETRY_SECONDS = 0.5  # between two attempts to reach an engine
 FULL = 0.8  # share of the deadline that a call may be expected to take
+SPARED = 5.0  # times what its last call took, for which an engine that is too slow is left alone
+SPARED_SECONDS = 5.0  # at most
 
 
 class Answer(NamedTuple):
@@ -66,6 +70,7 @@ class Retriever:
         self._problem = ""  # the last that was logged
         self._overdue: Future[list[Answer]] | None = None
         self._cost = 0.0  # seconds that a query takes in a call of the engine
+        self._spared_until = 0.0  # on the monotonic clock, unless the engine is expected to answer in time
         self._calls = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._stop = threading.Event()
         self._connecting = threading.Thread(target=self._keep_connected, name="connect", daemon=True)
@@ -83,7 +88,7 @@ class Retriever:
             return [_without(status, request) for request in requests]
         assert searcher
         answers = [_without("late", request) for request in requests]
-        if chosen := self._in_time(requests, left):
+        if chosen := self._in_time(requests, left, now):
             call = self._calls.submit(self._call, searcher, [requests[at] for at in chosen])
             wait([call], min(left[at] for at in chosen))
             if not call.done():
@@ -110,18 +115,21 @@ class Retriever:
         self._overdue = None
         return "unavailable" if searcher is None else None
 
-    def _in_time(self, requests: Sequence[DocumentsRequest], left: Sequence[float]) -> list[int]:
+    def _in_time(self, requests: Sequence[DocumentsRequest], left: Sequence[float], now: float) -> list[int]:
         """Which requests the engine is expected to answer together before the first of their deadlines.
 
-        One at least, unless encoding took all of its time: without a call, what one takes would never be known again.
+        Now and then one whatever is expected: without a call, what one takes would never be known again.
         """
         chosen: list[int] = []
         seconds = 0.0
         for at in sorted(range(len(requests)), key=lambda at: -left[at]):
             seconds += self._cost * len(requests[at].queries)
-            if left[at] <= 0 or (chosen and seconds > FULL * left[at]):
+            is_in_time = seconds <= (FULL if chosen else 1) * left[at]
+            if left[at] <= 0 or not (is_in_time or (not chosen and now >= self._spared_until)):
                 break
             chosen.append(at)
+            if not is_in_time:
+                break
         return chosen
 
     def _call(self, searcher: Searcher, requests: Sequence[DocumentsRequest]) -> list[Answer]:
@@ -136,7 +144,9 @@ class Retriever:
             self._note(error)
             self._searcher = None
             return [_without("unavailable", request) for request in requests]
-        self._cost += 0.3 * ((time.monotonic() - started) / len(queries) - self._cost)
+        ended = time.monotonic()
+        self._cost += 0.3 * ((ended - started) / len(queries) - self._cost)
+        self._spared_until = ended + min(SPARED * (ended - started), SPARED_SECONDS)
         answers, start = [], 0
         for request in requests:
             end = start + len(request.queries)

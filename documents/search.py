@@ -6,6 +6,7 @@ pymilvus and malgil_core.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,8 +27,9 @@ from documents.collection import ALIAS, State
 from documents.engine import Engine, EngineError, NotFoundError
 from documents.schema import Stored
 
-DEPTH = 50  # passages that each way of searching looks at at least; milvus-lite takes 8 ms for 50, 27 for 200
+DEPTH = 50  # passages that dense similarity brings at least: milvus-lite takes a third of a millisecond for each
 PHRASED_DEPTH = 10  # for each document asked for, where phrases lead to them: several to the same one
+LEXICAL_SHARE = 0.4  # of these that BM25 brings beside them; more changed no answer
 MAX_DEPTH = 200  # where those of a few documents leave no room for others
 REFRESH_SECONDS = 1.0  # between two looks at the alias and the statistics
 SECONDS = 5.0
@@ -71,7 +73,8 @@ class Searcher:
     def __init__(self, engine: Engine, encoder: str | None = None, alias: str = ALIAS) -> None:
         self._engine, self._encoder, self._alias = engine, encoder, alias
         self._seen = _Seen("", State("", 0, 0), float("-inf"))
-        self._pool = ThreadPoolExecutor(4)
+        # milvus-lite is one Python process: two searches at once take turns in it, and half as long again.
+        self._pool = ThreadPoolExecutor(1 if engine.embedded else 4)
         self._is_lexical = engine.sparse  # whether sparse vectors are searched
 
     def search(
@@ -187,7 +190,8 @@ class Searcher:
             worded = [at for at in members if weights[at]]
             if sparse and worded:
                 data = [weights[at] for at in worded]
-                calls.append(("lexical", worded, {"data": data, "anns_field": "units", **shared}))
+                fewer = {**shared, "limit": math.ceil(LEXICAL_SHARE * limit)}
+                calls.append(("lexical", worded, {"data": data, "anns_field": "units", **fewer}))
         answers = self._pool.map(lambda call: self._engine.call("search", name, **call[2]), calls)
         for (kind, members, _), answer in zip(calls, answers, strict=True):
             for at, hits in zip(members, answer, strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from documents.engine import Access, Engine
 from documents.ingest import Embed
 from documents.passages import Splitter
 from documents.retriever import Retriever
+from documents.search import Searcher
 from tests.documents.corpus import DOCUMENTS, Corpus
 
 STALLED = float("inf")
@@ -139,6 +141,33 @@ def test_documents_are_back_when_a_slow_engine_answers(stand: Stand, retriever: 
     assert stand.ask(retriever, deadline=0.2)[0] == "late"
     stand.proxy.delay = 0.0
     stand.wait_for(retriever, "ok")
+
+
+def test_an_engine_too_slow_for_any_deadline_does_not_take_the_processors_from_the_services_and_is_asked_again(
+    stand: Stand, retriever: Retriever, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+    search = Searcher.search
+
+    def counted(*given: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return search(*given, **named)
+
+    stand.proxy.delay = 0.3  # of each call, two for a query
+    for _ in range(8):
+        stand.ask(retriever)
+    monkeypatch.setattr(Searcher, "search", counted)
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        assert stand.ask(retriever, deadline=0.4)[0] == "late"
+        time.sleep(0.01)
+    assert 1 <= calls <= 2  # one after the other it would be eight
+    stand.proxy.delay = 0.0
+    end = time.monotonic() + LONG
+    while (status := stand.ask(retriever, deadline=0.4)[0]) != "ok" and time.monotonic() < end:
+        time.sleep(0.01)
+    assert status == "ok"
 
 
 def test_an_engine_that_never_answers_is_given_up_and_found_again(stand: Stand, retriever: Retriever) -> None:

@@ -139,6 +139,11 @@ def test_an_engine_that_hangs_is_told_from_one_that_answers(engine: Engine, port
         process.resume()
 
 
+def test_idle_threads_of_the_engine_do_not_spin_on_the_processors_of_the_services(engine: Engine, port: int) -> None:
+    variables = find_engine(os.getpid(), port).environ()
+    assert (variables["OPENBLAS_NUM_THREADS"], variables["OMP_NUM_THREADS"]) == ("1", "1")
+
+
 def test_the_engine_is_reached_from_this_machine_alone(engine: Engine, port: int) -> None:
     listening = [c for c in find_engine(os.getpid(), port).net_connections() if c.status == psutil.CONN_LISTEN]
     assert [(c.laddr.ip.removeprefix("::ffff:"), c.laddr.port) for c in listening] == [(HOST, port)]
