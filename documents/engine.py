@@ -118,7 +118,7 @@ class Engine:
         from pymilvus import MilvusClient
 
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs the traceback of each error it raises
-        # Else it shares the connection of another Engine with this address and token, whatever certificates that trusts.
+        # Dedicated, or it shares the connection of another Engine to this address, whatever certificates that trusts.
         options: dict[str, Any] = {"grpc_options": _CHANNEL, "dedicated": True}
         if access.tls_ca:
             options["server_pem_path"] = str(access.tls_ca)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,14 +30,15 @@ pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 
 class Passing(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Passes each call on to the engine behind a channel."""
+    """Passes each call on to the engine behind a channel; `tokens` are those that came with the calls."""
 
     def __init__(self, engine: grpc.Channel) -> None:
-        self.engine = engine
+        self.engine, self.tokens = engine, set[str]()
 
     def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         """The handler of a call, whatever its method is."""
         method = self.engine.unary_unary(call.method)
+        self.tokens |= {value for name, value in call.invocation_metadata if name == "authorization"}
 
         def answer(request: bytes, context: grpc.ServicerContext) -> Any:
             try:
@@ -48,13 +51,13 @@ class Passing(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of certificates: the authority's that the engine has its from, and a foreign one."""
+    """A folder with the certificates of two authorities: the engine's, and another."""
     return tmp_path_factory.mktemp("certificates")
 
 
 @pytest.fixture(scope="module")
-def secure(folder: Path) -> Iterator[Access]:
-    """An engine of its own behind TLS, reached with its authority's certificate."""
+def passing(folder: Path) -> Iterator[tuple[Passing, Access]]:
+    """An engine behind TLS, and how to reach it with its authority's certificate."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
     trustme.CA().cert_pem.write_to_path(folder / "foreign.pem")
@@ -62,11 +65,18 @@ def secure(folder: Path) -> Iterator[Access]:
     chain = b"".join(one.bytes() for one in certificate.cert_chain_pems)
     credentials = grpc.ssl_server_credentials([(certificate.private_key_pem.bytes(), chain)])
     with embedded() as uri, grpc.insecure_channel(urlsplit(uri).netloc) as engine, ThreadPoolExecutor(8) as pool:
-        proxy = grpc.server(pool, [Passing(engine)])
+        handler = Passing(engine)
+        proxy = grpc.server(pool, [handler])
         port = proxy.add_secure_port("127.0.0.1:0", credentials)
         proxy.start()
-        yield Access(f"https://127.0.0.1:{port}", tls_ca=folder / "ca.pem")
+        yield handler, Access(f"https://127.0.0.1:{port}", tls_ca=folder / "ca.pem")
         proxy.stop(None).wait()
+
+
+@pytest.fixture
+def secure(passing: tuple[Passing, Access]) -> Access:
+    """How to reach it."""
+    return passing[1]
 
 
 def test_documents_are_written_and_found_through_tls(
@@ -91,6 +101,15 @@ def test_documents_are_written_and_found_through_tls(
         assert [document.id for document in answer.found[0]] == ["limit"]
     finally:
         retriever.close()
+
+
+def test_the_token_is_sent_with_each_call_as_milvus_wants_it(passing: tuple[Passing, Access]) -> None:
+    handler, access = passing
+    handler.tokens.clear()
+    engine = Engine(replace(access, token="root:secret"))
+    engine.call("list_collections")
+    engine.close()
+    assert handler.tokens == {base64.b64encode(b"root:secret").decode()}
 
 
 def test_an_engine_whose_certificate_is_of_another_authority_is_not_talked_to(secure: Access, folder: Path) -> None:
