@@ -141,7 +141,12 @@ class Ingest:
         engine, state = self.engine, self.state
         counts = [[schema.units_of(one) for one in schema.to_store(part.record, part.passages)] for part in batch]
         if not state.statistics.mean_length:  # of the first batch, and kept: sparse vectors are not written twice
-            lengths = [sum(units.values()) for part in counts for units in part]  # phrases count as short passages
+            # Of passages alone: with phrases, a twentieth as long, in the mean, long passages would count for little.
+            lengths = [
+                sum(units.values())
+                for part, found in zip(batch, counts, strict=True)
+                for units in found[: len(part.passages)]
+            ]
             state.statistics.mean_length = max(float(np.mean(lengths)), 1.0)
         surfaces = {part.record.surfaces for part in batch}
         if not surfaces <= state.surfaces:  # before the rows: filters choose among the known sets

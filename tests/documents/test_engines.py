@@ -15,6 +15,7 @@ from documents import collection, lookup, run, schema
 from documents.engine import Engine, EngineError
 from documents.ingest import GRACE_SECONDS, Embed, remove
 from documents.passages import Splitter
+from documents.schema import Stored
 from documents.search import Searcher
 from tests.documents.corpus import DOCUMENTS, Corpus
 
@@ -280,6 +281,19 @@ def test_phrases_that_change_are_found_and_old_ones_no_longer_lead_anywhere(corp
 def test_phrases_of_one_document_do_not_push_others_out_of_the_answer(corpus: Corpus) -> None:
     corpus.ingest({**DOCUMENTS[2], "phrases": [f"송금 수수료 질문 {at}" for at in range(50)]})
     assert set(corpus.ids("송금 수수료 질문")) == {"limit", "lost", "fee"}
+
+
+def test_a_long_passage_counts_by_its_words_beside_short_phrases(corpus: Corpus) -> None:
+    phrases = [f"질문 {number}" for number in range(20)]
+    name = corpus.create()
+    corpus.ingest(
+        {"id": "long", "title": "이체", "body": "이체 한도는 하루 천만 원이에요. " * 10, "phrases": phrases}, name=name
+    )
+    statistics = collection.read_state(corpus.engine, name).statistics
+    rows = [Stored.parse(row["stored"]) for row in corpus.engine.rows(name, ["stored"])]
+    lengths = [sum(schema.units_of(one).values()) for one in rows if not one.phrase]
+    assert statistics.mean_length == pytest.approx(sum(lengths) / len(lengths), rel=1e-6)
+    corpus.engine.call("drop_collection", name)
 
 
 def test_deleting_a_document_deletes_its_phrases(corpus: Corpus) -> None:
