@@ -120,16 +120,16 @@ class Retriever:
 
         Now and then one whatever is expected: without a call, what one takes would never be known again.
         """
+        most_left = sorted((at for at in range(len(requests)) if left[at] > 0), key=lambda at: -left[at])
         chosen: list[int] = []
         seconds = 0.0
-        for at in sorted(range(len(requests)), key=lambda at: -left[at]):
-            seconds += self._cost * len(requests[at].queries)
-            is_in_time = seconds <= (FULL if chosen else 1) * left[at]
-            if left[at] <= 0 or not (is_in_time or (not chosen and now >= self._spared_until)):
-                break
-            chosen.append(at)
-            if not is_in_time:
-                break
+        for at in most_left:
+            more = seconds + self._cost * len(requests[at].queries)
+            if more <= (FULL if chosen else 1) * left[at]:  # else one with fewer queries may have its place
+                chosen.append(at)
+                seconds = more
+        if not chosen and now >= self._spared_until:
+            return most_left[:1]
         return chosen
 
     def _call(self, searcher: Searcher, requests: Sequence[DocumentsRequest]) -> list[Answer]:

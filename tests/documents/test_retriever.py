@@ -248,6 +248,18 @@ def test_a_batch_that_is_too_large_for_the_engine_gets_some_of_its_documents_ins
     assert statuses == ["ok"] * statuses.count("ok") + ["late"] * statuses.count("late")
 
 
+def test_a_request_of_many_queries_does_not_take_the_documents_of_those_beside_it(
+    stand: Stand, retriever: Retriever
+) -> None:
+    stand.proxy.delay = 0.1  # of a query, as the retriever learns
+    for _ in range(12):
+        retriever.answer([stand.request()])
+    one = stand.request()
+    many = DocumentsRequest(one.queries * 64, one.embeddings.repeat(64, 0), one.options * 64, 5.0)
+    answers = retriever.answer([many, stand.request()])
+    assert [answer.status for answer in answers] == ["late", "ok"]
+
+
 def test_nobody_waits_longer_than_their_own_deadline_for_a_younger_request_of_the_batch(
     stand: Stand, retriever: Retriever
 ) -> None:
