@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import tempfile
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from documents.engine import EngineError
+from server import processes
 from server.documents import milvus_lite
 
 START_SECONDS = 60.0
@@ -27,9 +29,8 @@ def embedded(folder: str | None = None) -> Iterator[str]:
         port = free.getsockname()[1]
         free.close()
         command, variables = milvus_lite(Path(folder or own), port)
-        process = subprocess.Popen(
-            command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        with Path(os.devnull).open("wb") as nowhere:
+            process = processes.start(command, variables, nowhere)
         try:
             _wait(process, port)
             yield f"http://127.0.0.1:{port}"
