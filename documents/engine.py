@@ -129,7 +129,11 @@ class Engine:
                 f"{access.uri}: no engine answers: {_first_line(error)}. Start one, such as "
                 "`milvus-lite server --data-dir FOLDER --host 127.0.0.1 --port 19530`"
             ) from None
-        self.version: str = self.call("get_server_version", timeout=connect_seconds)
+        try:
+            self.version: str = self.call("get_server_version", timeout=connect_seconds)
+        except EngineError:
+            self.close()
+            raise
         self.embedded = "milvus_lite" in self.version
         number = re.search(r"(\d+)\.(\d+)", self.version)
         self.sparse = self.embedded or (number is not None and tuple(map(int, number.groups())) >= SPARSE_SINCE)
