@@ -16,7 +16,7 @@ from server.launcher import PROBE, Server
 PROBE_SECONDS = 2.0  # between two real searches
 OVERDUE_SECONDS = 8.0  # an answer that takes so long will not come
 MAX_FAILED = 3  # failed searches in a row: one alone may be a matter of the moment
-_ANSWERED = 'nv_inference_request_success{model="scorer"'
+ANSWERED = 'nv_inference_request_success{model="scorer"'
 
 
 class Health:
@@ -75,7 +75,7 @@ class Health:
         with contextlib.suppress(OSError, ValueError):
             with urllib.request.urlopen(self._server.metrics_url, timeout=OVERDUE_SECONDS) as page:
                 lines = page.read().decode().splitlines()
-            self._answered = sum(float(line.split()[-1]) for line in lines if line.startswith(_ANSWERED))
+            self._answered = sum(float(line.split()[-1]) for line in lines if line.startswith(ANSWERED))
         if self._answered != answered:
             self._moved_at = self._clock()
         elif self._clock() - self._moved_at > OVERDUE_SECONDS:

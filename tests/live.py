@@ -1,8 +1,9 @@
-"""Talking to the live server tensor by tensor, without the client's help."""
+"""Talking to the live server tensor by tensor, without the client's help, and waiting for what it does."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,3 +48,11 @@ def infer(client: Any, model: str, **tensors: Any) -> dict[str, Any]:
 def decoded(array: Any) -> list[list[str]]:
     """BYTES [N, K] as text."""
     return [[value.decode() for value in row] for row in array]
+
+
+def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait until something is so; a busy machine takes its time, and counters lag the answers that they count."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

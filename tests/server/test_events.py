@@ -35,7 +35,7 @@ from server.launcher import START_SECONDS, Server
 from server.ports import free_ports
 from tests.client.certificates import SERVER_NAME
 from tests.events import search, stored
-from tests.live import infer, texts
+from tests.live import infer, texts, until
 from tests.server.conftest import KEY, Secure
 from tests.server.test_launcher import SERVE
 from tests.soak.wire import INFER, Call, grpc_infer, string
@@ -171,21 +171,13 @@ def kill_all(server: Server) -> None:
         victim.kill()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until something holds; a busy machine takes its time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def killed_and_read(start: Callable[[Path], Server], folder: Path, run: int, seconds: float) -> None:
     """Kill a server under load, and look at what it has left."""
     server = start(folder)
     sender, stop = Sender(server.grpc_url, run), threading.Event()
     thread = threading.Thread(target=sender.send, args=(stop,))
     thread.start()
-    wait_for(lambda: bool(sender.acknowledged))
+    until(lambda: bool(sender.acknowledged))
     time.sleep(seconds)
     ended = time.monotonic()
     kill_all(server)
@@ -237,7 +229,7 @@ def test_a_stopped_server_loses_no_event_and_leaves_nothing_open(
     threads = [threading.Thread(target=sender.send, args=(stop,)) for sender in senders]
     for thread in threads:
         thread.start()
-    wait_for(lambda: sum(len(sender.acknowledged) for sender in senders) > 200)
+    until(lambda: sum(len(sender.acknowledged) for sender in senders) > 200)
     server.stop()
     stop.set()
     for thread in threads:
@@ -261,18 +253,18 @@ def test_a_full_disk_drops_events_and_counts_them_while_searches_go_on_and_room_
     sender, stop = Sender(server.grpc_url, 1), threading.Event()
     thread = threading.Thread(target=sender.send, args=(stop,))
     thread.start()
-    wait_for(lambda: bool(sender.acknowledged))
+    until(lambda: bool(sender.acknowledged))
     before = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, before[1]))  # every write to a file fails from now on
-    wait_for(lambda: sender.dropped > 0)
+    until(lambda: sender.dropped > 0)
     dropped = sender.dropped
     with malgil.SearchClient(server.grpc_url, retries=0) as client:
         for _ in range(50):
             assert client.search("송금", top_k=1)[0].name == "송금"
-    wait_for(lambda: sender.dropped > dropped)
+    until(lambda: sender.dropped > dropped)
     taken = len(sender.acknowledged)
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, before)
-    wait_for(lambda: len(sender.acknowledged) > taken)
+    until(lambda: len(sender.acknowledged) > taken)
     with httpx.Client() as metrics:
 
         def counted() -> float:
@@ -280,7 +272,7 @@ def test_a_full_disk_drops_events_and_counts_them_while_searches_go_on_and_room_
             (line,) = re.findall(r'^malgil_events_total\{.*status="dropped".*\} (\S+)$', page, re.M)
             return float(line)
 
-        wait_for(lambda: counted() > 0)
+        until(lambda: counted() > 0)
         stop.set()
         thread.join()
         assert 0 < counted() <= sender.dropped

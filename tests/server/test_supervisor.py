@@ -6,6 +6,7 @@ import contextlib
 import re
 import signal
 import time
+import urllib.request
 from pathlib import Path
 
 import malgil
@@ -13,9 +14,10 @@ import psutil
 import pytest
 from malgil_core.index.reader import current
 
-from server.health import OVERDUE_SECONDS, PROBE_SECONDS, Health
+from server.health import ANSWERED, OVERDUE_SECONDS, PROBE_SECONDS, Health
 from server.launcher import Server
 from server.triton import SetupError
+from tests.live import until
 from tests.server.test_launcher import gone, serving, shared_memory
 from tests.soak.heal import find
 
@@ -82,11 +84,18 @@ def test_a_process_that_hangs_is_started_again_within_half_a_minute(
 def test_a_full_queue_is_a_sign_of_life_only_while_it_moves(server: Server) -> None:
     now = 0.0
     health = Health(server, lambda: now)
+
+    def answered() -> list[str]:
+        with urllib.request.urlopen(server.metrics_url, timeout=10) as page:
+            lines: list[str] = page.read().decode().splitlines()
+        return [line for line in lines if line.startswith(ANSWERED)]
+
     try:
         with malgil.SearchClient(server.grpc_url) as client:
             for _ in range(3):
+                before = answered()
                 client.generation()
-                time.sleep(0.5)  # metrics lag a response by a moment
+                until(lambda before=before: answered() != before)  # type: ignore[misc]
                 now += OVERDUE_SECONDS
                 health.check_queue()
                 assert health.problem() is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from playwright.sync_api import Page, expect
 from server.launcher import Server
 from tests.console.browser.conftest import Visit
 from tests.console.browser.consoles import Console
+from tests.live import until
 
 pytestmark = pytest.mark.slow
 QUERY = "비둘기로 돈 날려 보내기"
@@ -51,14 +51,6 @@ def picture(request: pytest.FixtureRequest, database: str) -> Picture:
 def names(client: malgil.SearchClient) -> list[str]:
     """What an app finds."""
     return [hit.name for hit in client.search(QUERY, top_k=5)]
-
-
-def within(seconds: float, true: Callable[[], bool]) -> None:
-    """Wait until something is so, but no longer."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_a_service_is_added_tested_published_found_by_an_app_and_taken_back(
@@ -107,13 +99,13 @@ def test_a_service_is_added_tested_published_found_by_an_app_and_taken_back(
     picture(page, "publish", 1000)
     page.get_by_role("button", name="게시하기").click()
     expect(page.locator("#job")).to_contain_text("게시했어요(세대 ", timeout=60_000)
-    within(SECONDS, lambda: names(client)[:1] == ["비둘기 송금"])
+    until(lambda: names(client)[:1] == ["비둘기 송금"], SECONDS)
     expect(page.locator("#job")).to_contain_text("비둘기를 열어요")
 
     page.goto("/publish")
     page.get_by_role("row", name=re.compile(rf"^{before}\b")).get_by_role("button").click()
     expect(page.locator("#job")).to_contain_text(f"세대 {before}의 내용으로 되돌렸어요.", timeout=60_000)
-    within(SECONDS, lambda: "비둘기 송금" not in names(client))
+    until(lambda: "비둘기 송금" not in names(client), SECONDS)
     assert [dialog.split("?")[0] for dialog in minji.dialogs] == [
         "지금 저장된 내용을 게시할까요",
         f"세대 {before}의 내용으로 되돌릴까요",

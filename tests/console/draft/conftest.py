@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import malgil
@@ -45,11 +44,3 @@ def drafted(server: Server, repository: Path, index: Path, finance: Catalog) -> 
     assert draft.state.problem is None
     yield draft
     draft.stop()
-
-
-def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -21,8 +21,9 @@ from console.draft import Draft, DraftError
 from export import ROOT
 from export.catalog import labelled
 from server.launcher import Server
-from tests.console.draft.conftest import Memory, until
+from tests.console.draft.conftest import Memory
 from tests.export.catalog.test_settings import content
+from tests.live import until
 
 TYPED = ["ㅅ", "ㅅㄱ", "소", "송", "송ㄱ", "thdrma", "카드 ㅂㅅ", "aud", "ATM", "돈", "오늘 날씨", "ㅁㄴㅇㄹ", "?", "1"]
 

@@ -24,7 +24,7 @@ from export.catalog.access import Access
 from server.launcher import Server
 from store.store import Store
 from tests.conftest import CATALOG, NULL_TOPICS
-from tests.console.draft.conftest import until
+from tests.live import until
 
 
 class Console:

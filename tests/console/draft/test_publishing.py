@@ -28,7 +28,7 @@ from server.launcher import Server
 from server.ports import free_ports
 from store.store import Store
 from tests.conftest import CATALOG, NULL_TOPICS
-from tests.console.draft.conftest import until
+from tests.live import until
 
 
 @pytest.fixture
@@ -222,7 +222,8 @@ def test_what_was_tested_is_what_the_server_answers_after_the_publish(
             started = time.monotonic()
             until(lambda: client.generation() == publishing.job.generation)  # type: ignore[union-attr]
             assert time.monotonic() - started < 5
-            time.sleep(1.5)  # the tokenizer, which reads the catalog's Latin words, looks every second too
+            # The tokenizer, which reads the catalog's Latin words, looks every second too.
+            until(lambda: [hit.id for hit in client.search("pigeon")] == [hit.id for hit in tested["pigeon"].hits])
             for query, answer in tested.items():
                 live = client.search(query, explain=True)
                 assert [(hit.id, hit.score, hit.dense, hit.lexical, hit.phrase) for hit in answer.hits] == [
