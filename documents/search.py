@@ -73,7 +73,7 @@ class Searcher:
     def __init__(self, engine: Engine, encoder: str | None = None, alias: str = ALIAS) -> None:
         self._engine, self._encoder, self._alias = engine, encoder, alias
         self._seen = _Seen("", State("", 0, 0), float("-inf"))
-        # milvus-lite is one Python process: two searches at once take turns in it, and half as long again.
+        # milvus-lite is one Python process: two searches at once take turns in it, and a third more of the processors.
         self._pool = ThreadPoolExecutor(1 if engine.embedded else 4)
         self._is_lexical = engine.sparse  # whether sparse vectors are searched
 

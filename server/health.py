@@ -16,7 +16,7 @@ from server.launcher import PROBE, Server
 PROBE_SECONDS = 2.0  # between two real searches
 OVERDUE_SECONDS = 8.0  # an answer that takes so long will not come
 MAX_FAILED = 3  # failed searches in a row: one alone may be a matter of the moment
-ANSWERED = 'nv_inference_request_success{model="scorer"'
+ANSWERED = 'nv_inference_request_success{model="scorer"'  # how a line of Triton's metrics begins
 
 
 class Health:
