@@ -71,11 +71,9 @@ def current(engine: Engine, alias: str = ALIAS, timeout: float = CALL_SECONDS) -
 
 def create(engine: Engine, state: State, alias: str = ALIAS) -> str:
     """Create the next collection of an alias, which does not name it yet; its name."""
-    numbers = [
-        int(name.removeprefix(f"{alias}_"))
-        for name in engine.call("list_collections")
-        if name.removeprefix(f"{alias}_").isdecimal()
-    ]
+    # Of statistics alone, too: a run that is killed may leave them without their collection.
+    taken = [one.removeprefix(f"{alias}_").removesuffix("_state") for one in engine.call("list_collections")]
+    numbers = [int(one) for one in taken if one.isdecimal()]
     name = f"{alias}_{max(numbers, default=0) + 1:06d}"
     _create_state(engine, name)
     write_state(engine, name, state)

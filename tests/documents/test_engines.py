@@ -293,7 +293,7 @@ def test_a_long_passage_counts_by_its_words_beside_short_phrases(corpus: Corpus)
     rows = [Stored.parse(row["stored"]) for row in corpus.engine.rows(name, ["stored"])]
     lengths = [sum(schema.units_of(one).values()) for one in rows if not one.phrase]
     assert statistics.mean_length == pytest.approx(sum(lengths) / len(lengths), rel=1e-6)
-    corpus.engine.call("drop_collection", name)
+    collection.drop(corpus.engine, name)
 
 
 def test_deleting_a_document_deletes_its_phrases(corpus: Corpus) -> None:
@@ -341,6 +341,15 @@ def test_a_rebuild_is_searched_from_the_moment_the_alias_moves_and_no_search_fai
     assert failures == []
     assert corpus.ids("수수료") == ["fee"]
     corpus.name = name
+
+
+def test_half_of_a_collection_that_a_killed_run_left_does_not_stop_the_next_rebuild(corpus: Corpus) -> None:
+    left = corpus.create()
+    corpus.engine.call("drop_collection", left)  # as if it had been killed before it made this half
+    name = corpus.create()
+    assert name != left
+    collection.drop(corpus.engine, name)
+    corpus.engine.call("drop_collection", f"{left}_state")
 
 
 def test_vectors_of_another_encoder_are_not_compared_with_these(corpus: Corpus) -> None:
