@@ -13,7 +13,7 @@ from pathlib import Path
 
 from documents.engine import EngineError
 from server import processes
-from server.documents import milvus_lite
+from server.documents import STOP_SECONDS, milvus_lite
 
 START_SECONDS = 60.0
 
@@ -35,12 +35,7 @@ def embedded(folder: str | None = None) -> Iterator[str]:
             _wait(process, port)
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            processes.stop(process, STOP_SECONDS)
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:

@@ -29,7 +29,7 @@ from documents.schema import Stored
 
 DEPTH = 50  # passages that dense similarity brings at least: milvus-lite takes a third of a millisecond for each
 PHRASED_DEPTH = 10  # for each document asked for, where phrases lead to them: several to the same one
-LEXICAL_SHARE = 0.4  # of these that BM25 brings beside them; more changed no answer
+LEXICAL_SHARE = 0.4  # of these that BM25 brings beside them; more changed no figure
 MAX_DEPTH = 200  # where those of a few documents leave no room for others
 REFRESH_SECONDS = 1.0  # between two looks at the alias and the statistics
 SECONDS = 5.0

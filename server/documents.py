@@ -124,7 +124,7 @@ class Engine:
         if self._watcher is not None:
             self._watcher.join()  # it may be starting the next one
         if self._process is not None:
-            self._end(self._process)
+            processes.stop(self._process, STOP_SECONDS)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         command, variables = milvus_lite(self._folder, self._port)
@@ -193,11 +193,3 @@ class Engine:
                 if missed >= UNREACHABLE_CHECKS:
                     return "takes no connection"
         return None
-
-    @staticmethod
-    def _end(process: subprocess.Popen[bytes]) -> None:
-        if process.poll() is None:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_SECONDS)
-        processes.kill_group(process)

@@ -16,7 +16,7 @@ from server.launcher import PROBE, Server
 PROBE_SECONDS = 2.0  # between two real searches
 OVERDUE_SECONDS = 8.0  # an answer that takes so long will not come
 MAX_FAILED = 3  # failed searches in a row: one alone may be a matter of the moment
-ANSWERED = 'nv_inference_request_success{model="scorer"'  # how a line of Triton's metrics begins
+_ANSWERED = 'nv_inference_request_success{model="scorer"'  # how a line of Triton's metrics begins
 
 
 class Health:
@@ -73,13 +73,21 @@ class Health:
         """Note when a full queue has not moved for OVERDUE_SECONDS."""
         answered = self._answered
         with contextlib.suppress(OSError, ValueError):
-            with urllib.request.urlopen(self._server.metrics_url, timeout=OVERDUE_SECONDS) as page:
-                lines = page.read().decode().splitlines()
-            self._answered = sum(float(line.split()[-1]) for line in lines if line.startswith(ANSWERED))
+            self._answered = self.answered()
         if self._answered != answered:
             self._moved_at = self._clock()
         elif self._clock() - self._moved_at > OVERDUE_SECONDS:
             self._problem = f"the queue is full, and nothing was answered for {OVERDUE_SECONDS:.0f} s"
+
+    def answered(self) -> float:
+        """How many searches Triton has answered, by its metrics, which lag the answers by a moment.
+
+        Raises:
+            OSError, ValueError: the metrics cannot be read.
+        """
+        with urllib.request.urlopen(self._server.metrics_url, timeout=OVERDUE_SECONDS) as page:
+            lines = page.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(_ANSWERED))
 
     def _probe_on(self) -> None:
         while not self._closed.wait(PROBE_SECONDS):

@@ -37,6 +37,18 @@ def start(
     )
 
 
+def stop(process: subprocess.Popen[bytes], seconds: float) -> int:
+    """Stop a process that `start` made, and kill it and everything that it started after so many seconds.
+
+    Returns its exit code.
+    """
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+    return kill_group(process)
+
+
 def kill_group(process: subprocess.Popen[bytes]) -> int:
     """Kill a process that `start` made and everything that it started; its exit code."""
     with contextlib.suppress(ProcessLookupError):

@@ -45,13 +45,7 @@ class Console:
         """Stop it; its exit code."""
         if self.process is None:
             return 0
-        self.process.terminate()
-        try:
-            code = self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            code = -signal.SIGKILL
-        processes.kill_group(self.process)
-        return code
+        return processes.stop(self.process, STOP_SECONDS)
 
     @staticmethod
     def _follow(supervisor: Supervisor, process: subprocess.Popen[bytes]) -> None:

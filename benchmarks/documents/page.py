@@ -57,7 +57,7 @@ def page(result: Mapping[str, Any]) -> str:
         "engine comes a second late. Down: it takes no connection.",
         _table(["engine", "clients", "model", "p50, ms", "p99, ms", "requests/s", "documents' answers"], loads),
         "## Killed under load",
-        f"The engine is killed and started again while clients search without a pause, with a deadline of "
+        "The engine is killed and started again while clients search without a pause, with a deadline of "
         f"{result['kills'][0]['deadline']} ms. Changed: answers with other services or scores than before. Back: from "
         "when the engine listens again until the first answer with documents.",
         _table(["requests", "failed", "changed", "slowest, ms", "back, s", "documents' answers"], kills),

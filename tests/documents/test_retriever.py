@@ -24,6 +24,7 @@ from documents.passages import Splitter
 from documents.retriever import Retriever
 from documents.search import Searcher
 from tests.documents.corpus import DOCUMENTS, Corpus
+from tests.live import until
 
 STALLED = float("inf")
 LONG = 30.0  # seconds that a test waits for what must happen
@@ -62,10 +63,16 @@ class Stand:
         ((status, found),) = retriever.answer([request])
         return status, [document.id for document in found[0]], time.monotonic() - started
 
-    def wait_for(self, retriever: Retriever, wanted: str, seconds: float = LONG) -> float:
+    def slow_down(self, retriever: Retriever, delay: float, times: int = 12) -> None:
+        """Delay each answer of the engine, two for a query, and ask so often that the retriever learns it."""
+        self.proxy.delay = delay
+        for _ in range(times):
+            retriever.answer([self.request()])
+
+    def wait_for(self, retriever: Retriever, wanted: str, seconds: float = LONG, deadline: float = 5.0) -> float:
         """Ask until the status is the wanted one; the seconds that it took."""
         started = time.monotonic()
-        while (status := self.ask(retriever)[0]) != wanted:
+        while (status := self.ask(retriever, deadline)[0]) != wanted:
             assert time.monotonic() - started < seconds, (status, self.logged)
             time.sleep(0.05)
         return time.monotonic() - started
@@ -154,25 +161,18 @@ def test_an_engine_too_slow_for_any_deadline_does_not_take_the_processors_from_t
         calls += 1
         return search(*given, **named)
 
-    stand.proxy.delay = 0.2  # of each call, two for a query
-    for _ in range(6):
-        stand.ask(retriever)
+    def calls_after_one_more_is_late() -> int:
+        assert stand.ask(retriever, deadline=0.25)[0] == "late"
+        return calls
+
+    stand.slow_down(retriever, 0.2, 6)
     monkeypatch.setattr(Searcher, "search", counted)
-    end = time.monotonic() + LONG
-    while not calls:
-        assert time.monotonic() < end
-        assert stand.ask(retriever, deadline=0.25)[0] == "late"
-        time.sleep(0.01)
+    until(lambda: calls_after_one_more_is_late() > 0, LONG)
     end = time.monotonic() + 2
-    while time.monotonic() < end:
-        assert stand.ask(retriever, deadline=0.25)[0] == "late"
-        time.sleep(0.01)
+    until(lambda: calls_after_one_more_is_late() > 1 or time.monotonic() > end)
     assert calls == 1  # else again as soon as it has answered
     stand.proxy.delay = 0.0
-    end = time.monotonic() + LONG
-    while (status := stand.ask(retriever, deadline=0.25)[0]) != "ok" and time.monotonic() < end:
-        time.sleep(0.01)
-    assert status == "ok"
+    stand.wait_for(retriever, "ok", deadline=0.25)
 
 
 def test_an_engine_that_never_answers_is_given_up_and_found_again(stand: Stand, retriever: Retriever) -> None:
@@ -240,9 +240,7 @@ def test_a_batch_that_is_too_large_for_the_engine_gets_some_of_its_documents_ins
     stand: Stand, retriever: Retriever
 ) -> None:
     requests = [stand.request(deadline=0.5) for _ in range(64)]
-    stand.proxy.delay = 0.1  # of a query, as the retriever is led to believe
-    for _ in range(12):
-        retriever.answer(requests[:1])
+    stand.slow_down(retriever, 0.1)
     statuses = [answer.status for answer in retriever.answer(requests)]
     assert 1 <= statuses.count("ok") < 10
     assert statuses == ["ok"] * statuses.count("ok") + ["late"] * statuses.count("late")
@@ -251,9 +249,7 @@ def test_a_batch_that_is_too_large_for_the_engine_gets_some_of_its_documents_ins
 def test_a_request_of_many_queries_does_not_take_the_documents_of_those_beside_it(
     stand: Stand, retriever: Retriever
 ) -> None:
-    stand.proxy.delay = 0.1  # of a query, as the retriever learns
-    for _ in range(12):
-        retriever.answer([stand.request()])
+    stand.slow_down(retriever, 0.1)
     one = stand.request()
     many = DocumentsRequest(one.queries * 64, one.embeddings.repeat(64, 0), one.options * 64, 5.0)
     answers = retriever.answer([many, stand.request()])
@@ -274,9 +270,7 @@ def test_nobody_waits_longer_than_their_own_deadline_for_a_younger_request_of_th
 def test_a_request_that_has_waited_too_long_for_the_engine_does_not_take_the_documents_of_the_younger(
     stand: Stand, retriever: Retriever
 ) -> None:
-    stand.proxy.delay = 0.2  # of a query, as the retriever learns
-    for _ in range(12):
-        retriever.answer([stand.request()])
+    stand.slow_down(retriever, 0.2)
     waited = replace(stand.request(deadline=5.0), arrived=time.monotonic() - 4.95)
     answers = retriever.answer([waited, stand.request()])
     assert [answer.status for answer in answers] == ["late", "ok"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -25,6 +24,7 @@ from documents.ingest import Embed
 from documents.passages import Splitter
 from documents.retriever import Retriever
 from tests.documents.corpus import DOCUMENTS, Corpus
+from tests.live import until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -90,14 +90,11 @@ def test_documents_are_written_and_found_through_tls(
         corpus.searcher.close()
     finally:
         engine.close()
-    logged: list[str] = []
-    retriever = Retriever(secure, encoder.fingerprint, lambda _, sentence: logged.append(sentence))
+    retriever = Retriever(secure, encoder.fingerprint, print)
     try:
         request = DocumentsRequest(["이체 한도"], embed("query")(["이체 한도"]), [DocumentOptions(1)], 5.0)
-        end = time.monotonic() + 30
-        while (answer := retriever.answer([request])[0]).status != "ok":
-            assert time.monotonic() < end, logged
-            time.sleep(0.05)
+        until(lambda: retriever.answer([request])[0].status == "ok")
+        (answer,) = retriever.answer([request])
         assert [document.id for document in answer.found[0]] == ["limit"]
     finally:
         retriever.close()

@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import pytest
 from malgil_core.events.reading import lines
+from malgil_core.serving.counters import SEND_SECONDS
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
@@ -134,7 +135,7 @@ def counts(server: Server) -> dict[str, float]:
 def test_events_are_counted_once_they_are_on_the_disk_and_those_of_bad_requests_apart(
     client: Any, server: Server, folder: Path, search_id: str
 ) -> None:
-    time.sleep(1)  # what earlier tests did is on its way: the server sends its counters twice a second
+    time.sleep(2 * SEND_SECONDS)  # what earlier tests did is on its way
     before = counts(server)
     assert before.keys() == {"written", "dropped", "refused"}
     infer(client, "events", event=texts([search(search_id=search_id).as_json()] * 3))

@@ -15,7 +15,7 @@ from malgil_core.serving.counters import SEND_SECONDS
 from tritonclient import grpc
 
 from server.launcher import Server
-from tests.live import infer, texts
+from tests.live import infer, texts, until
 from tests.model_repository.test_json import post, tensor
 
 pytestmark = pytest.mark.live
@@ -111,9 +111,7 @@ def test_refusals_are_counted(server: Server) -> None:
     before = count()
     for _ in range(3):
         post(server, "search/generate", {"query": "내일 비 와?", "top_k": 1})
-    until = time.monotonic() + 10
-    while count() < before + 3 and time.monotonic() < until:
-        time.sleep(0.2)
+    until(lambda: count() >= before + 3)
     assert before + 3 <= count() < before + 20  # others may ask, too, and health checks do not count
 
 

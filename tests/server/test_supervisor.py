@@ -6,7 +6,7 @@ import contextlib
 import re
 import signal
 import time
-import urllib.request
+from functools import partial
 from pathlib import Path
 
 import malgil
@@ -14,7 +14,7 @@ import psutil
 import pytest
 from malgil_core.index.reader import current
 
-from server.health import ANSWERED, OVERDUE_SECONDS, PROBE_SECONDS, Health
+from server.health import OVERDUE_SECONDS, PROBE_SECONDS, Health
 from server.launcher import Server
 from server.triton import SetupError
 from tests.live import until
@@ -85,17 +85,15 @@ def test_a_full_queue_is_a_sign_of_life_only_while_it_moves(server: Server) -> N
     now = 0.0
     health = Health(server, lambda: now)
 
-    def answered() -> list[str]:
-        with urllib.request.urlopen(server.metrics_url, timeout=10) as page:
-            lines: list[str] = page.read().decode().splitlines()
-        return [line for line in lines if line.startswith(ANSWERED)]
+    def counted(least: float) -> bool:
+        return health.answered() >= least
 
     try:
         with malgil.SearchClient(server.grpc_url) as client:
             for _ in range(3):
-                before = answered()
+                asked = health.answered() + 1
                 client.generation()
-                until(lambda before=before: answered() != before)  # type: ignore[misc]
+                until(partial(counted, asked))
                 now += OVERDUE_SECONDS
                 health.check_queue()
                 assert health.problem() is None
